@@ -1,0 +1,70 @@
+//! Durations as policies write them: `30m`, `1h30m`, `3d`.
+
+use jiff::{SignedDuration, Span, SpanRelativeTo};
+use thiserror::Error;
+
+/// What the CRD's schema allows: days, hours, minutes and seconds, each at most once and in this order.
+pub const PATTERN: &str = "^([0-9]{1,4}d)?([0-9]{1,5}h)?([0-9]{1,6}m)?([0-9]{1,7}s)?$";
+
+/// Why a text is no duration.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum InvalidDuration {
+    /// Not of the form that [`PATTERN`] gives.
+    #[error("{0:?} is not a duration: write it with units, for example 30m, 1h30m or 3d")]
+    Syntax(String),
+    /// Zero, which no field that takes a duration can mean.
+    #[error("{0:?} is zero: a duration must be longer than that")]
+    Zero(String),
+}
+
+/// Reads a duration; a day has 24 hours.
+///
+/// # Errors
+/// [`InvalidDuration`] names the text and what would be right.
+pub fn parse(text: &str) -> Result<SignedDuration, InvalidDuration> {
+    let syntax = || InvalidDuration::Syntax(text.to_owned());
+    if text.len() > 24 || !text.chars().all(|c| c.is_ascii_digit() || "dhms".contains(c)) {
+        return Err(syntax());
+    }
+    let span: Span = text.parse().map_err(|_| syntax())?;
+    let duration = span
+        .to_duration(SpanRelativeTo::days_are_24_hours())
+        .map_err(|_| syntax())?;
+    if duration.is_zero() {
+        Err(InvalidDuration::Zero(text.to_owned()))
+    } else {
+        Ok(duration)
+    }
+}
+
+/// [`parse`] in the form that garde calls.
+///
+/// # Errors
+/// What [`parse`] says.
+pub fn check(text: &str, _: &()) -> garde::Result {
+    parse(text).map(|_| ()).map_err(garde::Error::new)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn units_add_up() {
+        assert_eq!(parse("1h30m"), Ok(SignedDuration::from_mins(90)));
+        assert_eq!(parse("3d"), Ok(SignedDuration::from_hours(72)));
+        assert_eq!(parse("2m5s"), Ok(SignedDuration::from_secs(125)));
+    }
+
+    #[test]
+    fn a_number_without_a_unit_is_refused() {
+        for text in ["", "30", "-1h", "1.5h", "1 h", "m", "30 minutes", "1w"] {
+            assert_eq!(parse(text), Err(InvalidDuration::Syntax(text.to_owned())), "{text}");
+        }
+    }
+
+    #[test]
+    fn zero_is_refused() {
+        assert_eq!(parse("0s"), Err(InvalidDuration::Zero("0s".to_owned())));
+    }
+}

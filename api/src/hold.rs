@@ -1,0 +1,84 @@
+//! Why a node is not moving.
+
+use std::fmt;
+
+/// The one reason why a node that is not up to date does not move. A closed set: it is a condition reason on the shadow, a
+/// key in the policy's status, a metric label and a log field.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum HoldReason {
+    /// The Node or its shadow cannot be read; the message names what.
+    Unreadable,
+    /// No policy selects the node.
+    NoPolicy,
+    /// Several policies of the same, highest priority select the node.
+    Conflict,
+    /// The policy is not accepted; its own condition says why.
+    PolicyNotAccepted,
+    /// The policy is paused.
+    Paused,
+    /// The agent has not reported yet.
+    NoStatus,
+    /// The agent is not heard from.
+    AgentSilent,
+    /// The node carries the hold annotation.
+    HeldByAnnotation,
+    /// The Node is being deleted, or a taint announces that it goes away.
+    BeingRemoved,
+    /// The Node is not Ready.
+    NotReady,
+    /// Somebody else has cordoned the Node.
+    Cordoned,
+    /// This version failed on this node before.
+    VersionFailed,
+    /// A failure is waited out before the next try.
+    BackOff,
+    /// As many nodes are in flight as the policy allows.
+    BudgetFull,
+}
+
+impl HoldReason {
+    /// Every reason, for metrics that show zeros.
+    pub const ALL: [Self; 14] = [
+        Self::Unreadable,
+        Self::NoPolicy,
+        Self::Conflict,
+        Self::PolicyNotAccepted,
+        Self::Paused,
+        Self::NoStatus,
+        Self::AgentSilent,
+        Self::HeldByAnnotation,
+        Self::BeingRemoved,
+        Self::NotReady,
+        Self::Cordoned,
+        Self::VersionFailed,
+        Self::BackOff,
+        Self::BudgetFull,
+    ];
+
+    /// The word shown to people and machines.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Unreadable => "Unreadable",
+            Self::NoPolicy => "NoPolicy",
+            Self::Conflict => "Conflict",
+            Self::PolicyNotAccepted => "PolicyNotAccepted",
+            Self::Paused => "Paused",
+            Self::NoStatus => "NoStatus",
+            Self::AgentSilent => "AgentSilent",
+            Self::HeldByAnnotation => "HeldByAnnotation",
+            Self::BeingRemoved => "BeingRemoved",
+            Self::NotReady => "NotReady",
+            Self::Cordoned => "Cordoned",
+            Self::VersionFailed => "VersionFailed",
+            Self::BackOff => "BackOff",
+            Self::BudgetFull => "BudgetFull",
+        }
+    }
+}
+
+impl fmt::Display for HoldReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}

@@ -1,0 +1,38 @@
+//! The definitions in `config/crd` are those that the types generate.
+
+use std::{fs, path::Path};
+
+#[test]
+fn config_crd_is_fresh() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../config/crd");
+    for (file, generated) in api::crd::files().unwrap() {
+        let path = folder.join(&file);
+        let stored = fs::read_to_string(&path).unwrap_or_default();
+        assert!(stored == generated, "config/crd/{file} is stale: run `cargo crds`");
+    }
+}
+
+#[test]
+fn every_field_is_documented() {
+    for crd in api::crd::all() {
+        for version in &crd.spec.versions {
+            let schema = version.schema.as_ref().unwrap().open_api_v3_schema.as_ref().unwrap();
+            let schema = serde_json::to_value(schema).unwrap();
+            for part in ["spec", "status"] {
+                undocumented(&schema["properties"][part], &format!("{}.{part}", crd.spec.names.kind));
+            }
+        }
+    }
+}
+
+/// Walks one schema; a property that comes from Kubernetes' own types is documented there.
+fn undocumented(schema: &serde_json::Value, path: &str) {
+    if let Some(properties) = schema["properties"].as_object() {
+        for (name, property) in properties {
+            let path = format!("{path}.{name}");
+            assert!(property["description"].is_string(), "{path} has no description");
+            undocumented(property, &path);
+            undocumented(&property["items"], &format!("{path}[]"));
+        }
+    }
+}

@@ -1,0 +1,5 @@
+//! A real Kubernetes control plane, simulated Bottlerocket hosts and an outside observer: what the cluster tests and the
+//! demo run on.
+
+pub mod controlplane;
+pub mod host;
