@@ -1,0 +1,170 @@
+//! One connection, from its handshake to its end.
+
+use std::convert::Infallible;
+use std::fmt::Display;
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::ConnectInfo;
+use axum::response::Response;
+use hyper::Request;
+use hyper::body::Incoming;
+use hyper::server::conn::{http1, http2};
+use hyper::service::{Service, service_fn};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::server::graceful::GracefulConnection;
+use rustls::ServerConfig;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::{Semaphore, watch};
+use tokio::time::timeout;
+use tokio_rustls::{TlsAcceptor, server::TlsStream};
+use tokio_util::sync::CancellationToken;
+use tower::ServiceExt;
+
+use super::Limits;
+use super::body::TimedBody;
+use super::in_flight::{InFlight, idle};
+
+/// How long a connection that was told to close may go on without a request: enough to hand over its last response.
+const CLOSING: Duration = Duration::from_secs(5);
+
+/// The smallest buffer hyper accepts for HTTP/1.
+const HTTP1_BUFFER: usize = 8 << 10;
+
+/// Bytes a client may have under way to us within one HTTP/2 connection. hyper's own megabyte, times all connections,
+/// would be memory that anybody can take.
+const HTTP2_WINDOW: u32 = 64 << 10;
+
+/// What all connections of a server share.
+pub(super) struct Host {
+    tls: Option<TlsAcceptor>,
+    handshakes: Semaphore,
+    routes: Router,
+    limits: Limits,
+    draining: CancellationToken,
+}
+
+impl Host {
+    pub(super) fn new(
+        tls: Option<Arc<ServerConfig>>,
+        routes: Router,
+        limits: Limits,
+        draining: CancellationToken,
+    ) -> Self {
+        let handshakes = Semaphore::new(limits.handshakes);
+        Self { tls: tls.map(TlsAcceptor::from), handshakes, routes, limits, draining }
+    }
+
+    /// Serves one connection to its end.
+    pub(super) async fn serve<I>(&self, io: I, peer: SocketAddr)
+    where
+        I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let Some(acceptor) = &self.tls else {
+            return self.http1(io, peer).await;
+        };
+        let Some(stream) = self.handshake(acceptor, io, peer).await else {
+            return;
+        };
+        if stream.get_ref().1.alpn_protocol() == Some(b"h2") {
+            self.http2(stream, peer).await;
+        } else {
+            self.http1(stream, peer).await;
+        }
+    }
+
+    async fn handshake<I>(&self, acceptor: &TlsAcceptor, io: I, peer: SocketAddr) -> Option<TlsStream<I>>
+    where
+        I: AsyncRead + AsyncWrite + Unpin,
+    {
+        let handshake = async {
+            let _permit = self.handshakes.acquire().await;
+            acceptor.accept(io).await
+        };
+        match timeout(self.limits.handshake_timeout, handshake).await {
+            Ok(Ok(stream)) => return Some(stream),
+            Ok(Err(error)) => tracing::debug!(%peer, %error, "handshake failed"),
+            Err(_) => tracing::debug!(%peer, "handshake took too long"),
+        }
+        None
+    }
+
+    async fn http1<I>(&self, io: I, peer: SocketAddr)
+    where
+        I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let (in_flight, requests) = watch::channel(0);
+        let head = usize::try_from(self.limits.header_bytes).unwrap_or(usize::MAX).max(HTTP1_BUFFER);
+        let mut builder = http1::Builder::new();
+        builder.max_header_size(head).max_buf_size(head);
+        let connection = builder.serve_connection(TokioIo::new(io), self.service(peer, in_flight));
+        self.drive(connection, requests, peer).await;
+    }
+
+    /// hyper runs each request as a task of its own, which ends when its connection does.
+    async fn http2<I>(&self, io: I, peer: SocketAddr)
+    where
+        I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let (in_flight, requests) = watch::channel(0);
+        let mut builder = http2::Builder::new(TokioExecutor::new());
+        builder
+            .max_concurrent_streams(self.limits.streams)
+            .max_header_list_size(self.limits.header_bytes)
+            .initial_stream_window_size(HTTP2_WINDOW)
+            .initial_connection_window_size(HTTP2_WINDOW);
+        let connection = builder.serve_connection(TokioIo::new(io), self.service(peer, in_flight));
+        self.drive(connection, requests, peer).await;
+    }
+
+    /// The routes, with each request counted while it is in flight.
+    fn service(
+        &self,
+        peer: SocketAddr,
+        in_flight: watch::Sender<usize>,
+    ) -> impl Service<
+        Request<Incoming>,
+        Response = Response,
+        Error = Infallible,
+        Future = impl Future<Output = Result<Response, Infallible>> + Send + 'static,
+    > {
+        let (routes, body_timeout) = (self.routes.clone(), self.limits.body_timeout);
+        service_fn(move |request: Request<Incoming>| {
+            let counted = InFlight::count(in_flight.clone());
+            let mut request = request.map(|body| TimedBody::new(body, body_timeout));
+            request.extensions_mut().insert(ConnectInfo(peer));
+            let response = routes.clone().oneshot(request);
+            async move {
+                let _counted = counted;
+                response.await
+            }
+        })
+    }
+
+    /// Runs a connection until it ends, has been idle for too long, or the server drains; the last two let it close in an
+    /// orderly way first.
+    async fn drive<C>(&self, connection: C, requests: watch::Receiver<usize>, peer: SocketAddr)
+    where
+        C: GracefulConnection<Error: Display>,
+    {
+        let mut connection = pin!(connection);
+        let mut result = tokio::select! {
+            result = connection.as_mut() => Some(result),
+            () = idle(requests.clone(), self.limits.idle_timeout) => None,
+            () = self.draining.cancelled() => None,
+        };
+        if result.is_none() {
+            connection.as_mut().graceful_shutdown();
+            result = tokio::select! {
+                result = connection => Some(result),
+                () = idle(requests, CLOSING) => None,
+            };
+        }
+        if let Some(Err(error)) = result {
+            tracing::debug!(%peer, %error, "connection failed");
+        }
+    }
+}

@@ -1,0 +1,80 @@
+//! How a program begins and how it is told to end.
+
+use std::io;
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+/// The signals that ask a program to end: SIGTERM (the kubelet) and SIGINT (a person).
+#[derive(Debug)]
+pub struct Signals {
+    term: Signal,
+    int: Signal,
+}
+
+impl Signals {
+    /// Listens from now on. To be called first: process 1 of a container ignores signals nobody listens for, and one that
+    /// arrives during startup must not be lost.
+    ///
+    /// # Errors
+    /// When the operating system refuses the handler.
+    pub fn install() -> io::Result<Self> {
+        Ok(Self { term: signal(SignalKind::terminate())?, int: signal(SignalKind::interrupt())? })
+    }
+
+    /// Returns once a signal has arrived since [`Signals::install`].
+    pub async fn received(mut self) {
+        let signal = tokio::select! {
+            _ = self.term.recv() => "SIGTERM",
+            _ = self.int.recv() => "SIGINT",
+        };
+        tracing::info!(signal, "shutting down");
+    }
+}
+
+/// Runs a whole program and returns as soon as its future has ended.
+///
+/// `#[tokio::main]` would then wait for threads that are stuck in blocking work (a name lookup, a disk that does not
+/// answer), however long; here they end with the process.
+///
+/// # Errors
+/// When the operating system refuses the threads of the runtime.
+pub fn block_on<F: Future>(program: F) -> io::Result<F::Output> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let output = runtime.block_on(program);
+    runtime.shutdown_background();
+    Ok(output)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+    use std::sync::mpsc;
+    use std::time::Duration;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn either_signal_is_received_even_when_it_came_first() {
+        for name in ["TERM", "INT"] {
+            let signals = Signals::install().unwrap();
+            let sent = Command::new("kill").args(["-s", name, &std::process::id().to_string()]).status().unwrap();
+            assert!(sent.success());
+            tokio::time::timeout(Duration::from_secs(10), signals.received()).await.expect(name);
+        }
+    }
+
+    #[test]
+    fn a_thread_that_is_stuck_does_not_hold_up_the_end() {
+        let (_never, stuck) = mpsc::channel::<()>();
+        let output = block_on(async {
+            let (started, begun) = tokio::sync::oneshot::channel();
+            tokio::task::spawn_blocking(move || {
+                started.send(()).unwrap();
+                stuck.recv()
+            });
+            begun.await.unwrap();
+            "ended"
+        });
+        assert_eq!(output.unwrap(), "ended");
+    }
+}

@@ -1,0 +1,10 @@
+//! Servers with real bytes on the wire: over pipes in simulated time where time matters, over TCP where the system does.
+
+#[cfg(test)]
+mod certificates;
+#[cfg(test)]
+mod limits;
+#[cfg(test)]
+mod requests;
+#[cfg(test)]
+mod wire;
