@@ -96,16 +96,10 @@ mod tests {
         assert_eq!(Amount::parse(&IntOrString::Int(0)), Err(InvalidAmount::TooSmall(0)));
         assert_eq!(Amount::parse(&IntOrString::Int(-4)), Err(InvalidAmount::TooSmall(-4)));
         for percent in ["0%", "101%", "07%", "+5%", "-1%", "%", "1.5%"] {
-            assert_eq!(
-                Amount::parse(&text(percent)),
-                Err(InvalidAmount::Percent(percent.to_owned()))
-            );
+            assert_eq!(Amount::parse(&text(percent)), Err(InvalidAmount::Percent(percent.to_owned())));
         }
         for word in ["unlimited", "all", "3", ""] {
-            assert_eq!(
-                Amount::parse(&text(word)),
-                Err(InvalidAmount::Word(word.to_owned(), ""))
-            );
+            assert_eq!(Amount::parse(&text(word)), Err(InvalidAmount::Word(word.to_owned(), "")));
         }
     }
 

@@ -28,10 +28,7 @@ pub fn merge(
     generation: Option<i64>,
     now: Timestamp,
 ) -> Vec<Condition> {
-    statements
-        .iter()
-        .map(|statement| condition(before, statement, generation, now))
-        .collect()
+    statements.iter().map(|statement| condition(before, statement, generation, now)).collect()
 }
 
 fn condition(before: &[Condition], statement: &Statement, generation: Option<i64>, now: Timestamp) -> Condition {
@@ -59,12 +56,7 @@ mod tests {
     use super::*;
 
     fn says(holds: bool, message: &str) -> Statement {
-        Statement {
-            kind: "Held",
-            holds: Some(holds),
-            reason: "Paused",
-            message: message.to_owned(),
-        }
+        Statement { kind: "Held", holds: Some(holds), reason: "Paused", message: message.to_owned() }
     }
 
     fn at(second: i64) -> Timestamp {

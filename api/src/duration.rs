@@ -27,14 +27,8 @@ pub fn parse(text: &str) -> Result<SignedDuration, InvalidDuration> {
         return Err(syntax());
     }
     let span: Span = text.parse().map_err(|_| syntax())?;
-    let duration = span
-        .to_duration(SpanRelativeTo::days_are_24_hours())
-        .map_err(|_| syntax())?;
-    if duration.is_zero() {
-        Err(InvalidDuration::Zero(text.to_owned()))
-    } else {
-        Ok(duration)
-    }
+    let duration = span.to_duration(SpanRelativeTo::days_are_24_hours()).map_err(|_| syntax())?;
+    if duration.is_zero() { Err(InvalidDuration::Zero(text.to_owned())) } else { Ok(duration) }
 }
 
 /// [`parse`] in the form that garde calls.

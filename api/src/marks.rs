@@ -59,15 +59,7 @@ impl Marks {
     /// The first mark of a disruption under `go`, on a Node that looks as given.
     #[must_use]
     pub fn first(go: GoId, now: Timestamp, cordoned_before: bool, exclusion_before: Option<String>) -> Self {
-        Self {
-            go,
-            began: now,
-            cordoned_before,
-            exclusion_before,
-            cordoned: false,
-            excluded: false,
-            drain_began: None,
-        }
+        Self { go, began: now, cordoned_before, exclusion_before, cordoned: false, excluded: false, drain_began: None }
     }
 
     /// Reads the marks from a Node's annotations.
@@ -79,13 +71,9 @@ impl Marks {
             return Ok(None);
         };
         if text.len() > MAX_LENGTH {
-            return Err(UnreadableMarks {
-                reason: format!("longer than {MAX_LENGTH} bytes"),
-            });
+            return Err(UnreadableMarks { reason: format!("longer than {MAX_LENGTH} bytes") });
         }
-        serde_json::from_str(text).map(Some).map_err(|error| UnreadableMarks {
-            reason: error.to_string(),
-        })
+        serde_json::from_str(text).map(Some).map_err(|error| UnreadableMarks { reason: error.to_string() })
     }
 
     /// The annotation's value.
@@ -102,15 +90,8 @@ mod tests {
 
     fn marks() -> Marks {
         let since = "2026-11-22T05:34:15.918102166Z".parse().unwrap();
-        let go = GoId {
-            version: Version::new(1, 20, 0),
-            since,
-        };
-        Marks {
-            excluded: true,
-            drain_began: Some(since),
-            ..Marks::first(go, since, true, Some("x".to_owned()))
-        }
+        let go = GoId { version: Version::new(1, 20, 0), since };
+        Marks { excluded: true, drain_began: Some(since), ..Marks::first(go, since, true, Some("x".to_owned())) }
     }
 
     fn on_node(value: String) -> BTreeMap<String, String> {

@@ -1,1 +1,28 @@
-//! controller
+//! The controller: decides who is updated when, over one snapshot of the whole cluster, and writes shadows' specs.
+//!
+//! ```text
+//! watch --> snapshot --> plan() --> check() --> execute --> publish
+//!              ^                                   |
+//!              +---------- own_writes -------------+   (until a watch shows them)
+//! ```
+//!
+//! `snapshot`, `plan`, `check`, `own_writes` and `status` are functions of data: no clock, no client, no environment. `watch`,
+//! `execute`, `publish` and `run` are the edge and choose nothing.
+
+pub mod action;
+pub mod args;
+pub mod check;
+mod execute;
+mod metrics;
+pub mod own_writes;
+pub mod plan;
+mod publish;
+pub mod report;
+mod run;
+pub mod snapshot;
+pub mod status;
+mod watch;
+mod write;
+
+pub use args::Args;
+pub use run::run;

@@ -63,10 +63,8 @@ impl TryFrom<&UpdatePolicySpec> for Policy {
             paused: spec.paused,
             priority: spec.priority,
             selector: selector(spec)?,
-            max_concurrent_updates: limit.map_err(|source| InvalidPolicy::Amount {
-                field: "spec.maxConcurrentUpdates",
-                source,
-            })?,
+            max_concurrent_updates: limit
+                .map_err(|source| InvalidPolicy::Amount { field: "spec.maxConcurrentUpdates", source })?,
         })
     }
 }

@@ -1,6 +1,7 @@
 //! A shadow as the rules read it: versions and times parsed once, at the edge.
 
 use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::ResourceExt;
 use semver::Version;
 use thiserror::Error;
@@ -18,7 +19,7 @@ pub struct NodeRef {
 }
 
 /// One node's shadow, parsed.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Shadow {
     /// `brs-<node>`.
     pub name: String,
@@ -32,6 +33,8 @@ pub struct Shadow {
     pub order: Order,
     /// What the agent reported last, if it ever did.
     pub report: Option<Report>,
+    /// What the controller said of the node last.
+    pub conditions: Vec<Condition>,
 }
 
 /// The spec of a shadow: what the controller asks for.
@@ -59,10 +62,9 @@ impl Order {
     #[must_use]
     pub fn go(&self) -> Option<GoId> {
         match (self.state, &self.version, self.since, self.disrupt_not_after) {
-            (State::RebootedIntoUpdate, Some(version), Some(since), Some(_)) => Some(GoId {
-                version: version.clone(),
-                since,
-            }),
+            (State::RebootedIntoUpdate, Some(version), Some(since), Some(_)) => {
+                Some(GoId { version: version.clone(), since })
+            }
             _ => None,
         }
     }
@@ -144,33 +146,17 @@ impl TryFrom<&BottlerocketShadow> for Shadow {
 
     fn try_from(raw: &BottlerocketShadow) -> Result<Self, Self::Error> {
         let name = raw.name_any();
-        let read = |field, reason: String| UnreadableShadow {
-            shadow: name.clone(),
-            field,
-            reason,
-        };
+        let read = |field, reason: String| UnreadableShadow { shadow: name.clone(), field, reason };
         let missing = |field| read(field, "it is missing".to_owned());
-        let owner = raw
-            .owner_references()
-            .iter()
-            .find(|owner| owner.kind == "Node" && owner.api_version == "v1");
+        let owner = raw.owner_references().iter().find(|owner| owner.kind == "Node" && owner.api_version == "v1");
         let owner = owner.ok_or_else(|| missing("metadata.ownerReferences"))?;
         Ok(Self {
             uid: raw.uid().ok_or_else(|| missing("metadata.uid"))?,
-            resource_version: raw
-                .resource_version()
-                .ok_or_else(|| missing("metadata.resourceVersion"))?,
-            node: NodeRef {
-                name: owner.name.clone(),
-                uid: owner.uid.clone(),
-            },
+            resource_version: raw.resource_version().ok_or_else(|| missing("metadata.resourceVersion"))?,
+            node: NodeRef { name: owner.name.clone(), uid: owner.uid.clone() },
+            conditions: raw.status.as_ref().and_then(|status| status.conditions.clone()).unwrap_or_default(),
             order: order(raw).map_err(|(field, reason)| read(field, reason))?,
-            report: raw
-                .status
-                .as_ref()
-                .map(Report::try_from)
-                .transpose()
-                .map_err(|(f, reason)| read(f, reason))?,
+            report: raw.status.as_ref().map(Report::try_from).transpose().map_err(|(f, reason)| read(f, reason))?,
             name,
         })
     }
@@ -183,15 +169,8 @@ fn order(raw: &BottlerocketShadow) -> Result<Order, Unreadable> {
     let spec = &raw.spec;
     Ok(Order {
         state: spec.state,
-        since: optional_time(
-            "spec.state_transition_timestamp",
-            spec.state_transition_timestamp.as_deref(),
-        )?,
-        version: spec
-            .version
-            .as_deref()
-            .map(|text| version("spec.version", text))
-            .transpose()?,
+        since: optional_time("spec.state_transition_timestamp", spec.state_transition_timestamp.as_deref())?,
+        version: spec.version.as_deref().map(|text| version("spec.version", text)).transpose()?,
         policy: spec.policy.clone(),
         disrupt_not_after: optional_time("spec.disrupt_not_after", spec.disrupt_not_after.as_deref())?,
         exclusion_wait_seconds: count(
@@ -299,10 +278,7 @@ mod tests {
 
     #[test]
     fn what_an_original_agent_reports_is_read() {
-        let shadow = BottlerocketShadow {
-            status: Some(original_status()),
-            ..raw()
-        };
+        let shadow = BottlerocketShadow { status: Some(original_status()), ..raw() };
         let report = Shadow::try_from(&shadow).unwrap().report.unwrap();
         assert_eq!(report.target_version, Version::new(1, 20, 0));
         assert_eq!(report.agent_version, None);
@@ -314,12 +290,7 @@ mod tests {
         shadow.spec.version = Some("99999999999999999999.0.0".to_owned());
         let error = Shadow::try_from(&shadow).unwrap_err();
         assert_eq!(error.field, "spec.version");
-        assert!(
-            error
-                .to_string()
-                .starts_with("shadow brs-a: spec.version cannot be read"),
-            "{error}"
-        );
+        assert!(error.to_string().starts_with("shadow brs-a: spec.version cannot be read"), "{error}");
     }
 
     #[test]

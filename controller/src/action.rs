@@ -1,0 +1,118 @@
+//! What a plan asks to be written: one write to one shadow, with everything in it that the write needs.
+
+use api::{
+    shadow::{BottlerocketShadowSpec, OnTimeout, Order, Shadow, ShadowDrain},
+    timestamp,
+};
+
+/// What an action is, in the words of the way of one node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Verb {
+    /// Begin: download and stage.
+    Start,
+    /// The go: disrupt and reboot.
+    Go,
+    /// Let a go that was not used yet hold for longer.
+    Renew,
+    /// Take an unused go back; the image stays staged.
+    Withdraw,
+    /// Back to Idle before any disruption: an unused go is taken back, a staged image is given up.
+    Return,
+    /// A go was taken back after it had been used: the same go again, so that the disruption finishes.
+    PutBack,
+    /// The update is healthy: give the node back.
+    GiveBack,
+    /// It is given back: Idle.
+    Finish,
+    /// Something failed: Idle, so that the agent gives back what it did.
+    Reset,
+    /// Forget the update that is over.
+    Rest,
+    /// The shadow has no Node, or one that is not managed.
+    Delete,
+}
+
+impl Verb {
+    /// The word in logs and metrics.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Start => "start",
+            Self::Go => "go",
+            Self::Renew => "renew",
+            Self::Withdraw => "withdraw",
+            Self::Return => "return",
+            Self::PutBack => "put_back",
+            Self::GiveBack => "give_back",
+            Self::Finish => "finish",
+            Self::Reset => "reset",
+            Self::Rest => "rest",
+            Self::Delete => "delete",
+        }
+    }
+
+    /// Whether `check()` may keep it from being executed. Finishing and giving back always go through.
+    #[must_use]
+    pub const fn is_limited(self) -> bool {
+        matches!(self, Self::Start | Self::Go | Self::Renew)
+    }
+
+    /// Whether it takes a go back that an agent may be about to use.
+    #[must_use]
+    pub const fn takes_back_a_go(self) -> bool {
+        matches!(self, Self::Withdraw | Self::Return)
+    }
+}
+
+/// One write to one shadow.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Action {
+    /// What it is.
+    pub verb: Verb,
+    /// The node it is about.
+    pub node: String,
+    /// The shadow.
+    pub shadow: String,
+    /// The shadow's uid: precondition.
+    pub uid: String,
+    /// The shadow's resourceVersion: precondition.
+    pub resource_version: String,
+    /// What was asked before; a go that turns out to have been used is put back from it.
+    pub before: Order,
+    /// What is asked from now on; nothing when the shadow is deleted.
+    pub order: Order,
+}
+
+impl Action {
+    /// `verb` on `shadow`, asking for `order` from now on.
+    #[must_use]
+    pub fn new(verb: Verb, shadow: &Shadow, order: Order) -> Self {
+        Self {
+            verb,
+            node: shadow.node.name.clone(),
+            shadow: shadow.name.clone(),
+            uid: shadow.uid.clone(),
+            resource_version: shadow.resource_version.clone(),
+            before: shadow.order.clone(),
+            order,
+        }
+    }
+}
+
+/// An order as the shadow's spec stores it.
+#[must_use]
+pub fn stored(order: &Order) -> BottlerocketShadowSpec {
+    BottlerocketShadowSpec {
+        state: order.state,
+        state_transition_timestamp: order.since.map(timestamp::render),
+        version: order.version.as_ref().map(ToString::to_string),
+        policy: order.policy.clone(),
+        disrupt_not_after: order.disrupt_not_after.map(timestamp::render),
+        exclude_from_lb_wait_time_in_sec: (order.exclusion_wait_seconds > 0)
+            .then(|| i64::from(order.exclusion_wait_seconds)),
+        drain: order.drain.map(|(seconds, on_timeout): (u32, OnTimeout)| ShadowDrain {
+            timeout_seconds: i64::from(seconds),
+            on_timeout,
+        }),
+    }
+}

@@ -1,0 +1,88 @@
+//! What is under way goes on: no limit, pause or window stands in its way.
+
+use api::{HoldReason, Shadow, State, shadow::Order};
+use jiff::{SignedDuration, Timestamp};
+
+use super::{Hold, draft::Draft, in_flight::agent_is_silent, phase::Phase, situation::Situation};
+use crate::action::Verb;
+
+/// How long a node that was given back may be not Ready before its update is called finished all the same.
+const LONGEST_WAIT_FOR_READY: SignedDuration = SignedDuration::from_mins(30);
+
+/// Answers what agents have reported: healthy after the boot, given back, failed.
+pub(super) fn finish_what_is_under_way(draft: &mut Draft<'_>) {
+    for at in draft.open_in(&[Phase::Begun, Phase::Booted, Phase::GivenBack, Phase::Failed, Phase::Odd]) {
+        let situation = &draft.situations[at];
+        let Some(shadow) = situation.readable() else { continue };
+        let answer = match situation.phase {
+            Phase::Begun => put_back(situation, shadow).map(|order| (Verb::PutBack, order)),
+            Phase::Booted if is_healthy(situation) => Some((Verb::GiveBack, give_back(shadow, draft.now))),
+            Phase::Booted => None,
+            Phase::GivenBack => given_back_for_good(situation, shadow, draft.now).map(|order| (Verb::Finish, order)),
+            _ => Some((Verb::Reset, back_to_idle(shadow, draft.now))),
+        };
+        match answer {
+            Some((verb, order)) => draft.act(verb, shadow, order),
+            None => {
+                let deadline = shadow.order.since.and_then(|since| since.checked_add(LONGEST_WAIT_FOR_READY).ok());
+                if let Some(later) = deadline.filter(|deadline| *deadline > draft.now) {
+                    draft.wake_at(later);
+                }
+            }
+        }
+    }
+}
+
+/// Says of the nodes that are to come back to Idle and whose agent is not heard from that they wait for it.
+pub(super) fn hold_the_silent(draft: &mut Draft<'_>) {
+    for at in draft.open_in(&[Phase::Returning, Phase::GivingBack, Phase::Staging, Phase::Disrupting]) {
+        if agent_is_silent(draft.situations[at].node, draft.situations[at].report()) {
+            draft.hold(at, Hold::new(HoldReason::AgentSilent, "the agent's pod on the node is not Ready"));
+        }
+    }
+}
+
+/// Clears what is left of an update that is over, so that a shadow at rest names no policy and no version.
+pub(super) fn rest(draft: &mut Draft<'_>) {
+    for at in draft.open_in(&[Phase::Resting]) {
+        if let Some(shadow) = draft.situations[at].readable().filter(|shadow| shadow.order != Order::default()) {
+            draft.act(Verb::Rest, shadow, Order::default());
+        }
+    }
+}
+
+/// The go that the Node's marks name, as it was. It has expired; the marks are what makes it hold.
+fn put_back(situation: &Situation<'_>, shadow: &Shadow) -> Option<Order> {
+    let marks = situation.node.marks.as_ref().ok()?.as_ref()?;
+    Some(Order {
+        state: State::RebootedIntoUpdate,
+        since: Some(marks.go.since),
+        version: Some(marks.go.version.clone()),
+        disrupt_not_after: Some(marks.began),
+        ..shadow.order.clone()
+    })
+}
+
+/// The health gate: the node runs the version it was to boot, its kubelet has reported under the new boot id, and it is Ready.
+fn is_healthy(situation: &Situation<'_>) -> bool {
+    let (Some(shadow), Some(report)) = (situation.readable(), situation.report()) else { return false };
+    let booted = report.rebooting.as_ref().is_none_or(|intent| intent.boot_id != situation.node.boot_id);
+    let version = shadow.order.version.as_ref().is_none_or(|version| *version == report.current_version);
+    situation.node.ready && booted && version
+}
+
+fn give_back(shadow: &Shadow, now: Timestamp) -> Order {
+    Order { state: State::MonitoringUpdate, since: Some(now), disrupt_not_after: None, ..shadow.order.clone() }
+}
+
+/// The last Idle. It keeps the policy, for whose limits the node counts until it reports Idle too.
+fn given_back_for_good(situation: &Situation<'_>, shadow: &Shadow, now: Timestamp) -> Option<Order> {
+    let deadline = shadow.order.since.and_then(|since| since.checked_add(LONGEST_WAIT_FOR_READY).ok());
+    let late = deadline.is_none_or(|deadline| deadline <= now);
+    (situation.node.ready || late).then(|| Order { policy: shadow.order.policy.clone(), ..Order::default() })
+}
+
+/// Idle before the update was finished: the agent gives back what it did.
+pub(super) fn back_to_idle(shadow: &Shadow, now: Timestamp) -> Order {
+    Order { since: Some(now), policy: shadow.order.policy.clone(), ..Order::default() }
+}

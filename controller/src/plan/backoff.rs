@@ -1,0 +1,104 @@
+//! How long a failure is waited out before the node is tried again.
+
+use api::shadow::{FailureKind, Report};
+use jiff::{SignedDuration, Timestamp};
+
+/// First wait after a drain that did not end, doubled with each further one.
+const FIRST_DRAIN_WAIT: SignedDuration = SignedDuration::from_mins(30);
+/// Longest wait after a drain that did not end.
+const LONGEST_DRAIN_WAIT: SignedDuration = SignedDuration::from_hours(24);
+/// Longest wait after a crash, in minutes: the original tries again once more than a day has passed
+/// (brupop v1.4.0 `controller/src/statemachine.rs:78-98`).
+const LONGEST_CRASH_WAIT_MINUTES: i64 = 1440;
+
+/// When the node may be tried again, if that is later than `now`.
+///
+/// A failure whose time lies in the future is a clock that was put back: it is not waited for, or a node could be held for
+/// years.
+pub(super) fn next_try(report: &Report, now: Timestamp) -> Option<Timestamp> {
+    let drain = report.failure.as_ref().filter(|failure| failure.kind == FailureKind::Drain);
+    let drain = drain.map(|failure| (failure.time, drain_wait(failure.attempts)));
+    let crash = report.failed_at.filter(|_| report.crash_count > 0);
+    let crash = crash.map(|time| (time, crash_wait(report.crash_count)));
+    [drain, crash]
+        .into_iter()
+        .flatten()
+        .filter(|(failed, _)| *failed <= now)
+        .filter_map(|(failed, wait)| failed.checked_add(wait).ok())
+        .filter(|next| *next > now)
+        .max()
+}
+
+fn drain_wait(attempts: u32) -> SignedDuration {
+    let doublings = attempts.saturating_sub(1).min(10);
+    (FIRST_DRAIN_WAIT * 2_i32.pow(doublings)).min(LONGEST_DRAIN_WAIT)
+}
+
+/// The original waits until more than 2^crashes whole minutes have passed: 3 minutes after the first crash, 5 after the
+/// second.
+fn crash_wait(crashes: u32) -> SignedDuration {
+    let minutes = 1_i64 << crashes.min(11);
+    SignedDuration::from_mins(minutes.min(LONGEST_CRASH_WAIT_MINUTES) + 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use api::{State, shadow::Failure};
+    use proptest::prelude::*;
+    use semver::Version;
+
+    fn report(crash_count: u32, failure: Option<Failure>) -> Report {
+        Report {
+            state: State::Idle,
+            current_version: Version::new(1, 19, 0),
+            target_version: Version::new(1, 20, 0),
+            crash_count,
+            failed_at: (crash_count > 0).then_some(Timestamp::UNIX_EPOCH),
+            agent_version: None,
+            available_versions: Vec::new(),
+            activity: None,
+            message: None,
+            failure,
+            rebooting: None,
+            failed: None,
+        }
+    }
+
+    fn drain(attempts: u32) -> Option<Failure> {
+        let version = Version::new(1, 20, 0);
+        Some(Failure { kind: FailureKind::Drain, version, time: Timestamp::UNIX_EPOCH, attempts })
+    }
+
+    fn minutes_to_wait(report: &Report) -> Option<i64> {
+        next_try(report, Timestamp::UNIX_EPOCH).map(|next| next.as_second() / 60)
+    }
+
+    #[test]
+    fn crashes_wait_as_with_the_original() {
+        let waits: Vec<_> = [0, 1, 2, 3, 10, 11, 64, u32::MAX].map(|n| minutes_to_wait(&report(n, None))).to_vec();
+        let expected = [None, Some(3), Some(5), Some(9), Some(1025), Some(1441), Some(1441), Some(1441)];
+        assert_eq!(waits, expected);
+    }
+
+    #[test]
+    fn drains_wait_half_an_hour_and_at_most_a_day() {
+        let waits: Vec<_> = [1, 2, 3, 6, 7, u32::MAX].map(|n| minutes_to_wait(&report(0, drain(n)))).to_vec();
+        assert_eq!(waits, [Some(30), Some(60), Some(120), Some(960), Some(1440), Some(1440)]);
+    }
+
+    #[test]
+    fn a_failure_from_the_future_is_not_waited_for() {
+        let mut report = report(3, None);
+        report.failed_at = Some("2999-01-01T00:00:00Z".parse().unwrap());
+        assert_eq!(minutes_to_wait(&report), None);
+    }
+
+    proptest! {
+        #[test]
+        fn every_wait_ends_within_a_day_and_a_minute(crashes: u32, attempts: u32) {
+            let report = report(crashes, drain(attempts));
+            prop_assert!(minutes_to_wait(&report).is_none_or(|minutes| minutes <= 1441));
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! The go: the permission to disrupt a node, given, renewed and taken back.
+
+use api::{HoldReason, Shadow, State, shadow::Order};
+use jiff::{SignedDuration, Timestamp};
+
+use super::{Hold, draft::Draft, eligible, order::rank, phase::Phase, situation::Situation};
+use crate::action::Verb;
+
+/// How far ahead a go expires.
+const GO_HOLDS_FOR: SignedDuration = SignedDuration::from_mins(10);
+/// A go that was not used yet is renewed when less than this is left of it.
+const RENEW_BEFORE: SignedDuration = SignedDuration::from_mins(5);
+
+/// Takes back or renews the gos that were not used yet, then gives new ones, first in order first.
+pub(super) fn give_and_take_back(draft: &mut Draft<'_>) {
+    for at in draft.open_in(&[Phase::Going]) {
+        keep_or_take_back(draft, at);
+    }
+    let mut staged: Vec<_> = draft
+        .open_in(&[Phase::Staged])
+        .into_iter()
+        .filter_map(|at| Some((rank(&draft.situations[at], draft.situations[at].ordered_version()?), at)))
+        .collect();
+    staged.sort();
+    let staged: Vec<_> = staged.into_iter().map(|(_, at)| at).collect();
+    for at in staged {
+        give(draft, at);
+    }
+}
+
+/// An unused go is worth nothing once it has expired: the node waits for the controller then, and the controller may take
+/// its time. It is renewed as long as it would be given.
+fn keep_or_take_back(draft: &mut Draft<'_>, at: usize) {
+    let situation = &draft.situations[at];
+    let Some(shadow) = situation.readable() else { return };
+    if let Some(hold) = forbidden(situation, draft.now) {
+        let order = Order { state: State::StagedAndPerformedUpdate, ..without_go(shadow, draft.now) };
+        draft.act(Verb::Withdraw, shadow, order);
+        draft.hold(at, hold);
+        return;
+    }
+    let Some(expiry) = shadow.order.disrupt_not_after else { return };
+    let renew_at = expiry.checked_sub(RENEW_BEFORE).unwrap_or(expiry);
+    if renew_at <= draft.now {
+        let policy = situation.owner.policy().map(|policy| policy.name.clone());
+        let order = Order { disrupt_not_after: expires(draft.now), policy, ..shadow.order.clone() };
+        draft.act(Verb::Renew, shadow, order);
+    } else {
+        draft.wake_at(renew_at);
+    }
+}
+
+fn give(draft: &mut Draft<'_>, at: usize) {
+    let situation = &draft.situations[at];
+    let Some(shadow) = situation.readable() else { return };
+    if let Some(hold) = forbidden(situation, draft.now) {
+        return draft.hold(at, hold);
+    }
+    let Some(policy) = situation.owner.policy() else { return };
+    if !draft.budgets.has_room_for_a_go(policy) {
+        let hold =
+            Hold::new(HoldReason::BudgetFull, format!("policy {} allows no further disruption now", policy.name));
+        return draft.hold(at, hold);
+    }
+    draft.budgets.add_disrupted(&policy.name);
+    let order = Order {
+        state: State::RebootedIntoUpdate,
+        disrupt_not_after: expires(draft.now),
+        policy: Some(policy.name.clone()),
+        ..without_go(shadow, draft.now)
+    };
+    draft.act(Verb::Go, shadow, order);
+}
+
+/// Why the node must not be disrupted now.
+fn forbidden(situation: &Situation<'_>, now: Timestamp) -> Option<Hold> {
+    let Some(policy) = situation.owner.policy() else {
+        return Some(super::start::ownerless(&situation.owner));
+    };
+    let version = situation.ordered_version()?;
+    eligible::forbids(policy).or_else(|| eligible::hindrance(situation, version, now))
+}
+
+/// A new order for the same version, whose time begins now.
+fn without_go(shadow: &Shadow, now: Timestamp) -> Order {
+    Order { since: Some(now), disrupt_not_after: None, ..shadow.order.clone() }
+}
+
+fn expires(now: Timestamp) -> Option<Timestamp> {
+    now.checked_add(GO_HOLDS_FOR).ok()
+}

@@ -1,0 +1,31 @@
+//! What counts for the limits (design section 4, "In flight").
+
+use api::State;
+
+use crate::snapshot::{NodeFacts, ShadowFacts};
+
+/// Whether a node is in flight: asked for or reporting anything but Idle, or carrying the operator's marks, with or without
+/// a shadow. A node whose Node object is gone has no facts and never gets here.
+#[must_use]
+pub fn in_flight(node: &NodeFacts, shadow: Option<&ShadowFacts>) -> bool {
+    if node.is_marked() {
+        return true;
+    }
+    let shadow = match shadow {
+        None => return false,
+        Some(ShadowFacts::Unreadable { .. }) => return true,
+        Some(ShadowFacts::Readable(shadow)) => shadow,
+    };
+    let asked = shadow.order.state != State::Idle;
+    let reports = shadow.report.as_ref().is_some_and(|report| report.state != State::Idle);
+    if !node.managed || (!asked && agent_is_silent(node, shadow.report.as_ref())) {
+        // Nobody is left who could act on it, and nothing on the Node is left to undo.
+        return false;
+    }
+    asked || reports
+}
+
+/// Whether our agent on the node is not heard from. Agents of the original operator have no probe: they are never silent.
+pub(super) fn agent_is_silent(node: &NodeFacts, report: Option<&api::shadow::Report>) -> bool {
+    report.is_some_and(|report| report.agent_version.is_some()) && !node.agent_ready
+}

@@ -1,0 +1,84 @@
+//! What to write now, and why nothing is written for the rest.
+//!
+//! [`plan`] is a function of one [`Snapshot`]: the same snapshot gives the same plan, and a cluster in which nothing is left
+//! to do gives an empty one. It is a list of named steps over one [`Draft`]; each step lives in a file of its own.
+
+mod advance;
+mod backoff;
+mod budget;
+mod cleanup;
+mod draft;
+mod eligible;
+mod go;
+mod in_flight;
+mod order;
+mod ownership;
+mod phase;
+mod retreat;
+mod situation;
+mod start;
+
+use std::collections::BTreeMap;
+
+use api::HoldReason;
+use jiff::Timestamp;
+use semver::Version;
+
+use crate::{action::Action, snapshot::Snapshot};
+use draft::Draft;
+pub use in_flight::in_flight;
+
+/// What to write now, and why nothing is written for the rest.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Plan {
+    /// The writes, at most one for each shadow.
+    pub actions: Vec<Action>,
+    /// Where every managed node stands, by name.
+    pub nodes: BTreeMap<String, Standing>,
+    /// What would start if nothing but the pause were lifted, by policy.
+    pub next: BTreeMap<String, Vec<(String, Version)>>,
+    /// When time alone will change the plan.
+    pub wake_at: Option<Timestamp>,
+}
+
+/// Where one node stands.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Standing {
+    /// The policy that applies to it; several when they conflict.
+    pub owners: Vec<String>,
+    /// Whether it is in flight.
+    pub in_flight: bool,
+    /// Whether it runs the version it should.
+    pub up_to_date: bool,
+    /// Why it does not move.
+    pub hold: Option<Hold>,
+}
+
+/// Why a node does not move.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hold {
+    /// The typed reason.
+    pub reason: HoldReason,
+    /// One sentence. It must not carry numbers that change without a change for this node: each new text is a write.
+    pub message: String,
+}
+
+impl Hold {
+    fn new(reason: HoldReason, message: impl Into<String>) -> Self {
+        Self { reason, message: message.into() }
+    }
+}
+
+/// Decides what to write now.
+#[must_use]
+pub fn plan(snapshot: &Snapshot) -> Plan {
+    let mut draft = Draft::new(snapshot);
+    cleanup::delete_orphans(&mut draft);
+    advance::finish_what_is_under_way(&mut draft);
+    retreat::return_what_became_ineligible(&mut draft);
+    go::give_and_take_back(&mut draft);
+    start::begin(&mut draft);
+    advance::hold_the_silent(&mut draft);
+    advance::rest(&mut draft);
+    draft.finish()
+}

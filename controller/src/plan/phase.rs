@@ -1,0 +1,86 @@
+//! How far the update of one node is: what the spec asks for, held against what the status reports and what the Node carries.
+
+use api::{Marks, Shadow, State, shadow::Report};
+
+use crate::snapshot::{NodeFacts, ShadowFacts};
+
+/// How far the update of one node is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// There is no shadow yet, or no report in it.
+    Unreported,
+    /// The shadow cannot be read.
+    Unreadable,
+    /// Nothing is under way.
+    Resting,
+    /// The image is being staged.
+    Staging,
+    /// The image is staged; there is no go.
+    Staged,
+    /// There is a go that the Node does not show to be used.
+    Going,
+    /// The go is used: what has begun finishes.
+    Disrupting,
+    /// A go was taken back after the disruption had begun under it: the Node carries its marks.
+    Begun,
+    /// The node came up in the new version.
+    Booted,
+    /// It is being given back.
+    GivingBack,
+    /// It is given back; the last word is ours.
+    GivenBack,
+    /// The agent reports a failure; the word is ours.
+    Failed,
+    /// It is asked to go back to Idle and has not said so yet.
+    Returning,
+    /// Asked and reported do not fit together: it is asked to go back to Idle.
+    Odd,
+}
+
+pub(super) fn phase(node: &NodeFacts, shadow: Option<&ShadowFacts>) -> Phase {
+    match shadow {
+        None => Phase::Unreported,
+        Some(ShadowFacts::Unreadable { .. }) => Phase::Unreadable,
+        Some(ShadowFacts::Readable(shadow)) => match &shadow.report {
+            None if shadow.order.state == State::Idle => Phase::Unreported,
+            None => Phase::Odd,
+            Some(report) => reported(node, shadow, report),
+        },
+    }
+}
+
+fn reported(node: &NodeFacts, shadow: &Shadow, report: &Report) -> Phase {
+    use State::{ErrorReset, Idle, MonitoringUpdate, RebootedIntoUpdate, StagedAndPerformedUpdate};
+    match (shadow.order.state, report.state) {
+        (Idle | ErrorReset, Idle) if !node.is_marked() => Phase::Resting,
+        (Idle | ErrorReset, _) => Phase::Returning,
+        (_, ErrorReset) => Phase::Failed,
+        (StagedAndPerformedUpdate, Idle | StagedAndPerformedUpdate) if has_begun(node, shadow) => Phase::Begun,
+        (StagedAndPerformedUpdate, Idle) => Phase::Staging,
+        (StagedAndPerformedUpdate, StagedAndPerformedUpdate) => Phase::Staged,
+        (RebootedIntoUpdate, Idle | StagedAndPerformedUpdate) => going(node, shadow),
+        (RebootedIntoUpdate, RebootedIntoUpdate) => Phase::Booted,
+        (MonitoringUpdate, MonitoringUpdate) => Phase::GivenBack,
+        (MonitoringUpdate, _) => Phase::GivingBack,
+        (StagedAndPerformedUpdate, RebootedIntoUpdate | MonitoringUpdate) | (RebootedIntoUpdate, MonitoringUpdate) => {
+            Phase::Odd
+        }
+    }
+}
+
+/// Whether the Node carries the marks of a go for the very version that is asked for.
+fn has_begun(node: &NodeFacts, shadow: &Shadow) -> bool {
+    matches!(&node.marks, Ok(Some(marks)) if Some(&marks.go.version) == shadow.order.version.as_ref())
+}
+
+/// Under RebootedIntoUpdate. An order without an expiry is the original operator's: until the Node shows that it was used, it
+/// is a staged node that waits for a go of ours.
+fn going(node: &NodeFacts, shadow: &Shadow) -> Phase {
+    match (shadow.order.go(), &node.marks) {
+        (Some(go), Ok(Some(Marks { go: used, .. }))) if *used == go => Phase::Disrupting,
+        (None, Ok(None)) => Phase::Staged,
+        (Some(_), Ok(None)) => Phase::Going,
+        // Marks of another go, or marks that cannot be read: whatever it is, it has begun.
+        _ => Phase::Disrupting,
+    }
+}

@@ -1,0 +1,63 @@
+//! A plan as text that people read: golden files, and the log at debug level.
+
+use std::fmt::Write as _;
+
+use crate::{
+    action::Action,
+    check::Objection,
+    plan::{Plan, Standing},
+};
+
+/// One line for each write, each node and each objection.
+#[must_use]
+pub fn render(plan: &Plan, objections: &[Objection]) -> String {
+    let mut text = String::new();
+    for action in &plan.actions {
+        line(&mut text, &action_line(action));
+    }
+    for objection in objections {
+        line(&mut text, &format!("refused  {}: {} ({})", objection.node, objection.verb.as_str(), objection.broken));
+    }
+    for (node, standing) in &plan.nodes {
+        line(&mut text, &format!("node     {node}: {}", standing_line(standing)));
+    }
+    for (policy, nodes) in &plan.next {
+        let nodes: Vec<_> = nodes.iter().map(|(node, version)| format!("{node} -> {version}")).collect();
+        line(&mut text, &format!("next     {policy}: {}", nodes.join(", ")));
+    }
+    if let Some(wake_at) = plan.wake_at {
+        line(&mut text, &format!("wake     {wake_at}"));
+    }
+    text
+}
+
+fn line(text: &mut String, content: &str) {
+    // Writing to a String cannot fail.
+    let _ = writeln!(text, "{content}");
+}
+
+fn action_line(action: &Action) -> String {
+    let order = &action.order;
+    let mut text = format!("{:<8} {}: {}", action.verb.as_str(), action.node, order.state.as_str());
+    if let Some(version) = &order.version {
+        let _ = write!(text, " {version}");
+    }
+    if let Some(policy) = &order.policy {
+        let _ = write!(text, " under {policy}");
+    }
+    if let Some(expiry) = order.disrupt_not_after {
+        let _ = write!(text, ", expires {expiry}");
+    }
+    text
+}
+
+fn standing_line(standing: &Standing) -> String {
+    let owners = if standing.owners.is_empty() { "nobody".to_owned() } else { standing.owners.join("+") };
+    let progress = match (standing.in_flight, standing.up_to_date) {
+        (true, _) => "in flight",
+        (false, true) => "up to date",
+        (false, false) => "outdated",
+    };
+    let hold = standing.hold.as_ref().map(|hold| format!("; {}: {}", hold.reason, hold.message)).unwrap_or_default();
+    format!("{owners}, {progress}{hold}")
+}

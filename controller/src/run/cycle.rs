@@ -1,0 +1,184 @@
+//! One round of the loop.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use api::{HoldReason, names::shadow_name};
+use jiff::{SignedDuration, Timestamp};
+use tokio::time::Instant;
+
+use super::delays::Delays;
+use crate::{
+    check::{Objection, check},
+    execute::{Executed, execute},
+    metrics::Metrics,
+    own_writes::{Outcome, OwnWrites},
+    plan::{Plan, plan},
+    publish::{changed_conditions, changed_statuses, publish_conditions, publish_statuses},
+    report,
+    snapshot::{Objects, ShadowFacts, Snapshot},
+    status::statuses,
+    watch::Watches,
+    write::{WriteError, Writer},
+};
+
+/// How long a conflict waits at most for the watch to show what somebody else wrote.
+const AFTER_A_CONFLICT: SignedDuration = SignedDuration::from_secs(1);
+
+/// What the loop carries from one round to the next: nothing but its own writes that no watch has shown yet, who has to
+/// wait after a failed write, and what was logged last.
+pub(super) struct Cycle {
+    writer: Writer,
+    metrics: Metrics,
+    own: OwnWrites,
+    delays: Delays,
+    held: BTreeMap<String, HoldReason>,
+}
+
+impl Cycle {
+    pub(super) fn new(writer: Writer, metrics: Metrics) -> Self {
+        Self { writer, metrics, own: OwnWrites::default(), delays: Delays::default(), held: BTreeMap::new() }
+    }
+
+    /// Plans, executes and publishes once; says when time alone asks for the next round.
+    pub(super) async fn round(&mut self, watches: &Watches, now: Timestamp) -> Option<Timestamp> {
+        self.settle(now).await;
+        let snapshot = self.snapshot(watches, now);
+        let started = Instant::now();
+        let plan = plan(&snapshot);
+        let objections = check(&snapshot, &plan);
+        self.metrics.planned(started.elapsed().as_secs_f64());
+        self.metrics.show(&snapshot, &plan);
+        self.log(&plan, &objections);
+        let conflicts = self.execute(&plan, &objections, now).await;
+        self.publish(&snapshot, &plan, &objections, now).await;
+        // A conflict ends with the watch showing what somebody else wrote; it is looked for again in case it does not.
+        let again = conflicts.then(|| now.checked_add(AFTER_A_CONFLICT).unwrap_or(now));
+        [plan.wake_at, self.delays.next(now), again].into_iter().flatten().min()
+    }
+
+    /// Reads the shadows whose last write has an unknown outcome.
+    async fn settle(&mut self, now: Timestamp) {
+        let unknown: Vec<_> = self.own.unknown().iter().cloned().collect();
+        for shadow in unknown.into_iter().filter(|shadow| self.delays.may_write(shadow, now)).collect::<Vec<_>>() {
+            match self.writer.shadow(&shadow).await {
+                Ok(object) => self.own.note(&shadow, Outcome::Stored(Box::new(object))),
+                Err(WriteError::Gone) => self.own.note(&shadow, Outcome::Gone),
+                Err(error) => {
+                    tracing::warn!(shadow, %error, "outcome of a write is still unknown");
+                    self.delays.failed(&shadow, now, fastrand::f64());
+                }
+            }
+        }
+    }
+
+    fn snapshot(&mut self, watches: &Watches, now: Timestamp) -> Snapshot {
+        let nodes = watches.nodes.state();
+        let shadows = watches.shadows.state();
+        let policies = watches.policies.state();
+        self.own.forget_seen(shadows.iter().map(AsRef::as_ref));
+        let objects = Objects {
+            nodes: nodes.iter().map(AsRef::as_ref).collect(),
+            shadows: shadows.iter().map(|shadow| self.own.newest(shadow)).collect(),
+            policies: policies.iter().map(AsRef::as_ref).collect(),
+            agents_ready: watches.agents_ready(),
+        };
+        let mut snapshot = Snapshot::build(now, &objects);
+        for facts in snapshot.shadows.values_mut() {
+            let unknown = facts.readable().is_some_and(|shadow| self.own.unknown().contains(&shadow.name));
+            if unknown {
+                let node = facts.node_name().to_owned();
+                *facts =
+                    ShadowFacts::Unreadable { node, reason: "the outcome of the last write is not known yet".into() };
+            }
+        }
+        let shadows = snapshot.shadows.keys().map(|node| shadow_name(node));
+        let known: BTreeSet<_> = shadows.chain(snapshot.policies.keys().cloned()).collect();
+        self.delays.keep(|object| known.contains(object));
+        snapshot
+    }
+
+    /// One line for each objection, and one for each node whose reason to wait has changed.
+    fn log(&mut self, plan: &Plan, objections: &[Objection]) {
+        for Objection { node, verb, broken } in objections {
+            self.metrics.objected(verb.as_str());
+            tracing::error!(node, action = verb.as_str(), broken = %broken, "plan refused by its check");
+        }
+        let mut held = BTreeMap::new();
+        for (node, standing) in &plan.nodes {
+            let before = self.held.get(node);
+            match &standing.hold {
+                Some(hold) => {
+                    if before != Some(&hold.reason) {
+                        tracing::info!(node, reason = hold.reason.as_str(), message = hold.message, "node held");
+                    }
+                    held.insert(node.clone(), hold.reason);
+                }
+                None if before.is_some() => tracing::info!(node, "node no longer held"),
+                None => {}
+            }
+        }
+        self.held = held;
+        tracing::debug!(plan = report::render(plan, objections), "planned");
+    }
+
+    /// Executes what was not refused and need not wait; says whether there were conflicts.
+    async fn execute(&mut self, plan: &Plan, objections: &[Objection], now: Timestamp) -> bool {
+        let mut conflicts = false;
+        let refused = |node: &str| objections.iter().any(|objection| objection.node == node);
+        let actions = plan.actions.iter().filter(|action| !refused(&action.node));
+        let actions = actions.filter(|action| self.delays.may_write(&action.shadow, now)).cloned().collect();
+        for Executed { action, outcome, error } in execute(&self.writer, actions).await {
+            let verb = action.verb.as_str();
+            let result = error.as_ref().map_or("ok", WriteError::as_str);
+            self.metrics.wrote(verb, result);
+            if let Some(outcome) = outcome {
+                self.own.note(&action.shadow, outcome);
+            }
+            match error {
+                None => {
+                    self.delays.succeeded(&action.shadow);
+                    let version = action.order.version.as_ref().map(ToString::to_string);
+                    tracing::info!(
+                        node = action.node,
+                        action = verb,
+                        version,
+                        policy = action.order.policy,
+                        "shadow written"
+                    );
+                }
+                Some(WriteError::Conflict) => {
+                    tracing::debug!(node = action.node, action = verb, "shadow has changed meanwhile");
+                    conflicts = true;
+                }
+                Some(error) => {
+                    tracing::warn!(node = action.node, action = verb, %error, "shadow not written");
+                    self.delays.failed(&action.shadow, now, fastrand::f64());
+                }
+            }
+        }
+        conflicts
+    }
+
+    async fn publish(&mut self, snapshot: &Snapshot, plan: &Plan, objections: &[Objection], now: Timestamp) {
+        let mut changed = changed_conditions(snapshot, plan);
+        changed.retain(|change| self.delays.may_write(&change.shadow, now));
+        for written in publish_conditions(&self.writer, changed).await {
+            match written {
+                Ok(object) => {
+                    let name = kube::ResourceExt::name_any(&object);
+                    self.own.note(&name, Outcome::Stored(Box::new(object)));
+                }
+                Err((shadow, error)) => {
+                    tracing::warn!(shadow, %error, "conditions not written");
+                    self.delays.failed(&shadow, now, fastrand::f64());
+                }
+            }
+        }
+        let mut changed = changed_statuses(snapshot, statuses(snapshot, plan, objections));
+        changed.retain(|change| self.delays.may_write(&change.policy, now));
+        for (policy, error) in publish_statuses(&self.writer, changed).await {
+            tracing::warn!(policy, %error, "status not written");
+            self.delays.failed(&policy, now, fastrand::f64());
+        }
+    }
+}

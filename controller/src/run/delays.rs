@@ -1,0 +1,79 @@
+//! Objects whose last write failed, and when they may be written again. One object's trouble delays no other.
+
+use std::collections::BTreeMap;
+
+use jiff::{SignedDuration, Timestamp};
+
+/// First wait after a failure, doubled with each further one.
+const FIRST: SignedDuration = SignedDuration::from_millis(500);
+/// Longest wait.
+const LONGEST: SignedDuration = SignedDuration::from_secs(30);
+
+/// Objects whose last write failed.
+#[derive(Debug, Default)]
+pub(super) struct Delays(BTreeMap<String, Delay>);
+
+#[derive(Debug)]
+struct Delay {
+    failures: u32,
+    until: Timestamp,
+}
+
+impl Delays {
+    /// Notes a failed write. `jitter`, from 0 to 1, shortens the wait by up to a half, so that what failed together is not
+    /// tried again together.
+    pub(super) fn failed(&mut self, object: &str, now: Timestamp, jitter: f64) {
+        let delay = self.0.entry(object.to_owned()).or_insert(Delay { failures: 0, until: now });
+        let wait = FIRST.checked_mul(1_i32 << delay.failures.min(10)).map_or(LONGEST, |wait| wait.min(LONGEST));
+        delay.failures = delay.failures.saturating_add(1);
+        delay.until = now.checked_add(wait.mul_f64(1.0 - jitter.clamp(0.0, 1.0) / 2.0)).unwrap_or(Timestamp::MAX);
+    }
+
+    /// Notes a write that succeeded.
+    pub(super) fn succeeded(&mut self, object: &str) {
+        self.0.remove(object);
+    }
+
+    /// Whether the object may be written now.
+    pub(super) fn may_write(&self, object: &str, now: Timestamp) -> bool {
+        self.0.get(object).is_none_or(|delay| delay.until <= now)
+    }
+
+    /// When the first of the objects may be written again.
+    pub(super) fn next(&self, now: Timestamp) -> Option<Timestamp> {
+        self.0.values().map(|delay| delay.until).filter(|until| *until > now).min()
+    }
+
+    /// Forgets objects that are gone.
+    pub(super) fn keep(&mut self, exists: impl Fn(&str) -> bool) {
+        self.0.retain(|object, _| exists(object));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits_double_up_to_half_a_minute_and_end_with_a_success() {
+        let mut delays = Delays::default();
+        let now = Timestamp::UNIX_EPOCH;
+        let mut waits = Vec::new();
+        for _ in 0..9 {
+            delays.failed("a", now, 0.0);
+            waits.push(delays.next(now).unwrap().as_millisecond());
+        }
+        assert_eq!(waits, [500, 1000, 2000, 4000, 8000, 16_000, 30_000, 30_000, 30_000]);
+        assert!(!delays.may_write("a", now));
+        assert!(delays.may_write("b", now), "another object is not delayed");
+        delays.succeeded("a");
+        assert!(delays.may_write("a", now));
+    }
+
+    #[test]
+    fn jitter_shortens_a_wait_by_at_most_a_half() {
+        let mut delays = Delays::default();
+        delays.failed("a", Timestamp::UNIX_EPOCH, 1.0);
+        assert_eq!(delays.next(Timestamp::UNIX_EPOCH).unwrap().as_millisecond(), 250);
+    }
+}

@@ -1,0 +1,88 @@
+//! Everything that the rules read, parsed once: a whole cluster at one instant.
+//!
+//! Parts that cannot be parsed stay in the snapshot as such. A rule must say what becomes of them; dropping them here would
+//! make a node look idle that may be in flight.
+
+mod node;
+mod policy;
+mod shadow;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use api::{BottlerocketShadow, UpdatePolicy};
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::Node;
+use kube::core::{DeserializeGuard, Resource as _};
+
+pub use node::{NodeFacts, strip};
+pub use policy::PolicyFacts;
+pub use shadow::ShadowFacts;
+
+/// A whole cluster at one instant.
+#[derive(Debug, Clone, Default)]
+pub struct Snapshot {
+    /// The instant. Rules take the time from here.
+    pub now: Timestamp,
+    /// Every Node, by name; also those that are not managed, since a shadow may still belong to one.
+    pub nodes: BTreeMap<String, NodeFacts>,
+    /// Every shadow, by the name of its Node.
+    pub shadows: BTreeMap<String, ShadowFacts>,
+    /// Every policy, by name.
+    pub policies: BTreeMap<String, PolicyFacts>,
+}
+
+/// The raw objects that a snapshot is made of, as the watches hold them.
+#[derive(Debug, Default)]
+pub struct Objects<'a> {
+    /// Nodes.
+    pub nodes: Vec<&'a Node>,
+    /// Shadows; those that do not even have the shape of one are errors.
+    pub shadows: Vec<&'a DeserializeGuard<BottlerocketShadow>>,
+    /// Policies; those that do not even have the shape of one are errors.
+    pub policies: Vec<&'a DeserializeGuard<UpdatePolicy>>,
+    /// Names of the Nodes that have a Ready agent pod.
+    pub agents_ready: BTreeSet<String>,
+}
+
+impl Snapshot {
+    /// Parses `objects` as of `now`.
+    #[must_use]
+    pub fn build(now: Timestamp, objects: &Objects<'_>) -> Self {
+        let nodes = objects.nodes.iter().map(|node| NodeFacts::read(node, &objects.agents_ready));
+        let shadows = objects.shadows.iter().map(|shadow| ShadowFacts::read(shadow));
+        let policies = objects.policies.iter().map(|policy| PolicyFacts::read(policy));
+        Self {
+            now,
+            nodes: nodes.map(|node| (node.name.clone(), node)).collect(),
+            shadows: shadows.map(|shadow| (shadow.node_name().to_owned(), shadow)).collect(),
+            policies: policies.map(|policy| (policy.name.clone(), policy)).collect(),
+        }
+    }
+
+    /// The Node that `shadow` belongs to: the same name and, where the shadow can be read, the same uid.
+    #[must_use]
+    pub fn node_of(&self, shadow: &ShadowFacts) -> Option<&NodeFacts> {
+        let node = self.nodes.get(shadow.node_name())?;
+        match shadow {
+            ShadowFacts::Readable(shadow) if shadow.node.uid != node.uid => None,
+            _ => Some(node),
+        }
+    }
+
+    /// The shadow of `node`, unless it belongs to an earlier Node of that name.
+    #[must_use]
+    pub fn shadow_of(&self, node: &NodeFacts) -> Option<&ShadowFacts> {
+        let shadow = self.shadows.get(&node.name)?;
+        self.node_of(shadow).map(|_| shadow)
+    }
+}
+
+/// The name of an object that came from the API; empty never happens there.
+fn name_of<K: kube::Resource>(object: &K) -> String {
+    object.meta().name.clone().unwrap_or_default()
+}
+
+/// The name of a guarded object, whether or not it could be read.
+fn guarded_name<K: kube::Resource>(guarded: &DeserializeGuard<K>) -> String {
+    guarded.meta().name.clone().unwrap_or_default()
+}

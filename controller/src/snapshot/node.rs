@@ -1,0 +1,116 @@
+//! What the rules read of a Node.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use api::{Marks, marks::UnreadableMarks, names};
+use k8s_openapi::api::core::v1::{Node, NodeStatus};
+use semver::Version;
+
+use super::name_of;
+
+/// Taints that announce that a node goes away: nothing starts there. Other taints do not matter.
+///
+/// Sources: cluster-autoscaler `cluster-autoscaler/utils/taints/taints.go` (ToBeDeletedTaint, DeletionCandidateTaint is only a
+/// candidate and not listed), Karpenter `pkg/apis/v1/taints.go` (DisruptedTaintKey), cloud-provider
+/// `api/well_known_taints.go` (TaintNodeShutdown), Kubernetes well-known taints (out-of-service).
+const LEAVING_TAINTS: [&str; 4] = [
+    "ToBeDeletedByClusterAutoscaler",
+    "karpenter.sh/disrupted",
+    "node.cloudprovider.kubernetes.io/shutdown",
+    "node.kubernetes.io/out-of-service",
+];
+
+/// One Node.
+#[derive(Debug, Clone)]
+pub struct NodeFacts {
+    /// Its name.
+    pub name: String,
+    /// Its uid; a Node that was deleted and made again has another.
+    pub uid: String,
+    /// Its labels, for selectors and topology.
+    pub labels: BTreeMap<String, String>,
+    /// Whether it carries the updater interface label in the one version there is.
+    pub managed: bool,
+    /// Whether it is Ready.
+    pub ready: bool,
+    /// Whether it is cordoned, by whomever.
+    pub cordoned: bool,
+    /// Why it is about to go away, if it is.
+    pub leaving: Option<String>,
+    /// The boot id its kubelet reported last.
+    pub boot_id: String,
+    /// What the operator did to it.
+    pub marks: Result<Option<Marks>, UnreadableMarks>,
+    /// The reason somebody gave in the hold annotation.
+    pub hold: Option<String>,
+    /// The version somebody wants on it first.
+    pub update_now: Option<Version>,
+    /// The version whose failure somebody has acknowledged.
+    pub failure_acknowledged: Option<Version>,
+    /// Whether its agent's pod is Ready.
+    pub agent_ready: bool,
+}
+
+impl NodeFacts {
+    pub(super) fn read(node: &Node, agents_ready: &BTreeSet<String>) -> Self {
+        let name = name_of(node);
+        let labels = node.metadata.labels.clone().unwrap_or_default();
+        let annotation = |key| node.metadata.annotations.as_ref().and_then(|all| all.get(key));
+        // A version that cannot be read matches no version: such an annotation has no effect.
+        let version = |key| annotation(key).and_then(|text| Version::parse(text).ok());
+        Self {
+            uid: node.metadata.uid.clone().unwrap_or_default(),
+            managed: labels.get(names::UPDATER_INTERFACE_LABEL).is_some_and(|v| v == names::UPDATER_INTERFACE_VERSION),
+            ready: ready(node),
+            cordoned: node.spec.as_ref().and_then(|spec| spec.unschedulable).unwrap_or(false),
+            leaving: leaving(node),
+            boot_id: boot_id(node),
+            marks: Marks::decode(node.metadata.annotations.as_ref()),
+            hold: annotation(names::HOLD_ANNOTATION).cloned(),
+            update_now: version(names::UPDATE_NOW_ANNOTATION),
+            failure_acknowledged: version(names::FAILURE_ACKNOWLEDGED_ANNOTATION),
+            agent_ready: agents_ready.contains(&name),
+            labels,
+            name,
+        }
+    }
+
+    /// Whether the operator has done something to the Node, or something that may be that cannot be read.
+    #[must_use]
+    pub const fn is_marked(&self) -> bool {
+        !matches!(self.marks, Ok(None))
+    }
+}
+
+fn ready(node: &Node) -> bool {
+    let conditions = node.status.iter().filter_map(|status| status.conditions.as_ref()).flatten();
+    conditions.into_iter().any(|condition| condition.type_ == "Ready" && condition.status == "True")
+}
+
+fn boot_id(node: &Node) -> String {
+    let info = node.status.as_ref().and_then(|status| status.node_info.as_ref());
+    info.map(|info| info.boot_id.clone()).unwrap_or_default()
+}
+
+fn leaving(node: &Node) -> Option<String> {
+    if node.metadata.deletion_timestamp.is_some() {
+        return Some("it is being deleted".to_owned());
+    }
+    let mut taints = node.spec.iter().filter_map(|spec| spec.taints.as_ref()).flatten();
+    taints.find(|taint| LEAVING_TAINTS.contains(&taint.key.as_str())).map(|taint| format!("taint {}", taint.key))
+}
+
+/// Drops from a watched Node what neither the rules nor a health check may read, above all the image list: a Node of a real
+/// cluster shrinks from tens of kilobytes to a few.
+pub fn strip(node: &mut Node) {
+    node.metadata.managed_fields = None;
+    if let Some(status) = node.status.take() {
+        node.status = Some(NodeStatus {
+            conditions: status.conditions,
+            allocatable: status.allocatable,
+            capacity: status.capacity,
+            node_info: status.node_info,
+            ..NodeStatus::default()
+        });
+    }
+}

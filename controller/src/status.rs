@@ -1,0 +1,161 @@
+//! What a policy's status says, from the snapshot and the plan alone.
+
+use std::collections::BTreeMap;
+
+use api::{
+    HoldReason,
+    condition::{Statement, merge},
+    policy::{MAX_LISTED_NODES, NodeCounts, NodeNext, NodeUpdating, PolicyCondition, UpdatePolicyStatus},
+    shadow::Order,
+    timestamp,
+};
+
+use crate::{
+    check::Objection,
+    plan::{Plan, Standing},
+    snapshot::{PolicyFacts, ShadowFacts, Snapshot},
+};
+
+/// The status of every policy, by name.
+#[must_use]
+pub fn statuses(snapshot: &Snapshot, plan: &Plan, objections: &[Objection]) -> BTreeMap<String, UpdatePolicyStatus> {
+    let policies = snapshot.policies.values();
+    policies.map(|policy| (policy.name.clone(), status(snapshot, plan, objections, policy))).collect()
+}
+
+fn status(snapshot: &Snapshot, plan: &Plan, objections: &[Objection], policy: &PolicyFacts) -> UpdatePolicyStatus {
+    let nodes: Vec<_> = plan.nodes.iter().filter(|(_, standing)| standing.owners.contains(&policy.name)).collect();
+    let counts = count(&nodes);
+    let statements = [
+        accepted(policy),
+        progressing(policy, &counts),
+        up_to_date(&counts),
+        conflict(&nodes),
+        degraded(&nodes, objections),
+    ];
+    let before = policy.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
+    let next = plan.next.get(&policy.name).into_iter().flatten().take(MAX_LISTED_NODES);
+    UpdatePolicyStatus {
+        observed_generation: policy.generation,
+        conditions: merge(before, &statements, policy.generation, snapshot.now),
+        nodes: Some(counts),
+        window: None,
+        updating: updating(snapshot, plan, policy),
+        next: next.map(|(node, version)| NodeNext { node: node.clone(), version: version.to_string() }).collect(),
+        versions: Vec::new(),
+    }
+}
+
+fn count(nodes: &[(&String, &Standing)]) -> NodeCounts {
+    let mut counts = NodeCounts::default();
+    for (_, standing) in nodes {
+        counts.matched += 1;
+        let counted = match &standing.hold {
+            _ if standing.in_flight => &mut counts.updating,
+            _ if standing.up_to_date => &mut counts.updated,
+            Some(hold) if waits_for_its_turn(hold.reason) => &mut counts.waiting,
+            Some(_) => &mut counts.held,
+            None => &mut counts.waiting,
+        };
+        *counted += 1;
+    }
+    counts
+}
+
+/// Whether a node held for `reason` will move without anybody's help.
+const fn waits_for_its_turn(reason: HoldReason) -> bool {
+    matches!(reason, HoldReason::BudgetFull | HoldReason::BackOff)
+}
+
+fn state(kind: PolicyCondition, holds: bool, reason: &'static str, message: impl Into<String>) -> Statement {
+    Statement { kind: kind.as_str(), holds: Some(holds), reason, message: message.into() }
+}
+
+fn accepted(policy: &PolicyFacts) -> Statement {
+    match &policy.accepted {
+        Ok(_) => state(PolicyCondition::Accepted, true, "Accepted", "the policy is followed"),
+        Err(why) if why.contains("not supported yet") => {
+            state(PolicyCondition::Accepted, false, "NotSupported", format!("{why}; its nodes are held"))
+        }
+        Err(why) => state(PolicyCondition::Accepted, false, "Invalid", format!("{why}; its nodes are held")),
+    }
+}
+
+fn progressing(policy: &PolicyFacts, counts: &NodeCounts) -> Statement {
+    let paused = policy.accepted.as_ref().is_ok_and(|accepted| accepted.paused);
+    let message = format!("{} of {} nodes updated", counts.updated, counts.matched);
+    let (holds, reason) = match counts {
+        NodeCounts { updating: 1.., .. } => (true, "Updating"),
+        _ if paused => (false, "Paused"),
+        NodeCounts { waiting: 1.., .. } => (true, "Waiting"),
+        NodeCounts { held: 1.., .. } => (false, "Held"),
+        NodeCounts { matched: 0, .. } => (false, "NoNodes"),
+        _ => (false, "Complete"),
+    };
+    state(PolicyCondition::Progressing, holds, reason, message)
+}
+
+/// A policy that selects nothing is not up to date: whoever waits for it has most likely mistyped the selector.
+fn up_to_date(counts: &NodeCounts) -> Statement {
+    let message = format!("{} of {} nodes run the version they should", counts.updated, counts.matched);
+    match counts.matched {
+        0 => state(PolicyCondition::UpToDate, false, "NoNodes", "the policy applies to no node"),
+        all if all == counts.updated => state(PolicyCondition::UpToDate, true, "Complete", message),
+        _ => state(PolicyCondition::UpToDate, false, "Outdated", message),
+    }
+}
+
+fn conflict(nodes: &[(&String, &Standing)]) -> Statement {
+    match nodes.iter().find(|(_, standing)| standing.owners.len() > 1) {
+        None => state(PolicyCondition::Conflict, false, "NoConflict", "no other policy claims its nodes"),
+        Some((node, standing)) => {
+            let message = format!("node {node} is claimed with the same priority by {}", standing.owners.join(" and "));
+            state(PolicyCondition::Conflict, true, "SamePriority", message)
+        }
+    }
+}
+
+fn degraded(nodes: &[(&String, &Standing)], objections: &[Objection]) -> Statement {
+    let kind = PolicyCondition::Degraded;
+    let objection = objections.iter().find(|objection| nodes.iter().any(|(node, _)| **node == objection.node));
+    if let Some(Objection { node, verb, broken }) = objection {
+        return state(kind, true, "PlanRefused", format!("{} of node {node} was refused: {broken}", verb.as_str()));
+    }
+    let unreadable = |standing: &Standing| {
+        standing.hold.as_ref().filter(|hold| hold.reason == HoldReason::Unreadable).map(|hold| hold.message.clone())
+    };
+    match nodes.iter().find_map(|(_, standing)| unreadable(standing)) {
+        Some(message) => state(kind, true, "Unreadable", message),
+        None => state(kind, false, "AsExpected", "nothing is wrong"),
+    }
+}
+
+/// The nodes in flight that count for the policy, by name.
+fn updating(snapshot: &Snapshot, plan: &Plan, policy: &PolicyFacts) -> Vec<NodeUpdating> {
+    let in_flight = plan.nodes.iter().filter(|(_, standing)| standing.in_flight);
+    let mut listed = Vec::new();
+    for (node, standing) in in_flight {
+        let shadow = snapshot.shadows.get(node).and_then(ShadowFacts::readable);
+        let began_here = shadow.is_some_and(|shadow| shadow.order.policy.as_deref() == Some(&policy.name));
+        if began_here || standing.owners.contains(&policy.name) {
+            let report = shadow.and_then(|shadow| shadow.report.as_ref());
+            let order = shadow.map(|shadow| &shadow.order);
+            listed.push(NodeUpdating {
+                node: node.clone(),
+                activity: activity(order, report.and_then(|report| report.activity)),
+                since: order.and_then(|order| order.since).map(timestamp::render),
+                message: report.and_then(|report| report.message.clone()),
+            });
+        }
+    }
+    listed.truncate(MAX_LISTED_NODES);
+    listed
+}
+
+fn activity(order: Option<&Order>, activity: Option<api::shadow::Activity>) -> String {
+    match (activity, order) {
+        (Some(activity), _) => format!("{activity:?}"),
+        (None, Some(order)) => order.state.as_str().to_owned(),
+        (None, None) => "Unknown".to_owned(),
+    }
+}

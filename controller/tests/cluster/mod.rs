@@ -1,0 +1,121 @@
+//! Clusters written down in a few lines, turned into the raw objects that the watches would show.
+
+#![expect(clippy::unwrap_used, reason = "a test's own data")]
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use api::{BottlerocketShadow, Marks, UpdatePolicy, names};
+use controller::snapshot::{Objects, Snapshot};
+use k8s_openapi::api::core::v1::Node;
+use kube::core::DeserializeGuard;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+/// A cluster at one instant.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Cluster {
+    /// RFC 3339.
+    pub(crate) now: String,
+    /// Specs of policies, by name.
+    #[serde(default)]
+    pub(crate) policies: BTreeMap<String, Value>,
+    /// Nodes, by name.
+    #[serde(default)]
+    pub(crate) nodes: BTreeMap<String, NodeLines>,
+    /// Specs and statuses of shadows, by the names of their nodes.
+    #[serde(default)]
+    pub(crate) shadows: BTreeMap<String, ShadowLines>,
+}
+
+/// What is not said of a node is as it is on a managed, healthy one.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct NodeLines {
+    pub(crate) labels: BTreeMap<String, String>,
+    pub(crate) annotations: BTreeMap<String, String>,
+    pub(crate) taints: Vec<String>,
+    pub(crate) unmanaged: bool,
+    pub(crate) not_ready: bool,
+    pub(crate) cordoned: bool,
+    pub(crate) agent_silent: bool,
+    pub(crate) boot_id: Option<String>,
+    pub(crate) marks: Option<Marks>,
+}
+
+/// A shadow; with `owner` it belongs to an earlier Node of the same name.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct ShadowLines {
+    pub(crate) spec: Value,
+    pub(crate) status: Option<Value>,
+    pub(crate) owner: Option<String>,
+}
+
+impl Cluster {
+    /// The snapshot that the controller would take of it.
+    pub(crate) fn snapshot(&self) -> Snapshot {
+        let nodes: Vec<Node> = self.nodes.iter().map(|(name, lines)| node(name, lines)).collect();
+        let shadows: Vec<_> = self.shadows.iter().map(|(name, lines)| shadow(name, lines)).collect();
+        let policies: Vec<_> = self.policies.iter().map(|(name, spec)| policy(name, spec)).collect();
+        let ready = self.nodes.iter().filter(|(_, lines)| !lines.agent_silent).map(|(name, _)| name.clone());
+        let objects = Objects {
+            nodes: nodes.iter().collect(),
+            shadows: shadows.iter().collect(),
+            policies: policies.iter().collect(),
+            agents_ready: ready.collect::<BTreeSet<_>>(),
+        };
+        Snapshot::build(self.now.parse().unwrap(), &objects)
+    }
+}
+
+fn node(name: &str, lines: &NodeLines) -> Node {
+    let mut labels = lines.labels.clone();
+    if !lines.unmanaged {
+        labels.insert(names::UPDATER_INTERFACE_LABEL.into(), names::UPDATER_INTERFACE_VERSION.into());
+    }
+    let mut annotations = lines.annotations.clone();
+    if let Some(marks) = &lines.marks {
+        annotations.insert(names::MARKS_ANNOTATION.into(), marks.encode());
+    }
+    let taints: Vec<_> = lines.taints.iter().map(|key| json!({"key": key, "effect": "NoSchedule"})).collect();
+    serde_json::from_value(json!({
+        "metadata": {"name": name, "uid": format!("uid-{name}"), "labels": labels, "annotations": annotations},
+        "spec": {"unschedulable": lines.cordoned, "taints": taints},
+        "status": {
+            "conditions": [{"type": "Ready", "status": if lines.not_ready { "False" } else { "True" }}],
+            "nodeInfo": {
+                "bootID": lines.boot_id.as_deref().unwrap_or("boot-1"), "architecture": "", "containerRuntimeVersion": "",
+                "kernelVersion": "", "kubeProxyVersion": "", "kubeletVersion": "", "machineID": "",
+                "operatingSystem": "", "osImage": "", "systemUUID": "",
+            },
+        },
+    }))
+    .unwrap()
+}
+
+fn shadow(node: &str, lines: &ShadowLines) -> DeserializeGuard<BottlerocketShadow> {
+    let spec = if lines.spec.is_null() { json!({"state": "Idle"}) } else { lines.spec.clone() };
+    let owner = lines.owner.clone().unwrap_or_else(|| format!("uid-{node}"));
+    serde_json::from_value(json!({
+        "apiVersion": "brupop.bottlerocket.aws/v2",
+        "kind": "BottlerocketShadow",
+        "metadata": {
+            "name": names::shadow_name(node), "uid": format!("uid-brs-{node}"), "resourceVersion": "1",
+            "ownerReferences": [{"apiVersion": "v1", "kind": "Node", "name": node, "uid": owner}],
+        },
+        "spec": spec,
+        "status": lines.status,
+    }))
+    .unwrap()
+}
+
+fn policy(name: &str, spec: &Value) -> DeserializeGuard<UpdatePolicy> {
+    serde_json::from_value(json!({
+        "apiVersion": "brupop.bottlerocket.aws/v1alpha1",
+        "kind": "UpdatePolicy",
+        "metadata": {"name": name, "uid": format!("uid-{name}"), "generation": 1},
+        "spec": spec,
+    }))
+    .unwrap()
+}

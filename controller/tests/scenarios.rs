@@ -1,0 +1,36 @@
+//! Golden scenarios: `tests/scenarios/<what it shows>/cluster.yaml` and the plan that follows from it, `plan.txt`. Run with
+//! `UPDATE=1` to write the plans anew, and read the difference.
+
+mod cluster;
+
+use std::{fs, path::Path};
+
+use cluster::Cluster;
+use controller::{check::check, plan::plan, report};
+
+#[test]
+fn every_scenario_gives_its_plan() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/scenarios");
+    let mut scenarios: Vec<_> = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    scenarios.sort();
+    assert!(!scenarios.is_empty());
+    let differing: Vec<_> = scenarios.iter().filter_map(|scenario| difference(scenario)).collect();
+    assert!(differing.is_empty(), "{}", differing.join("\n"));
+}
+
+#[expect(clippy::disallowed_methods, reason = "the switch that rewrites the golden files")]
+fn difference(scenario: &Path) -> Option<String> {
+    let text = fs::read_to_string(scenario.join("cluster.yaml")).unwrap();
+    let cluster: Cluster = serde_saphyr::from_str(&text).unwrap_or_else(|error| panic!("{scenario:?}: {error}"));
+    let snapshot = cluster.snapshot();
+    let plan = plan(&snapshot);
+    let objections = check(&snapshot, &plan);
+    assert!(objections.is_empty(), "{scenario:?}: the check objects: {objections:?}");
+    let text = report::render(&plan, &objections);
+    let golden = scenario.join("plan.txt");
+    if std::env::var_os("UPDATE").is_some() {
+        fs::write(&golden, &text).unwrap();
+    }
+    let expected = fs::read_to_string(&golden).unwrap_or_default();
+    (text != expected).then(|| format!("{scenario:?}\n--- expected\n{expected}--- planned\n{text}"))
+}
