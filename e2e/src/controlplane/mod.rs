@@ -1,1 +1,42 @@
-//! The control plane.
+//! A real Kubernetes control plane: etcd, kube-apiserver, kube-controller-manager and kube-scheduler as processes of this
+//! machine, with KWOK in the place of the kubelets.
+//!
+//! ```text
+//! environment ─► cache, assets ◄─ build ◄─ go      which programs, and from where
+//! slots ─► site { folder, processes ◄─ spawner }    what one control plane holds, and gives back when it is dropped
+//! pki, kubeconfig, ports ─► flags ─► start          how its servers are started
+//! ControlPlane ─► kubectl, access, wait, stages     what tests do with it
+//! ```
+//!
+//! [`ControlPlane::start`] is the way in. Dropping a control plane stops everything and removes its folder; when the dropping
+//! thread panics, as in a test that fails, the folder stays with every log and a dump of the objects, and standard error says
+//! where.
+
+mod access;
+mod assets;
+mod build;
+mod cache;
+mod dump;
+mod environment;
+mod flags;
+mod folder;
+mod go;
+mod janitor;
+mod kubeconfig;
+mod kubectl;
+mod pki;
+mod plane;
+mod ports;
+mod process;
+mod program;
+mod screen;
+mod site;
+mod slots;
+mod spawner;
+pub mod stages;
+mod start;
+pub mod wait;
+
+pub use plane::ControlPlane;
+pub use process::{Process, Signal};
+pub use program::Program;

@@ -1,0 +1,105 @@
+//! How many control planes run on this machine at once.
+
+use std::fs::{self, File, TryLockError};
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use tokio::time::{Instant, sleep};
+
+use super::screen::say;
+
+/// What one control plane takes with a handful of nodes, in bytes: its five servers hold 0.6 GB.
+const FOOTPRINT: u64 = 600 * 1024 * 1024;
+/// More would wait for processors rather than for memory.
+const MOST: u64 = 3;
+/// A test may need two at once.
+const FEWEST: u64 = 2;
+/// A test that holds a slot ends within minutes; a queue of several such tests within this.
+const DEADLINE: Duration = Duration::from_secs(30 * 60);
+const POLL: Duration = Duration::from_millis(200);
+
+/// The right to run one control plane, shared fairly by all processes of this user. It ends with the file's lock: when it is
+/// dropped, or its process ends.
+#[derive(Debug)]
+pub(super) struct Slot {
+    _locked: File,
+}
+
+impl Slot {
+    /// Waits until one of the slots under `folder` is free.
+    pub(super) async fn take(folder: &Path) -> anyhow::Result<Self> {
+        fs::create_dir_all(folder).with_context(|| format!("cannot create {}", folder.display()))?;
+        let memory = fs::read_to_string("/proc/meminfo").context("cannot read /proc/meminfo")?;
+        let slots = number_of_slots(total_bytes(&memory).context("/proc/meminfo has no MemTotal")?);
+        let deadline = Instant::now() + DEADLINE;
+        let mut told = false;
+        loop {
+            if let Some(slot) = (0..slots).find_map(|n| try_take(&folder.join(format!("{n}"))).transpose()) {
+                return slot;
+            }
+            if Instant::now() > deadline {
+                bail!(
+                    "{slots} control planes have been running for {} minutes: no room for another",
+                    DEADLINE.as_secs() / 60
+                );
+            }
+            if !told {
+                say(&format!("waiting for one of {slots} running control planes to end"));
+                told = true;
+            }
+            sleep(POLL).await;
+        }
+    }
+}
+
+fn try_take(path: &Path) -> anyhow::Result<Option<Slot>> {
+    let file = File::create(path).with_context(|| format!("cannot create {}", path.display()))?;
+    match file.try_lock() {
+        Ok(()) => Ok(Some(Slot { _locked: file })),
+        Err(TryLockError::WouldBlock) => Ok(None),
+        Err(TryLockError::Error(error)) => Err(error).with_context(|| format!("cannot lock {}", path.display())),
+    }
+}
+
+/// At most a quarter of the memory is for control planes: builds, tests and the operator's programs run beside them.
+fn number_of_slots(total: u64) -> u64 {
+    (total / 4 / FOOTPRINT).clamp(FEWEST, MOST)
+}
+
+fn total_bytes(meminfo: &str) -> Option<u64> {
+    let line = meminfo.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
+    let kibibytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kibibytes * 1024)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GIB: u64 = 1024 * 1024 * 1024;
+
+    #[test]
+    fn memory_bounds_the_slots() {
+        assert_eq!(number_of_slots(2 * GIB), 2);
+        assert_eq!(number_of_slots(7 * GIB), 2);
+        assert_eq!(number_of_slots(8 * GIB), 3);
+        assert_eq!(number_of_slots(64 * GIB), 3);
+    }
+
+    #[test]
+    fn the_total_is_read_in_kibibytes() {
+        assert_eq!(total_bytes("MemTotal:       24576000 kB\nMemFree: 1 kB\n"), Some(24_576_000 * 1024));
+        assert_eq!(total_bytes("MemFree: 1 kB\n"), None);
+    }
+
+    #[test]
+    fn a_slot_is_taken_once_until_it_is_given_back() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("0");
+        let slot = try_take(&path).unwrap().unwrap();
+        assert!(try_take(&path).unwrap().is_none());
+        drop(slot);
+        assert!(try_take(&path).unwrap().is_some());
+    }
+}
