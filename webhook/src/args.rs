@@ -1,0 +1,24 @@
+//! The webhook's wiring.
+
+use std::{net::SocketAddr, path::PathBuf};
+
+use clap::Parser;
+use runtime::logging::LogArgs;
+
+/// Judges UpdatePolicy objects at admission.
+#[derive(Debug, Parser)]
+#[command(name = "webhook", version)]
+pub struct Args {
+    /// Where /validate is served, over HTTPS.
+    #[arg(long, env = "LISTEN", default_value = "0.0.0.0:9443")]
+    pub listen: SocketAddr,
+    /// Where /livez, /readyz and /metrics are served, as plain HTTP.
+    #[arg(long, env = "METRICS_LISTEN", default_value = "0.0.0.0:8080")]
+    pub metrics_listen: SocketAddr,
+    /// The folder with tls.crt and tls.key; a new pair there is served without a restart.
+    #[arg(long, env = "TLS_DIR", default_value = "/etc/brupop-tls-keys")]
+    pub tls_dir: PathBuf,
+    /// What is logged and how.
+    #[command(flatten)]
+    pub log: LogArgs,
+}
