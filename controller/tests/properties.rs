@@ -1,5 +1,7 @@
 //! What holds for every cluster and every policy, whatever state things are in.
 
+#![expect(clippy::unwrap_used, reason = "a test's own data")]
+
 mod cluster;
 
 use std::collections::BTreeMap;
