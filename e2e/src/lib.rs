@@ -2,4 +2,6 @@
 //! demo run on.
 
 pub mod controlplane;
+pub mod fleet;
 pub mod host;
+pub mod observer;

@@ -1,0 +1,77 @@
+//! One agent process for each host, with the token that is bound to its DaemonSet pod.
+
+use std::time::Duration;
+
+use anyhow::Context;
+use api::names;
+use k8s_openapi::api::core::v1::Pod;
+use kube::api::ListParams;
+use kube::{Api, ResourceExt};
+use semver::Version;
+
+use super::installation::{APISERVER_NAME, Installed, free_ports, local};
+use super::programs::Programs;
+use super::start::FleetOptions;
+use crate::controlplane::wait::eventually;
+use crate::controlplane::{ControlPlane, Process, Program};
+use crate::host::Host;
+
+/// How long the DaemonSet has until a node has its pod.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// An agent on a node.
+pub(super) struct Agent {
+    pub(super) process: Process,
+    /// Where it says whether it is ready.
+    pub(super) health_port: u16,
+    /// Its pod's name.
+    pub(super) pod: String,
+}
+
+/// Starts the agent of `host`.
+pub(super) async fn start(
+    plane: &ControlPlane,
+    programs: &Programs,
+    installed: &Installed,
+    host: &Host,
+    options: &FleetOptions,
+) -> anyhow::Result<Agent> {
+    let node = host.name();
+    let pod = pod_on(plane, node).await?;
+    let uid = pod.uid().context("a pod without a uid")?;
+    let account = names::AGENT_SERVICE_ACCOUNT;
+    let pod = pod.name_any();
+    let token = plane.token_for_pod(names::DEFAULT_NAMESPACE, account, &pod, &uid, names::TOKEN_AUDIENCE).await?;
+    let folder = host.socket().parent().context("a socket without a folder")?;
+    let token_file = folder.join("token");
+    std::fs::write(&token_file, token).with_context(|| format!("cannot write {}", token_file.display()))?;
+    let [health_port] = free_ports()?;
+    let program = Program::new(programs.path("agent"))
+        .args(["--node-name", node])
+        .args(["--socket".into(), host.socket().as_os_str().to_owned()])
+        .args(["--boot-id-file".into(), host.boot_id_file().as_os_str().to_owned()])
+        .args(["--token-file".into(), token_file.into_os_string()])
+        .args(["--ca-file".into(), installed.certificates.join("ca.crt").into_os_string()])
+        .args(["--apiserver-host", "127.0.0.1", "--apiserver-name", APISERVER_NAME])
+        .args(["--apiserver-port".to_owned(), installed.apiserver_port.to_string()])
+        .args(["--check-interval".to_owned(), options.check_interval.as_secs().to_string()])
+        .args(["--health-listen".to_owned(), local(health_port)])
+        .args(["--termination-log".into(), folder.join("termination-log").into_os_string()])
+        .args(["--log-filter", &options.log_filter]);
+    let process = plane.spawn(&format!("agent-{node}"), program)?;
+    Ok(Agent { process, health_port, pod })
+}
+
+async fn pod_on(plane: &ControlPlane, node: &str) -> anyhow::Result<Pod> {
+    let pods: Api<Pod> = Api::namespaced(plane.client(), names::DEFAULT_NAMESPACE);
+    let agents = ListParams::default()
+        .labels(&format!("{}={}", names::COMPONENT_LABEL, names::AGENT_COMPONENT))
+        .fields(&format!("spec.nodeName={node}"));
+    eventually(&format!("the agent's pod on {node}"), PATIENCE, async || {
+        Ok(pods.list(&agents).await?.items.into_iter().next())
+    })
+    .await
+}
+
+/// The version that hosts of a fleet begin with.
+pub(super) const FIRST_VERSION: Version = Version::new(1, 50, 0);

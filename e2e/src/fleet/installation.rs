@@ -1,0 +1,124 @@
+//! What `config` installs, and the two programs that run once in a cluster.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, anyhow, ensure};
+use api::names;
+use bytes::Bytes;
+use http_body_util::{BodyExt as _, Empty, Limited};
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+use super::programs::Programs;
+use crate::controlplane::wait::eventually;
+use crate::controlplane::{ControlPlane, Process, Program};
+
+/// How long a program has until it is ready.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// The name in the apiserver's certificate, which agents insist on.
+pub(super) const APISERVER_NAME: &str = "brupop-apiserver.brupop-bottlerocket-aws.svc";
+
+/// The programs that run once in a cluster.
+pub(super) struct Installed {
+    pub(super) controller: Process,
+    pub(super) apiserver: Process,
+    pub(super) apiserver_port: u16,
+    pub(super) apiserver_metrics: u16,
+    /// The folder with the certificate authority that agents trust, as `ca.crt`.
+    pub(super) certificates: PathBuf,
+}
+
+/// Applies the manifests that do not depend on programs.
+pub(super) async fn apply_manifests(plane: &ControlPlane) -> anyhow::Result<()> {
+    let config = Path::new(env!("CARGO_MANIFEST_DIR")).join("../config");
+    for part in ["namespace/namespace.yaml", "crd", "rbac", "agent/daemonset.yaml"] {
+        plane.apply_path(&config.join(part)).await.with_context(|| format!("config/{part}"))?;
+    }
+    plane
+        .kubectl(&[
+            "wait",
+            "--for=condition=Established",
+            "--timeout=30s",
+            "crd/bottlerocketshadows.brupop.bottlerocket.aws",
+            "crd/updatepolicies.brupop.bottlerocket.aws",
+        ])
+        .await?;
+    Ok(())
+}
+
+/// Starts the apiserver and the controller, and waits until both are ready.
+pub(super) async fn start_programs(
+    plane: &ControlPlane,
+    programs: &Programs,
+    log_filter: &str,
+) -> anyhow::Result<Installed> {
+    let certificates = plane.issue_server_certificate("apiserver", &[APISERVER_NAME])?;
+    let [apiserver_port, apiserver_metrics, controller_metrics] = free_ports()?;
+    let account = async |account| plane.service_account_kubeconfig(names::DEFAULT_NAMESPACE, account).await;
+    let apiserver = Program::new(programs.path("apiserver"))
+        .args(["--listen".to_owned(), local(apiserver_port)])
+        .args(["--metrics-listen".to_owned(), local(apiserver_metrics)])
+        .args(["--tls-dir".into(), certificates.clone().into_os_string()])
+        .args(["--log-filter", log_filter])
+        .env("KUBECONFIG", account(names::APISERVER_SERVICE_ACCOUNT).await?);
+    let apiserver = plane.spawn("brupop-apiserver", apiserver)?;
+    let controller = Program::new(programs.path("controller"))
+        .args(["--metrics-listen".to_owned(), local(controller_metrics)])
+        .args(["--log-filter", log_filter])
+        .env("KUBECONFIG", account(names::CONTROLLER_SERVICE_ACCOUNT).await?);
+    let controller = plane.spawn("brupop-controller", controller)?;
+    ready(&apiserver, apiserver_metrics).await?;
+    ready(&controller, controller_metrics).await?;
+    Ok(Installed { controller, apiserver, apiserver_port, apiserver_metrics, certificates })
+}
+
+/// Waits until a program's `/readyz` says so.
+pub(super) async fn ready(process: &Process, port: u16) -> anyhow::Result<()> {
+    let what = format!("{} to be ready", process.name());
+    let ready = eventually(&what, PATIENCE, async || Ok(is_ready(port).await.then_some(())));
+    ready.await.with_context(|| format!("its log ends with\n{}", process.log_tail(20)))
+}
+
+/// Whether `/readyz` on a local port answers 200.
+pub(super) async fn is_ready(port: u16) -> bool {
+    get(port, "/readyz").await.is_ok()
+}
+
+/// The body of a 200 answer on a local port, asked for in plain HTTP.
+pub(super) async fn get(port: u16, path: &str) -> anyhow::Result<String> {
+    let ask = async {
+        let stream = TcpStream::connect(("127.0.0.1", port)).await?;
+        let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
+        let request = http::Request::get(path).header(http::header::HOST, "probe").body(Empty::<Bytes>::new())?;
+        let answer = async {
+            let answer = sender.send_request(request).await?;
+            ensure!(answer.status() == http::StatusCode::OK, "{path} answers {}", answer.status());
+            let body = Limited::new(answer.into_body(), 4 << 20).collect().await;
+            let body = body.map_err(|error| anyhow!(error))?.to_bytes();
+            Ok(String::from_utf8_lossy(&body).into_owned())
+        };
+        tokio::select! {
+            answer = answer => answer,
+            ended = connection => Err(ended.err().map_or_else(|| anyhow!("the connection ended"), Into::into)),
+        }
+    };
+    timeout(Duration::from_secs(1), ask).await.context("no answer within a second")?
+}
+
+pub(super) fn local(port: u16) -> String {
+    format!("127.0.0.1:{port}")
+}
+
+/// Ports that were free a moment ago, all different.
+pub(super) fn free_ports<const N: usize>() -> anyhow::Result<[u16; N]> {
+    let mut ports = [0; N];
+    let mut held = Vec::new();
+    for port in &mut ports {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").context("no free port")?;
+        *port = listener.local_addr()?.port();
+        held.push(listener);
+    }
+    Ok(ports)
+}

@@ -1,0 +1,172 @@
+//! A fleet: a control plane, simulated Bottlerocket hosts, and the operator's programs as real processes.
+//!
+//! ```text
+//! programs (built by cargo) ─► installation (namespace, CRDs, RBAC, DaemonSet) ─► apiserver, controller
+//! Host ─HostEvent─► kubelet: kills and restarts the agent, drives the Node and the agent's pod
+//! ```
+//!
+//! Every program runs with the token of its own ServiceAccount under the roles in `config/rbac`; an agent has the token that
+//! is bound to its DaemonSet pod, and no access to Kubernetes at all.
+
+mod agents;
+mod installation;
+mod kubelet;
+mod nodes;
+mod programs;
+mod start;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use api::{BottlerocketShadow, State, UpdatePolicy, names};
+use k8s_openapi::api::core::v1::Node;
+use kube::api::{ListParams, Patch, PatchParams};
+use kube::{Api, ResourceExt};
+use semver::Version;
+use serde_json::Value;
+
+use crate::controlplane::wait::eventually;
+use crate::controlplane::{ControlPlane, Process};
+use crate::host::{Host, Release, Repository};
+use installation::get;
+use kubelet::Kubelet;
+
+pub use start::FleetOptions;
+
+/// A running fleet. Dropping it stops everything.
+pub struct Fleet {
+    kubelets: BTreeMap<String, Kubelet>,
+    /// The versions that hosts are offered.
+    pub repository: Repository,
+    /// The controller.
+    pub controller: Process,
+    /// The operator's apiserver.
+    pub apiserver: Process,
+    apiserver_metrics: u16,
+    /// The control plane. Last, so that it outlives what talks to it.
+    pub plane: ControlPlane,
+}
+
+impl Fleet {
+    /// The names of the nodes, in order.
+    pub fn nodes(&self) -> impl Iterator<Item = &str> {
+        self.kubelets.keys().map(String::as_str)
+    }
+
+    /// The host of a node.
+    ///
+    /// # Panics
+    /// When there is no such node.
+    #[expect(clippy::panic, reason = "a test that names a node that is not there is wrong")]
+    pub fn host(&self, node: &str) -> &Arc<Host> {
+        self.kubelets.get(node).map_or_else(|| panic!("no node {node}"), Kubelet::host)
+    }
+
+    /// The agent's process on a node.
+    ///
+    /// # Panics
+    /// When there is no such node.
+    #[expect(clippy::panic, reason = "a test that names a node that is not there is wrong")]
+    pub fn agent(&self, node: &str) -> &Process {
+        self.kubelets.get(node).map_or_else(|| panic!("no node {node}"), Kubelet::agent)
+    }
+
+    /// The shadows.
+    pub fn shadows(&self) -> Api<BottlerocketShadow> {
+        Api::namespaced(self.plane.client(), names::DEFAULT_NAMESPACE)
+    }
+
+    /// The shadow of one node.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub async fn shadow(&self, node: &str) -> anyhow::Result<BottlerocketShadow> {
+        self.shadows().get(&names::shadow_name(node)).await.with_context(|| format!("shadow of {node}"))
+    }
+
+    /// The policies.
+    pub fn policies(&self) -> Api<UpdatePolicy> {
+        Api::all(self.plane.client())
+    }
+
+    /// The Nodes.
+    pub fn node_objects(&self) -> Api<Node> {
+        Api::all(self.plane.client())
+    }
+
+    /// Merges `spec` into a policy's spec, as `kubectl edit` would.
+    ///
+    /// # Errors
+    /// When the API server refuses it.
+    pub async fn edit_policy(&self, name: &str, spec: Value) -> anyhow::Result<()> {
+        let patch = Patch::Merge(serde_json::json!({ "spec": spec }));
+        self.policies().patch(name, &PatchParams::default(), &patch).await.with_context(|| format!("policy {name}"))?;
+        Ok(())
+    }
+
+    /// Waits until `count` nodes run `version`, at rest: Idle asked for and reported, and schedulable.
+    ///
+    /// # Errors
+    /// When that has not come about within `patience`.
+    pub async fn updated(&self, version: &Version, count: usize, patience: Duration) -> anyhow::Result<()> {
+        let what = format!("{count} nodes at rest in version {version}");
+        eventually(&what, patience, async || {
+            let shadows = self.shadows().list(&ListParams::default()).await?;
+            let nodes = self.node_objects().list(&ListParams::default()).await?;
+            let free = |name: &str| {
+                nodes.items.iter().any(|node| {
+                    node.name_any() == name
+                        && node.spec.as_ref().and_then(|spec| spec.unschedulable) != Some(true)
+                        && !node.annotations().contains_key(names::MARKS_ANNOTATION)
+                })
+            };
+            let done = shadows
+                .items
+                .iter()
+                .filter(|shadow| rests_in(shadow, version))
+                .filter(|shadow| shadow.name_any().strip_prefix("brs-").is_some_and(free));
+            Ok((done.count() == count).then_some(()))
+        })
+        .await
+    }
+
+    /// Waits until every node's agent has reported what it runs.
+    ///
+    /// # Errors
+    /// When that has not come about within `patience`.
+    pub async fn reported(&self, patience: Duration) -> anyhow::Result<()> {
+        eventually("every agent to report", patience, async || {
+            let shadows = self.shadows().list(&ListParams::default()).await?;
+            let reported = shadows.items.iter().filter(|shadow| shadow.status.is_some()).count();
+            Ok((reported == self.kubelets.len()).then_some(()))
+        })
+        .await
+    }
+
+    /// Publishes a version; hosts are offered it from their next check on.
+    pub fn publish(&self, version: &Version) {
+        self.repository.publish(Release::new(version.clone()));
+    }
+
+    /// What the apiserver counts, in Prometheus' text format.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub async fn apiserver_metrics(&self) -> anyhow::Result<String> {
+        get(self.apiserver_metrics, "/metrics").await.context("metrics of the apiserver")
+    }
+
+    /// How many times each host came up since the start.
+    pub fn boots(&self) -> BTreeMap<&str, usize> {
+        self.kubelets.iter().map(|(name, kubelet)| (name.as_str(), kubelet.host().boots().len())).collect()
+    }
+}
+
+fn rests_in(shadow: &BottlerocketShadow, version: &Version) -> bool {
+    let status = shadow.status.as_ref();
+    shadow.spec.state == State::Idle
+        && status
+            .is_some_and(|status| status.current_state == State::Idle && status.current_version == version.to_string())
+}

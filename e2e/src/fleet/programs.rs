@@ -1,0 +1,56 @@
+//! The operator's programs, built by the cargo that built this one.
+
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+
+use anyhow::{Context, ensure};
+use tokio::process::Command;
+use tokio::sync::OnceCell;
+
+/// The programs that a fleet runs.
+const NAMES: [&str; 3] = ["controller", "apiserver", "agent"];
+
+/// Where the built programs are.
+#[derive(Debug, Clone)]
+pub(super) struct Programs {
+    folder: PathBuf,
+}
+
+impl Programs {
+    /// Builds what is missing or old, once in this process; with everything fresh that takes a moment.
+    pub(super) async fn build() -> anyhow::Result<Self> {
+        static BUILT: OnceCell<PathBuf> = OnceCell::const_new();
+        let folder = BUILT.get_or_try_init(build).await?;
+        Ok(Self { folder: folder.clone() })
+    }
+
+    pub(super) fn path(&self, name: &str) -> PathBuf {
+        self.folder.join(name)
+    }
+}
+
+async fn build() -> anyhow::Result<PathBuf> {
+    let folder = folder()?;
+    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    // By its name, so that rustup chooses the toolchain that the workspace asks for.
+    let mut cargo = Command::new("cargo");
+    // The whole workspace, so that the features of shared dependencies are those that this program was built with.
+    cargo.args(["build", "--quiet", "--workspace", "--bins"]).current_dir(&workspace).stdin(Stdio::null());
+    if folder.ends_with("release") {
+        cargo.arg("--release");
+    }
+    let status = cargo.kill_on_drop(true).status().await.context("cannot start cargo")?;
+    ensure!(status.success(), "cargo build of the operator's programs failed");
+    for name in NAMES {
+        ensure!(folder.join(name).is_file(), "cargo built no {name} in {}", folder.display());
+    }
+    Ok(folder)
+}
+
+/// The folder of this profile's programs: that of this program, or its parent where this program is a test.
+fn folder() -> anyhow::Result<PathBuf> {
+    let this = std::env::current_exe().context("cannot find this program's own path")?;
+    let folder = this.parent().context("this program has no folder")?;
+    let folder = if folder.ends_with("deps") { folder.parent().unwrap_or(folder) } else { folder };
+    Ok(folder.to_owned())
+}

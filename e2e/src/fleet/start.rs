@@ -1,0 +1,100 @@
+//! How a fleet comes up.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use futures::future::try_join_all;
+use semver::Version;
+
+use super::agents::FIRST_VERSION;
+use super::kubelet::Kubelet;
+use super::programs::Programs;
+use super::{Fleet, agents, installation, nodes};
+use crate::controlplane::ControlPlane;
+use crate::host::{Host, HostOptions, Repository, Timings};
+
+/// What makes a fleet.
+#[derive(Clone, Debug)]
+pub struct FleetOptions {
+    /// How many hosts; their nodes are called `node-1`, `node-2` and so on.
+    pub nodes: usize,
+    /// The version they run at the start.
+    pub version: Version,
+    /// Labels of the nodes, beside those of every node.
+    pub labels: fn(usize) -> BTreeMap<String, String>,
+    /// How long things take on the hosts.
+    pub timings: Timings,
+    /// Where jitter comes from.
+    pub seed: u64,
+    /// How often agents ask their hosts what they are offered.
+    pub check_interval: Duration,
+    /// What the programs log.
+    pub log_filter: String,
+}
+
+impl Default for FleetOptions {
+    /// Three hosts that are offered nothing new yet.
+    fn default() -> Self {
+        Self {
+            nodes: 3,
+            version: FIRST_VERSION,
+            labels: |_| BTreeMap::new(),
+            timings: Timings::default(),
+            seed: 1,
+            check_interval: Duration::from_secs(2),
+            log_filter: "info".to_owned(),
+        }
+    }
+}
+
+impl Fleet {
+    /// Builds the programs, starts the control plane and the hosts, installs the operator and starts its programs, one agent
+    /// for each host. There is no policy yet.
+    ///
+    /// # Errors
+    /// When any of that fails; the message says what.
+    pub async fn start(options: FleetOptions) -> anyhow::Result<Self> {
+        let programs = Programs::build().await?;
+        let plane = ControlPlane::start().await?;
+        installation::apply_manifests(&plane).await?;
+        let repository = Repository::of([options.version.clone()]);
+        let hosts = (1..=options.nodes).map(|number| host(&plane, &options, &repository, number));
+        let hosts = try_join_all(hosts).await?;
+        let installed = installation::start_programs(&plane, &programs, &options.log_filter).await?;
+        let agents = hosts.iter().map(|host| agents::start(&plane, &programs, &installed, host, &options));
+        let agents = try_join_all(agents).await?;
+        let kubelets = hosts
+            .into_iter()
+            .zip(agents)
+            .map(|(host, agent)| (host.name().to_owned(), Kubelet::start(plane.client(), host, agent)));
+        let kubelets = kubelets.collect();
+        Ok(Self {
+            kubelets,
+            repository,
+            controller: installed.controller,
+            apiserver: installed.apiserver,
+            apiserver_metrics: installed.apiserver_metrics,
+            plane,
+        })
+    }
+}
+
+async fn host(
+    plane: &ControlPlane,
+    options: &FleetOptions,
+    repository: &Repository,
+    number: usize,
+) -> anyhow::Result<Arc<Host>> {
+    let name = format!("node-{number}");
+    let seed = options.seed.wrapping_mul(1_000).wrapping_add(u64::try_from(number)?);
+    let folder = plane.dir().join("hosts").join(&name);
+    let made =
+        HostOptions { timings: options.timings, ..HostOptions::new(&name, folder, options.version.clone(), seed) };
+    let host = Host::start(made, repository.clone()).await?;
+    let state = host.state();
+    let labels = (options.labels)(number);
+    nodes::create(plane, &name, &labels, &state.boot_id, &state.version).await.context("simulated host")?;
+    Ok(Arc::new(host))
+}
