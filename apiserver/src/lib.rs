@@ -1,1 +1,29 @@
-//! apiserver
+//! The apiserver: the only program that touches Nodes and pods, on behalf of the agent of the node concerned.
+//!
+//! ```text
+//! request ─► identity ─► routes ─┬─► shadow  (create, read, report)
+//!                                ├─► node    (mark, exclude, cordon; give back)
+//!                                └─► drain   (select, evict, wait)
+//!                                     each: facts read from the cluster ─► a rule ─► one conditional write
+//! ```
+//!
+//! The rules are `caller`, `preferences`, `identity::{claims, authorize}`, `node::{facts, right, give_back}`,
+//! `shadow::{fresh, report}` and `drain::{select, answer, tracker}`: no I/O, no clock.
+
+pub mod app;
+pub mod args;
+pub mod caller;
+pub mod client;
+pub mod cluster;
+pub mod drain;
+pub mod identity;
+pub mod metrics;
+pub mod node;
+pub mod preferences;
+pub mod refusal;
+pub mod router;
+pub mod routes;
+pub mod run;
+pub mod shadow;
+pub mod token;
+pub mod watch;

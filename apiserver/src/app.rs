@@ -1,0 +1,67 @@
+//! What every request shares.
+
+use std::fmt;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+
+use crate::cluster::Cluster;
+use crate::identity::Reviews;
+use crate::metrics::Metrics;
+use crate::watch::Caches;
+
+/// TokenReviews under way at a time; further ones wait.
+const REVIEWS_AT_A_TIME: usize = 32;
+
+/// Tells what time it is.
+pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
+
+/// The apiserver.
+pub struct App {
+    /// The Kubernetes API.
+    pub cluster: Cluster,
+    /// What the watches have brought.
+    pub caches: Caches,
+    /// The operator's namespace.
+    pub namespace: String,
+    /// Tokens that were reviewed.
+    pub reviews: Reviews,
+    /// Bounds the reviews under way.
+    pub review_permits: Semaphore,
+    /// What is counted.
+    pub metrics: Metrics,
+    /// Cancelled when the program is to end.
+    pub stop: CancellationToken,
+    clock: Clock,
+}
+
+impl App {
+    /// An apiserver that has reviewed no token yet.
+    #[must_use]
+    pub fn new(cluster: Cluster, caches: Caches, metrics: Metrics, stop: CancellationToken, clock: Clock) -> Self {
+        Self {
+            namespace: cluster.namespace().to_owned(),
+            cluster,
+            caches,
+            reviews: Reviews::default(),
+            review_permits: Semaphore::new(REVIEWS_AT_A_TIME),
+            metrics,
+            stop,
+            clock,
+        }
+    }
+
+    /// The present moment.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        (self.clock)()
+    }
+}
+
+impl fmt::Debug for App {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("App").field("namespace", &self.namespace).finish_non_exhaustive()
+    }
+}

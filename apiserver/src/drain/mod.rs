@@ -1,0 +1,11 @@
+//! Evicting the pods of a node, inside the request that asks for it: there is no work behind it to hand over or to stop.
+
+mod answer;
+mod run;
+mod select;
+mod tracker;
+
+pub use answer::{Answer, Refused, classify, pause};
+pub use run::{Outcome, drain};
+pub use select::{PodFacts, Selection, Stay, ready_elsewhere, select, to_go};
+pub use tracker::Tracker;

@@ -1,0 +1,233 @@
+//! One drain, from round to round.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use api::shadow::{OnTimeout, Order};
+use api::wire::{DrainProgress, Reason};
+use api::{Marks, Shadow};
+use futures::future::BoxFuture;
+use futures::stream::{FuturesUnordered, StreamExt};
+use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::api::core::v1::Pod;
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
+
+use super::answer::{Answer, Refused, classify};
+use super::select::{PodFacts, Selection, ready_elsewhere, select, to_go};
+use super::tracker::Tracker;
+use crate::app::App;
+use crate::cluster::ClusterError;
+use crate::identity::Identity;
+use crate::node::{NotDisrupted, may_continue, read_both};
+use crate::refusal::Refusal;
+
+/// How often the right to go on is looked at again, and the pods are listed.
+const ROUND: Duration = Duration::from_secs(2);
+/// Evictions under way at a time; the waiting for pods to end does not count.
+const MOST_EVICTIONS: usize = 10;
+/// The time a drain has where the shadow does not say.
+const DEFAULT_TIMEOUT_SECONDS: u32 = 1800;
+
+/// How a drain's request ends well.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// Every selected pod is gone.
+    Drained,
+    /// The caller's time is over, the drain is not.
+    Going(DrainProgress),
+}
+
+/// One drain request.
+struct Drain<'a> {
+    app: &'a App,
+    identity: &'a Identity,
+    tracker: Tracker,
+    evictions: FuturesUnordered<BoxFuture<'a, (String, Answer)>>,
+    begun: Instant,
+    /// Since when the drain is under way, over all its requests.
+    since: Timestamp,
+    /// Whether the last round found that it may go on.
+    may_go_on: bool,
+    /// Since when what is left is deleted, past its budgets.
+    forced: Option<Timestamp>,
+}
+
+/// Drains the caller's node, whose cordon `marks` tell of, until it is over or `until` has passed. Stops where it is
+/// when dropped.
+///
+/// # Errors
+/// When the right to it ceases, or the time of the drain is over.
+pub async fn drain(
+    app: &App,
+    identity: &Identity,
+    marks: &Marks,
+    until: Option<Instant>,
+) -> Result<Outcome, NotDisrupted> {
+    let _open = app.metrics.drain();
+    let mut drain = Drain {
+        app,
+        identity,
+        tracker: Tracker::default(),
+        evictions: FuturesUnordered::new(),
+        begun: Instant::now(),
+        since: marks.drain_began.unwrap_or_else(|| app.now()),
+        may_go_on: false,
+        forced: None,
+    };
+    let mut rounds = interval(ROUND);
+    rounds.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        let due = drain.next_due();
+        tokio::select! {
+            _ = rounds.tick() => {
+                if drain.round().await? {
+                    return Ok(Outcome::Drained);
+                }
+            }
+            Some((uid, answer)) = drain.evictions.next() => drain.answered(&uid, &answer),
+            () = reached(due) => {}
+            () = reached(until) => return Ok(Outcome::Going(drain.progress())),
+            () = app.stop.cancelled(), if until.is_some() => return Ok(Outcome::Going(drain.progress())),
+        }
+        drain.evict();
+    }
+}
+
+async fn reached(moment: Option<Instant>) {
+    match moment {
+        Some(moment) => sleep_until(moment).await,
+        None => std::future::pending().await,
+    }
+}
+
+impl<'a> Drain<'a> {
+    /// Looks at everything anew. Answers whether the drain is over.
+    async fn round(&mut self) -> Result<bool, NotDisrupted> {
+        match self.look().await {
+            Ok(over) => Ok(over),
+            // Nothing can be known now, so nothing more is done until it can.
+            Err(NotDisrupted::Refused(refusal)) if refusal.reason == Reason::Unavailable => {
+                self.may_go_on = false;
+                tracing::warn!(node = self.identity.node, error = refusal.error, "drain is suspended");
+                Ok(false)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn look(&mut self) -> Result<bool, NotDisrupted> {
+        let (node, shadow) = read_both(self.app, self.identity).await?;
+        let marks = may_continue(&shadow, &node)?;
+        self.since = marks.drain_began.unwrap_or(self.since);
+        let pods = pods_to_go(self.app, self.identity, self.since).await?;
+        self.tracker.observe(pods, self.begun.elapsed());
+        self.may_go_on = true;
+        if self.tracker.left() == 0 {
+            return Ok(true);
+        }
+        self.judge_time(&shadow)
+    }
+
+    /// What the drain's time says while pods are left. Answers whether the drain is over without them.
+    fn judge_time(&mut self, shadow: &Shadow) -> Result<bool, NotDisrupted> {
+        let (timeout, on_timeout) = terms(&shadow.order);
+        let now = self.app.now();
+        if now.duration_since(self.since) < timeout {
+            return Ok(false);
+        }
+        let left = self.tracker.names().join(", ");
+        match on_timeout {
+            OnTimeout::Abort if self.identity.ours => {
+                let error = format!("the drain has not ended in time; left: {left}");
+                Err(Refusal::new(Reason::DrainTimedOut, error).into())
+            }
+            // An original agent would count that as a crash.
+            OnTimeout::Abort => Ok(false),
+            OnTimeout::Force => {
+                let forced = self.since.saturating_add(timeout).unwrap_or(now);
+                if self.forced.is_none() {
+                    tracing::warn!(node = self.identity.node, left, "drain is forced");
+                    self.tracker.ask_anew(self.begun.elapsed());
+                }
+                self.forced = Some(forced);
+                let over = self.tracker.is_overdue(forced, now);
+                if over {
+                    tracing::warn!(node = self.identity.node, left, "forced drain leaves pods behind");
+                }
+                Ok(over)
+            }
+        }
+    }
+
+    /// Asks for the evictions that are due, as far as the bound lets them.
+    fn evict(&mut self) {
+        if !self.may_go_on {
+            return;
+        }
+        let room = MOST_EVICTIONS.saturating_sub(self.evictions.len());
+        let (app, forced) = (self.app, self.forced.is_some());
+        for pod in self.tracker.due(self.begun.elapsed(), room) {
+            self.evictions.push(Box::pin(ask(app, pod, forced)));
+        }
+    }
+
+    fn answered(&mut self, uid: &str, answer: &Answer) {
+        self.app.metrics.evicted(answer);
+        self.tracker.answered(uid, answer, self.begun.elapsed(), fastrand::f64());
+    }
+
+    fn next_due(&self) -> Option<Instant> {
+        let possible = self.may_go_on && self.evictions.len() < MOST_EVICTIONS;
+        let due = self.tracker.next_due().filter(|_| possible)?;
+        Some(self.begun + due)
+    }
+
+    fn progress(&self) -> DrainProgress {
+        let elapsed = self.app.now().duration_since(self.since);
+        self.tracker.progress(self.begun.elapsed(), elapsed)
+    }
+}
+
+/// The pods that have to go now.
+async fn pods_to_go(app: &App, identity: &Identity, began: Timestamp) -> Result<Vec<PodFacts>, ClusterError> {
+    let read =
+        |pods: Vec<Pod>| -> Vec<PodFacts> { pods.iter().map(|pod| PodFacts::read(pod, &app.namespace)).collect() };
+    let pods = read(app.cluster.pods_on(&identity.node).await?);
+    if pods.iter().all(|pod| select(pod, began) != Selection::Last) {
+        return Ok(to_go(pods, began, &BTreeSet::new()));
+    }
+    let own = read(app.cluster.own_pods().await?);
+    Ok(to_go(pods, began, &ready_elsewhere(&own, &identity.node)))
+}
+
+/// How long the drain may take, and what then.
+fn terms(order: &Order) -> (SignedDuration, OnTimeout) {
+    let (seconds, on_timeout) = order.drain.unwrap_or((DEFAULT_TIMEOUT_SECONDS, OnTimeout::Abort));
+    (SignedDuration::from_secs(seconds.into()), on_timeout)
+}
+
+async fn ask(app: &App, pod: PodFacts, forced: bool) -> (String, Answer) {
+    let answer = if forced {
+        app.cluster.delete_pod(&pod.namespace, &pod.name, &pod.uid).await
+    } else {
+        app.cluster.evict(&pod.namespace, &pod.name, &pod.uid).await
+    };
+    let answer = classify(&answer);
+    match &answer {
+        Answer::Refused { why: Refused::SeveralBudgets, .. } => {
+            tracing::warn!(
+                namespace = pod.namespace,
+                pod = pod.name,
+                "several PodDisruptionBudgets select this pod, so that it cannot be evicted"
+            );
+        }
+        _ => tracing::debug!(
+            namespace = pod.namespace,
+            pod = pod.name,
+            forced,
+            answer = answer.as_str(),
+            "eviction answered"
+        ),
+    }
+    (pod.uid, answer)
+}

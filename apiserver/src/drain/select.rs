@@ -1,0 +1,271 @@
+//! Which pods have to go before a node may reboot, and why the others stay.
+
+use std::collections::BTreeSet;
+
+use api::names::COMPONENT_LABEL;
+use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::api::core::v1::Pod;
+
+/// The annotation by which a kubelet marks the mirror of a static pod.
+const MIRROR_ANNOTATION: &str = "kubernetes.io/config.mirror";
+/// A pod's grace where its spec names none (Kubernetes' own default).
+const DEFAULT_GRACE_SECONDS: i64 = 30;
+
+/// How long after the drain began a pod may be created and still have been meant for a node that was not cordoned yet: a
+/// scheduler that has not seen the cordon, and clocks that differ.
+const STRAY: SignedDuration = SignedDuration::from_secs(120);
+
+/// A pod as the drain reads it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PodFacts {
+    /// Its namespace.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+    /// Its uid: another pod of this name is another pod.
+    pub uid: String,
+    /// When it was created.
+    pub created: Option<Timestamp>,
+    /// The node it is on.
+    pub node: Option<String>,
+    /// Whether it mirrors a static pod of the kubelet.
+    pub mirror: bool,
+    /// Whether a DaemonSet controls it.
+    pub daemon_set: bool,
+    /// Whether its containers have ended for good.
+    pub finished: bool,
+    /// Whether it is Ready.
+    pub ready: bool,
+    /// Once it is terminating: when its grace ends.
+    pub terminating: Option<Timestamp>,
+    /// How many seconds of grace it wants.
+    pub grace_seconds: i64,
+    /// Which of the operator's components it is, if any.
+    pub component: Option<String>,
+}
+
+impl PodFacts {
+    /// Reads a pod. `namespace` is the operator's own.
+    #[must_use]
+    pub fn read(pod: &Pod, namespace: &str) -> Self {
+        let meta = &pod.metadata;
+        let (spec, status) = (pod.spec.as_ref(), pod.status.as_ref());
+        let controller = meta.owner_references.iter().flatten().find(|owner| owner.controller == Some(true));
+        let conditions = status.and_then(|status| status.conditions.as_deref()).unwrap_or_default();
+        let labels = meta.labels.as_ref();
+        let component = labels.and_then(|labels| labels.get(COMPONENT_LABEL)).cloned();
+        Self {
+            namespace: meta.namespace.clone().unwrap_or_default(),
+            name: meta.name.clone().unwrap_or_default(),
+            uid: meta.uid.clone().unwrap_or_default(),
+            created: meta.creation_timestamp.as_ref().map(|time| time.0),
+            node: spec.and_then(|spec| spec.node_name.clone()),
+            mirror: meta.annotations.as_ref().is_some_and(|all| all.contains_key(MIRROR_ANNOTATION)),
+            daemon_set: controller
+                .is_some_and(|owner| owner.kind == "DaemonSet" && owner.api_version.starts_with("apps/")),
+            finished: matches!(status.and_then(|status| status.phase.as_deref()), Some("Succeeded" | "Failed")),
+            ready: conditions.iter().any(|condition| condition.type_ == "Ready" && condition.status == "True"),
+            terminating: meta.deletion_timestamp.as_ref().map(|time| time.0),
+            grace_seconds: spec.and_then(|spec| spec.termination_grace_period_seconds).unwrap_or(DEFAULT_GRACE_SECONDS),
+            component: component.filter(|_| meta.namespace.as_deref() == Some(namespace)),
+        }
+    }
+}
+
+/// What becomes of a pod.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Selection {
+    /// It is evicted.
+    Evict,
+    /// It is waited for.
+    Await,
+    /// It is the operator's own, and the last to go.
+    Last,
+    /// It stays.
+    Stay(Stay),
+}
+
+/// Why a pod stays.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stay {
+    /// It mirrors a static pod, which no eviction reaches.
+    Mirror,
+    /// Its DaemonSet would put it back at once, cordon or not.
+    DaemonSet,
+    /// It has nothing to interrupt any more.
+    Finished,
+    /// It came long after the cordon, which it tolerates or was never asked about: it would be put back as often as it is
+    /// evicted.
+    HeedsNoCordon,
+}
+
+/// What becomes of `pod` in a drain that began at `began`.
+#[must_use]
+pub fn select(pod: &PodFacts, began: Timestamp) -> Selection {
+    let since = pod.created.map(|created| created.duration_since(began));
+    if pod.mirror {
+        Selection::Stay(Stay::Mirror)
+    } else if pod.daemon_set {
+        Selection::Stay(Stay::DaemonSet)
+    } else if pod.finished {
+        Selection::Stay(Stay::Finished)
+    } else if since.is_some_and(|since| since > STRAY) {
+        Selection::Stay(Stay::HeedsNoCordon)
+    } else if pod.terminating.is_some() {
+        Selection::Await
+    } else if pod.component.is_some() {
+        Selection::Last
+    } else {
+        Selection::Evict
+    }
+}
+
+/// The pods that have to go now. The operator's own come after all others, and each only when `elsewhere` has its
+/// component: otherwise nobody would be left to finish the rollout, and it starts again with the node.
+#[must_use]
+pub fn to_go(pods: Vec<PodFacts>, began: Timestamp, elsewhere: &BTreeSet<String>) -> Vec<PodFacts> {
+    let others = |pod: &PodFacts| matches!(select(pod, began), Selection::Evict | Selection::Await);
+    if pods.iter().any(others) {
+        return pods.into_iter().filter(others).collect();
+    }
+    let replaced = |pod: &PodFacts| pod.component.as_ref().is_some_and(|component| elsewhere.contains(component));
+    pods.into_iter().filter(|pod| select(pod, began) == Selection::Last && replaced(pod)).collect()
+}
+
+/// The operator's components with a Ready pod on another node than `node`.
+#[must_use]
+pub fn ready_elsewhere(own: &[PodFacts], node: &str) -> BTreeSet<String> {
+    own.iter()
+        .filter(|pod| pod.ready && pod.terminating.is_none() && pod.node.as_deref().is_some_and(|on| on != node))
+        .filter_map(|pod| pod.component.clone())
+        .collect()
+}
+
+#[cfg(test)]
+pub(crate) mod samples {
+    use super::PodFacts;
+
+    pub(crate) fn pod(name: &str) -> PodFacts {
+        PodFacts {
+            namespace: "web".to_owned(),
+            name: name.to_owned(),
+            uid: format!("uid-{name}"),
+            created: None,
+            node: Some("a".to_owned()),
+            mirror: false,
+            daemon_set: false,
+            finished: false,
+            ready: true,
+            terminating: None,
+            grace_seconds: 30,
+            component: None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::samples::pod;
+    use super::*;
+
+    /// When the drain began.
+    const BEGAN: Timestamp = Timestamp::UNIX_EPOCH;
+
+    fn read(spoil: impl FnOnce(&mut Value)) -> PodFacts {
+        let mut pod = json!({
+            "metadata": {"name": "p", "namespace": "web", "uid": "u"},
+            "spec": {"nodeName": "a", "containers": [], "terminationGracePeriodSeconds": 90},
+            "status": {"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]},
+        });
+        spoil(&mut pod);
+        PodFacts::read(&serde_json::from_value(pod).unwrap(), "brupop")
+    }
+
+    fn verdict(pod: &PodFacts) -> Selection {
+        select(pod, BEGAN)
+    }
+
+    fn owned(kind: &str, api_version: &str, controller: bool) -> Selection {
+        verdict(&read(|pod| {
+            let owner =
+                json!({"kind": kind, "apiVersion": api_version, "name": "o", "uid": "o", "controller": controller});
+            pod["metadata"]["ownerReferences"] = json!([owner]);
+        }))
+    }
+
+    #[test]
+    fn ordinary_pods_go_with_or_without_an_owner() {
+        let facts = read(|_| {});
+        assert_eq!(verdict(&facts), Selection::Evict);
+        assert_eq!((facts.grace_seconds, facts.ready), (90, true));
+        assert_eq!(owned("ReplicaSet", "apps/v1", true), Selection::Evict);
+        assert_eq!(owned("DaemonSet", "apps/v1", false), Selection::Evict);
+        assert_eq!(owned("DaemonSet", "example.com/v1", true), Selection::Evict);
+    }
+
+    #[test]
+    fn pods_that_no_eviction_helps_stay() {
+        assert_eq!(owned("DaemonSet", "apps/v1", true), Selection::Stay(Stay::DaemonSet));
+        let mirror = read(|pod| pod["metadata"]["annotations"] = json!({ MIRROR_ANNOTATION: "x" }));
+        assert_eq!(verdict(&mirror), Selection::Stay(Stay::Mirror));
+        for phase in ["Succeeded", "Failed"] {
+            let finished = read(|pod| pod["status"]["phase"] = phase.into());
+            assert_eq!(verdict(&finished), Selection::Stay(Stay::Finished));
+        }
+    }
+
+    #[test]
+    fn a_pod_that_comes_long_after_the_cordon_does_not_heed_it_and_stays() {
+        for (after, stays) in [(-3600, false), (119, false), (121, true)] {
+            let created = BEGAN + SignedDuration::from_secs(after);
+            let late = read(|pod| pod["metadata"]["creationTimestamp"] = created.to_string().into());
+            assert_eq!(verdict(&late) == Selection::Stay(Stay::HeedsNoCordon), stays, "{after}");
+        }
+    }
+
+    #[test]
+    fn a_terminating_pod_is_waited_for() {
+        let terminating = read(|pod| pod["metadata"]["deletionTimestamp"] = "2026-11-22T10:00:00Z".into());
+        assert_eq!(verdict(&terminating), Selection::Await);
+    }
+
+    #[test]
+    fn the_operators_own_are_known_by_namespace_and_label() {
+        let labelled = |namespace: &str| {
+            read(|pod| {
+                pod["metadata"]["namespace"] = namespace.into();
+                pod["metadata"]["labels"] = json!({ COMPONENT_LABEL: "apiserver" });
+            })
+        };
+        assert_eq!(verdict(&labelled("brupop")), Selection::Last);
+        assert_eq!(verdict(&labelled("web")), Selection::Evict);
+    }
+
+    fn own(name: &str, node: &str) -> PodFacts {
+        PodFacts { component: Some("apiserver".to_owned()), node: Some(node.to_owned()), ..pod(name) }
+    }
+
+    #[test]
+    fn the_operators_own_go_last_and_only_when_another_is_ready_elsewhere() {
+        let elsewhere = ready_elsewhere(&[own("one", "a"), own("other", "b")], "a");
+        let both = vec![own("one", "a"), pod("web")];
+        assert_eq!(to_go(both, BEGAN, &elsewhere), [pod("web")]);
+        assert_eq!(to_go(vec![own("one", "a")], BEGAN, &elsewhere), [own("one", "a")]);
+        for alone in [
+            own("same", "a"),
+            PodFacts { ready: false, ..own("other", "b") },
+            PodFacts { terminating: Some(Timestamp::UNIX_EPOCH), ..own("other", "b") },
+            PodFacts { component: Some("webhook".to_owned()), ..own("other", "b") },
+        ] {
+            let elsewhere = ready_elsewhere(&[own("one", "a"), alone], "a");
+            assert!(to_go(vec![own("one", "a")], BEGAN, &elsewhere).is_empty());
+        }
+    }
+
+    #[test]
+    fn an_empty_pod_object_is_evicted_by_what_little_it_has() {
+        assert_eq!(verdict(&PodFacts::read(&Pod::default(), "brupop")), Selection::Evict);
+    }
+}

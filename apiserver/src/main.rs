@@ -1,0 +1,22 @@
+//! The apiserver's program.
+
+use std::process::ExitCode;
+
+use apiserver::args::Args;
+use clap::Parser;
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    let outcome = match runtime::shutdown::block_on(apiserver::run::run(args)) {
+        Ok(outcome) => outcome,
+        Err(error) => Err(error.into()),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!(error = format!("{error:#}"), "apiserver ended");
+            eprintln!("apiserver: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,172 @@
+//! Marking a node and then cordoning it or taking it out of the load balancers.
+
+use std::time::Duration;
+
+use api::wire::Reason;
+use api::{Marks, Shadow};
+use thiserror::Error;
+use tokio::time::sleep;
+
+use super::facts::{Change, NodeFacts};
+use super::right::{Goal, NoRight, Step, leftover, step};
+use crate::app::App;
+use crate::cluster::ClusterError;
+use crate::identity::{Denied, Identity};
+use crate::refusal::Refusal;
+
+/// How often a write is tried again because somebody else wrote the Node in between. Kubelets write it often.
+const ATTEMPTS: u32 = 10;
+
+/// Why a disruption did not come to pass, or does not go on.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum NotDisrupted {
+    /// The caller has no right to it now.
+    #[error(transparent)]
+    NoRight(NoRight),
+    /// Something else stands in the way.
+    #[error("{}", .0.error)]
+    Refused(Refusal),
+}
+
+impl From<NoRight> for NotDisrupted {
+    fn from(no_right: NoRight) -> Self {
+        Self::NoRight(no_right)
+    }
+}
+
+impl From<Refusal> for NotDisrupted {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
+}
+
+impl From<ClusterError> for NotDisrupted {
+    fn from(error: ClusterError) -> Self {
+        Self::Refused(error.into())
+    }
+}
+
+impl From<NotDisrupted> for Refusal {
+    fn from(not: NotDisrupted) -> Self {
+        match not {
+            NotDisrupted::NoRight(no_right) => no_right.into(),
+            NotDisrupted::Refused(refusal) => refusal,
+        }
+    }
+}
+
+/// The mark a call wrote, and the one it took the place of.
+struct OwnMark {
+    written: Marks,
+    before: Option<Marks>,
+}
+
+/// Does to the caller's node what it asks for, if it may, and answers with the marks under which that is so.
+///
+/// # Errors
+/// When it may not, or the Node or the shadow cannot be read or written.
+pub async fn disrupt(app: &App, identity: &Identity, goal: Goal) -> Result<Marks, NotDisrupted> {
+    let mut node = read_node(app, identity).await?;
+    let mut own: Option<OwnMark> = None;
+    for attempt in 0..ATTEMPTS {
+        let shadow = read_shadow(app, identity).await?;
+        let next = match step(goal, &shadow, &node, own.is_some(), app.now()) {
+            Ok(next) => next,
+            Err(no_right) => {
+                take_back(app, identity, &shadow, node, own.as_ref()).await;
+                return Err(no_right.into());
+            }
+        };
+        let (change, mark) = match next {
+            Step::Done(marks) => return Ok(marks),
+            Step::Mark(marks) => (Change::marks(Some(marks.clone())), Some(marks)),
+            Step::Act(change) => (change, None),
+        };
+        match (write(app, &node, &change).await, mark) {
+            (Ok(after), Some(written)) => {
+                own = Some(OwnMark { before: before(&node, own), written });
+                node = after;
+            }
+            (Ok(after), None) => {
+                tracing::info!(node = identity.node, goal = ?goal, "node disrupted");
+                return after.marks.ok().flatten().ok_or_else(|| NoRight::NotBegun.into());
+            }
+            (Err(ClusterError::Conflict(_)), _) => {
+                sleep(pause(attempt)).await;
+                node = read_node(app, identity).await?;
+            }
+            (Err(error), _) => return Err(error.into()),
+        }
+    }
+    let error = format!("node {} is being written by somebody else all the time", identity.node);
+    Err(Refusal::new(Reason::Unavailable, error).into())
+}
+
+/// What to restore when the mark that is about to be written has to be taken back.
+fn before(node: &NodeFacts, own: Option<OwnMark>) -> Option<Marks> {
+    let present = node.marks.clone().ok().flatten();
+    match own {
+        Some(own) if present.as_ref() == Some(&own.written) => own.before,
+        _ => present,
+    }
+}
+
+/// Takes back what a refused call left on the Node. When that fails, the next call or the giving back does it.
+async fn take_back(app: &App, identity: &Identity, shadow: &Shadow, mut node: NodeFacts, own: Option<&OwnMark>) {
+    for attempt in 0..ATTEMPTS {
+        let written = own.map(|own| &own.written);
+        let Some(change) = leftover(shadow, &node, written, own.and_then(|own| own.before.as_ref())) else {
+            return;
+        };
+        let error = match write(app, &node, &change).await {
+            Ok(_) => return,
+            Err(ClusterError::Conflict(_)) => {
+                sleep(pause(attempt)).await;
+                match read_node(app, identity).await {
+                    Ok(present) => {
+                        node = present;
+                        continue;
+                    }
+                    Err(refusal) => refusal.error,
+                }
+            }
+            Err(error) => error.to_string(),
+        };
+        tracing::warn!(node = identity.node, error, "cannot take a mark back");
+        return;
+    }
+}
+
+/// The caller's Node, as it is now.
+///
+/// # Errors
+/// When it cannot be had, or is no longer the one whose agent was identified.
+pub(super) async fn read_node(app: &App, identity: &Identity) -> Result<NodeFacts, Refusal> {
+    let node = NodeFacts::try_from(&app.cluster.node(&identity.node).await?)?;
+    if node.id.uid == identity.node_uid { Ok(node) } else { Err(Denied::StaleNode.into()) }
+}
+
+async fn read_shadow(app: &App, identity: &Identity) -> Result<Shadow, NotDisrupted> {
+    let raw = app.cluster.shadow(&identity.node).await?;
+    let raw = raw.ok_or_else(|| Refusal::no_shadow(&identity.node))?;
+    Shadow::try_from(&raw).map_err(|error| NoRight::Unreadable(error.to_string()).into())
+}
+
+/// The Node and the shadow as they are now, for a drain that wants to know whether it may go on.
+///
+/// # Errors
+/// When one of them cannot be had or read.
+pub async fn read_both(app: &App, identity: &Identity) -> Result<(NodeFacts, Shadow), NotDisrupted> {
+    let node = read_node(app, identity).await?;
+    Ok((node, read_shadow(app, identity).await?))
+}
+
+pub(super) async fn write(app: &App, node: &NodeFacts, change: &Change) -> Result<NodeFacts, ClusterError> {
+    let after = app.cluster.patch_node(&node.id.name, &change.patch(node)).await?;
+    NodeFacts::try_from(&after).map_err(|error| ClusterError::Unavailable(error.to_string()))
+}
+
+/// The pause before another attempt: 25 ms, doubling up to 0.4 s, half of it by chance.
+pub(super) fn pause(attempt: u32) -> Duration {
+    Duration::from_millis(25 << attempt.min(4)).mul_f64(0.5 + 0.5 * fastrand::f64())
+}

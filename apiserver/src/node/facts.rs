@@ -1,0 +1,137 @@
+//! A Node as the rules read it.
+
+use std::collections::BTreeMap;
+
+use api::marks::UnreadableMarks;
+use api::names::{EXCLUDE_FROM_LOAD_BALANCERS_LABEL, UPDATE_NOW_ANNOTATION};
+use api::{Marks, shadow::NodeRef};
+use k8s_openapi::api::core::v1::Node;
+use serde_json::{Map, Value, json};
+use thiserror::Error;
+
+/// What is read from a Node before anything is done to it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NodeFacts {
+    /// Which Node it is.
+    pub id: NodeRef,
+    /// The state these facts are of; every write is conditional on it.
+    pub resource_version: String,
+    /// Whether it is cordoned.
+    pub unschedulable: bool,
+    /// The value of the load-balancer exclusion label.
+    pub exclusion: Option<String>,
+    /// What the operator did to it.
+    pub marks: Result<Option<Marks>, UnreadableMarks>,
+    /// The version an administrator wants on it at once.
+    pub update_now: Option<String>,
+}
+
+/// A Node without what every stored object has.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("node {name} has no {field}")]
+pub struct UnreadableNode {
+    name: String,
+    field: &'static str,
+}
+
+impl TryFrom<&Node> for NodeFacts {
+    type Error = UnreadableNode;
+
+    fn try_from(node: &Node) -> Result<Self, Self::Error> {
+        let meta = &node.metadata;
+        let name = meta.name.clone().unwrap_or_default();
+        let missing = |field| UnreadableNode { name: name.clone(), field };
+        let value = |all: &Option<BTreeMap<String, String>>, key| all.as_ref().and_then(|all| all.get(key).cloned());
+        Ok(Self {
+            resource_version: meta.resource_version.clone().ok_or_else(|| missing("resourceVersion"))?,
+            unschedulable: node.spec.as_ref().and_then(|spec| spec.unschedulable).unwrap_or(false),
+            exclusion: value(&meta.labels, EXCLUDE_FROM_LOAD_BALANCERS_LABEL),
+            marks: Marks::decode(meta.annotations.as_ref()),
+            update_now: value(&meta.annotations, UPDATE_NOW_ANNOTATION),
+            id: NodeRef { uid: meta.uid.clone().ok_or_else(|| missing("uid"))?, name: name.clone() },
+        })
+    }
+}
+
+/// What is to change on a Node, in one write. The marks are always part of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Change {
+    /// The marks afterwards; `None` takes them away.
+    pub marks: Option<Marks>,
+    /// Whether it is cordoned afterwards; `None` leaves that alone.
+    pub unschedulable: Option<bool>,
+    /// The exclusion label afterwards; `None` leaves it alone, `Some(None)` takes it away.
+    pub exclusion: Option<Option<String>>,
+}
+
+impl Change {
+    /// A change of the marks alone.
+    #[must_use]
+    pub fn marks(marks: Option<Marks>) -> Self {
+        Self { marks, unschedulable: None, exclusion: None }
+    }
+
+    /// The merge patch, which is refused when the Node is no longer as `node` says.
+    #[must_use]
+    pub fn patch(&self, node: &NodeFacts) -> Value {
+        let mut metadata = json!({
+            "uid": node.id.uid,
+            "resourceVersion": node.resource_version,
+            "annotations": { api::names::MARKS_ANNOTATION: self.marks.as_ref().map(Marks::encode) },
+        });
+        if let Some(label) = &self.exclusion {
+            metadata["labels"] = json!({ EXCLUDE_FROM_LOAD_BALANCERS_LABEL: label });
+        }
+        let mut patch = Map::from_iter([("metadata".to_owned(), metadata)]);
+        if let Some(unschedulable) = self.unschedulable {
+            // As `kubectl uncordon` leaves it: absent.
+            patch.insert("spec".to_owned(), json!({ "unschedulable": unschedulable.then_some(true) }));
+        }
+        Value::Object(patch)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use api::names::MARKS_ANNOTATION;
+
+    use super::*;
+    use crate::node::samples::{marks, node};
+
+    #[test]
+    fn a_node_is_read_with_its_marks() {
+        let raw: Node = serde_json::from_value(json!({
+            "metadata": {
+                "name": "a", "uid": "n1", "resourceVersion": "7",
+                "labels": { EXCLUDE_FROM_LOAD_BALANCERS_LABEL: "x" },
+                "annotations": { MARKS_ANNOTATION: marks().encode(), UPDATE_NOW_ANNOTATION: "1.20.0" },
+            },
+            "spec": { "unschedulable": true },
+        }))
+        .unwrap();
+        let facts = NodeFacts::try_from(&raw).unwrap();
+        assert_eq!(facts.marks, Ok(Some(marks())));
+        assert_eq!((facts.unschedulable, facts.exclusion.as_deref()), (true, Some("x")));
+        assert_eq!(facts.update_now.as_deref(), Some("1.20.0"));
+    }
+
+    #[test]
+    fn a_patch_is_conditional_and_names_only_what_changes() {
+        assert_eq!(
+            Change::marks(None).patch(&node()),
+            json!({"metadata": {"uid": "n1", "resourceVersion": "7", "annotations": { MARKS_ANNOTATION: null }}})
+        );
+        let restore = Change { marks: Some(marks()), unschedulable: Some(false), exclusion: Some(None) };
+        assert_eq!(
+            restore.patch(&node()),
+            json!({
+                "metadata": {
+                    "uid": "n1", "resourceVersion": "7",
+                    "annotations": { MARKS_ANNOTATION: marks().encode() },
+                    "labels": { EXCLUDE_FROM_LOAD_BALANCERS_LABEL: null },
+                },
+                "spec": { "unschedulable": null },
+            })
+        );
+    }
+}

@@ -1,0 +1,186 @@
+//! Whether what was done to a node is to be undone now, and how.
+
+use api::{Marks, Shadow, State};
+use thiserror::Error;
+
+use super::facts::{Change, NodeFacts};
+
+/// What an agent asks to have undone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Restore {
+    /// The cordon.
+    Schedulability,
+    /// The load-balancer exclusion.
+    LoadBalancing,
+}
+
+/// Why a node is not given back.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum NotGivingBack {
+    /// The shadow is that of a Node which was there before.
+    #[error("the shadow belongs to another Node of this name")]
+    NotOwned,
+    /// It is not asked for.
+    #[error("giving back is not asked for: the node is asked to be {}", .0.as_str())]
+    NotAsked(State),
+    /// The marks or the shadow cannot be read, so what was there before or is asked for is not known.
+    #[error("{0}")]
+    Unreadable(String),
+}
+
+/// The change that undoes what our marks say we did. `None` when they say nothing: what is not marked is an
+/// administrator's.
+///
+/// # Errors
+/// When it is not to be undone now.
+pub fn give_back(what: Restore, shadow: &Shadow, node: &NodeFacts) -> Result<Option<Change>, NotGivingBack> {
+    if shadow.node != node.id {
+        return Err(NotGivingBack::NotOwned);
+    }
+    match shadow.order.state {
+        State::Idle | State::MonitoringUpdate => {}
+        state @ (State::StagedAndPerformedUpdate | State::RebootedIntoUpdate | State::ErrorReset) => {
+            return Err(NotGivingBack::NotAsked(state));
+        }
+    }
+    let marks = node.marks.as_ref();
+    let marks = marks.map_err(|error| NotGivingBack::Unreadable(error.to_string()))?;
+    Ok(marks.as_ref().and_then(|marks| undo(what, marks, node)))
+}
+
+fn undo(what: Restore, marks: &Marks, node: &NodeFacts) -> Option<Change> {
+    let mut after = marks.clone();
+    let mut change = Change::marks(None);
+    match what {
+        Restore::Schedulability => {
+            after.cordoned = false;
+            after.drain_began = None;
+            if marks.cordoned && node.unschedulable && !marks.cordoned_before {
+                change.unschedulable = Some(false);
+            }
+        }
+        Restore::LoadBalancing => {
+            after.excluded = false;
+            // A label that somebody has removed since stays removed.
+            if marks.excluded && node.exclusion.is_some() {
+                let before = marks.exclusion_before.clone();
+                change.exclusion = Some(before.filter(|value| is_label_value(value)));
+            }
+        }
+    }
+    change.marks = (after.cordoned || after.excluded).then_some(after);
+    (change.marks.as_ref() != Some(marks)).then_some(change)
+}
+
+/// Whether the API server takes it as a label's value. The marks are an annotation that others can write.
+fn is_label_value(value: &str) -> bool {
+    let inner = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+    let ends = |byte: Option<&u8>| byte.is_none_or(u8::is_ascii_alphanumeric);
+    let bytes = value.as_bytes();
+    bytes.len() <= 63 && bytes.iter().copied().all(inner) && ends(bytes.first()) && ends(bytes.last())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::node::samples::{marks, node, shadow};
+
+    fn marked(marks: Marks, unschedulable: bool, exclusion: Option<&str>) -> NodeFacts {
+        NodeFacts { marks: Ok(Some(marks)), unschedulable, exclusion: exclusion.map(str::to_owned), ..node() }
+    }
+
+    fn idle() -> Shadow {
+        let mut shadow = shadow();
+        shadow.order.state = State::Idle;
+        shadow
+    }
+
+    fn both() -> Marks {
+        Marks { cordoned: true, excluded: true, ..marks() }
+    }
+
+    #[test]
+    fn only_idle_and_monitoring_give_back() {
+        let node = marked(both(), true, Some("true"));
+        for state in State::ALL {
+            let mut shadow = shadow();
+            shadow.order.state = state;
+            let given = give_back(Restore::Schedulability, &shadow, &node);
+            let expected = matches!(state, State::Idle | State::MonitoringUpdate);
+            assert_eq!(given.is_ok(), expected, "{state:?}: {given:?}");
+        }
+    }
+
+    #[test]
+    fn the_last_of_the_two_takes_the_marks_away() {
+        let first = give_back(Restore::LoadBalancing, &idle(), &marked(both(), true, Some("true")));
+        let first = first.unwrap().unwrap();
+        assert_eq!(first.exclusion, Some(None));
+        let left = first.marks.unwrap();
+        assert!(left.cordoned && !left.excluded);
+        let second = give_back(Restore::Schedulability, &idle(), &marked(left, true, None));
+        assert_eq!(second.unwrap(), Some(Change { marks: None, unschedulable: Some(false), exclusion: None }));
+    }
+
+    #[test]
+    fn what_was_there_before_is_there_again() {
+        let before = Marks { cordoned_before: true, exclusion_before: Some("theirs".to_owned()), ..both() };
+        let node = marked(before, true, Some("true"));
+        let uncordon = give_back(Restore::Schedulability, &idle(), &node).unwrap().unwrap();
+        assert_eq!(uncordon.unschedulable, None, "it was cordoned before");
+        let include = give_back(Restore::LoadBalancing, &idle(), &node).unwrap().unwrap();
+        assert_eq!(include.exclusion, Some(Some("theirs".to_owned())));
+    }
+
+    #[test]
+    fn what_an_administrator_undid_since_is_not_done_again() {
+        let before = Marks { cordoned_before: true, exclusion_before: Some("theirs".to_owned()), ..both() };
+        let node = marked(before, false, None);
+        let uncordon = give_back(Restore::Schedulability, &idle(), &node).unwrap().unwrap();
+        assert_eq!(uncordon.unschedulable, None);
+        let include = give_back(Restore::LoadBalancing, &idle(), &node).unwrap().unwrap();
+        assert_eq!(include.exclusion, None);
+    }
+
+    #[test]
+    fn a_cordon_without_marks_is_left_alone() {
+        let node = NodeFacts { unschedulable: true, exclusion: Some("true".to_owned()), ..node() };
+        assert_eq!(give_back(Restore::Schedulability, &idle(), &node), Ok(None));
+        assert_eq!(give_back(Restore::LoadBalancing, &idle(), &node), Ok(None));
+    }
+
+    #[test]
+    fn a_mark_under_which_nothing_was_done_goes_with_either() {
+        for what in [Restore::Schedulability, Restore::LoadBalancing] {
+            let change = give_back(what, &idle(), &marked(marks(), false, None)).unwrap();
+            assert_eq!(change, Some(Change::marks(None)));
+        }
+    }
+
+    #[test]
+    fn asking_again_changes_nothing() {
+        let only_cordoned = Marks { cordoned: true, ..marks() };
+        let node = marked(only_cordoned, true, None);
+        assert_eq!(give_back(Restore::LoadBalancing, &idle(), &node), Ok(None));
+    }
+
+    #[test]
+    fn a_forged_value_that_no_label_can_have_is_not_restored() {
+        for forged in ["a b", "-a", "ä", &"a".repeat(64)] {
+            let marks = Marks { exclusion_before: Some(forged.to_owned()), ..both() };
+            let node = marked(marks, true, Some("true"));
+            let include = give_back(Restore::LoadBalancing, &idle(), &node).unwrap().unwrap();
+            assert_eq!(include.exclusion, Some(None), "{forged}");
+        }
+    }
+
+    #[test]
+    fn marks_that_cannot_be_read_are_not_touched() {
+        let node = NodeFacts {
+            marks: Marks::decode(Some(&[(api::names::MARKS_ANNOTATION.to_owned(), "x".to_owned())].into())),
+            unschedulable: true,
+            ..node()
+        };
+        assert!(matches!(give_back(Restore::Schedulability, &idle(), &node), Err(NotGivingBack::Unreadable(_))));
+    }
+}

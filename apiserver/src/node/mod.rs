@@ -1,0 +1,17 @@
+//! What may be done to a Node, and doing it.
+
+mod disrupt;
+mod facts;
+mod give_back;
+mod restore;
+mod right;
+#[cfg(test)]
+mod right_tests;
+#[cfg(test)]
+pub(crate) mod samples;
+
+pub use disrupt::{NotDisrupted, disrupt, read_both};
+pub use facts::{Change, NodeFacts, UnreadableNode};
+pub use give_back::{NotGivingBack, Restore, give_back};
+pub use restore::restore;
+pub use right::{Goal, NoRight, Step, WRITE_DEADLINE, leftover, may_continue, step};

@@ -1,0 +1,108 @@
+//! Every answer that is not a success: a status code, and `{error, reason}` as JSON.
+
+use api::wire::{ErrorBody, Reason};
+use axum::Json;
+use axum::response::{IntoResponse, Response};
+use http::StatusCode;
+
+use crate::caller::BadHeader;
+use crate::cluster::ClusterError;
+use crate::identity::Denied;
+use crate::node::{NoRight, NotGivingBack, UnreadableNode};
+
+/// Why a request is refused.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    /// The status code.
+    pub status: StatusCode,
+    /// The word for programs.
+    pub reason: Reason,
+    /// The sentence for people.
+    pub error: String,
+}
+
+impl Refusal {
+    /// A refusal with the status code that belongs to its reason.
+    #[must_use]
+    pub fn new(reason: Reason, error: impl Into<String>) -> Self {
+        Self { status: status_of(reason), reason, error: error.into() }
+    }
+
+    /// Too much is under way here.
+    #[must_use]
+    pub fn busy() -> Self {
+        Self::new(Reason::Unavailable, "too many requests are under way; ask again")
+    }
+
+    /// There is no shadow of this Node.
+    #[must_use]
+    pub fn no_shadow(node: &str) -> Self {
+        Self::new(Reason::NotFound, format!("node {node} has no shadow"))
+    }
+}
+
+fn status_of(reason: Reason) -> StatusCode {
+    match reason {
+        Reason::BadRequest => StatusCode::BAD_REQUEST,
+        Reason::Unauthenticated | Reason::StaleToken => StatusCode::UNAUTHORIZED,
+        Reason::Forbidden => StatusCode::FORBIDDEN,
+        Reason::NotFound => StatusCode::NOT_FOUND,
+        Reason::Conflict | Reason::NoGo | Reason::NotGivingBack | Reason::Vetoed | Reason::DrainTimedOut => {
+            StatusCode::CONFLICT
+        }
+        Reason::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+        Reason::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        Reason::Invalid => StatusCode::UNPROCESSABLE_ENTITY,
+        Reason::TooManyRequests => StatusCode::TOO_MANY_REQUESTS,
+        Reason::Unavailable | Reason::Unknown => StatusCode::SERVICE_UNAVAILABLE,
+    }
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        let body = ErrorBody { error: self.error, reason: self.reason };
+        (self.status, Json(body)).into_response()
+    }
+}
+
+impl From<BadHeader> for Refusal {
+    fn from(bad: BadHeader) -> Self {
+        Self::new(Reason::BadRequest, bad.to_string())
+    }
+}
+
+impl From<Denied> for Refusal {
+    fn from(denied: Denied) -> Self {
+        Self::new(denied.reason(), denied.to_string())
+    }
+}
+
+impl From<NoRight> for Refusal {
+    fn from(no_right: NoRight) -> Self {
+        Self::new(no_right.reason(), no_right.to_string())
+    }
+}
+
+impl From<NotGivingBack> for Refusal {
+    fn from(refused: NotGivingBack) -> Self {
+        Self::new(Reason::NotGivingBack, refused.to_string())
+    }
+}
+
+impl From<UnreadableNode> for Refusal {
+    fn from(unreadable: UnreadableNode) -> Self {
+        Self::new(Reason::Unavailable, unreadable.to_string())
+    }
+}
+
+impl From<ClusterError> for Refusal {
+    fn from(error: ClusterError) -> Self {
+        let reason = match &error {
+            ClusterError::NotFound(_) => Reason::NotFound,
+            ClusterError::Conflict(_) | ClusterError::AlreadyExists(_) => Reason::Conflict,
+            ClusterError::Invalid(_) => Reason::Invalid,
+            ClusterError::Unavailable(_) => Reason::Unavailable,
+        };
+        Self::new(reason, error.to_string())
+    }
+}

@@ -1,0 +1,53 @@
+//! POST on the node's resource: the shadow is created, once.
+
+use std::sync::Arc;
+
+use api::shadow::NodeRef;
+use api::wire::Reason;
+use axum::extract::State;
+use axum::response::Response;
+use http::{HeaderMap, StatusCode};
+
+use super::{is_owned, shadow_answer};
+use crate::app::App;
+use crate::cluster::ClusterError;
+use crate::identity::{Denied, Identity, authenticate};
+use crate::refusal::Refusal;
+use crate::shadow::fresh;
+
+/// Creates the caller's shadow, or answers with the one there is. The body is not read: who calls is known.
+pub async fn create(State(app): State<Arc<App>>, headers: HeaderMap) -> Result<Response, Refusal> {
+    let identity = authenticate(&app, &headers).await?;
+    let uid = app.cluster.node_uid(&identity.node).await?;
+    if uid.as_ref() != Some(&identity.node_uid) {
+        return Err(Denied::StaleNode.into());
+    }
+    if let Some(existing) = existing(&app, &identity).await? {
+        return Ok(existing);
+    }
+    let node = NodeRef { name: identity.node.clone(), uid: identity.node_uid.clone() };
+    match app.cluster.create_shadow(&fresh(&node)).await {
+        Ok(created) => {
+            tracing::info!(node = identity.node, "shadow created");
+            Ok(shadow_answer(StatusCode::CREATED, created))
+        }
+        // Somebody was faster.
+        Err(ClusterError::AlreadyExists(_)) => {
+            let existing = existing(&app, &identity).await?;
+            existing.ok_or_else(|| Refusal::no_shadow(&identity.node))
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+async fn existing(app: &App, identity: &Identity) -> Result<Option<Response>, Refusal> {
+    match app.cluster.shadow(&identity.node).await? {
+        None => Ok(None),
+        Some(shadow) if is_owned(&shadow, identity) => Ok(Some(shadow_answer(StatusCode::OK, shadow))),
+        // The garbage collector removes it.
+        Some(_) => {
+            let error = format!("the shadow of the Node that was called {} before is still there", identity.node);
+            Err(Refusal::new(Reason::Conflict, error))
+        }
+    }
+}

@@ -1,0 +1,69 @@
+//! POST on exclude-from-lb and cordon-and-drain.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use api::wire::DrainProgress;
+use axum::Json;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use http::{HeaderMap, StatusCode};
+use tokio::time::{Instant, sleep};
+
+use crate::app::App;
+use crate::drain::{Outcome, drain};
+use crate::identity::{Identity, authenticate};
+use crate::node::{Goal, NotDisrupted, disrupt};
+use crate::preferences;
+use crate::refusal::Refusal;
+
+/// How often it is looked whether an original agent, which is made to wait, may go on.
+const RECHECK: Duration = Duration::from_secs(3);
+
+/// Takes the caller's node out of the load balancers.
+pub async fn exclude(State(app): State<Arc<App>>, headers: HeaderMap) -> Result<Response, Refusal> {
+    let identity = authenticate(&app, &headers).await?;
+    loop {
+        match disrupt(&app, &identity, Goal::Exclude).await {
+            Ok(_) => return Ok(StatusCode::OK.into_response()),
+            Err(not) => wait_or_refuse(&identity, not).await?,
+        }
+    }
+}
+
+/// Cordons the caller's node and evicts its pods.
+pub async fn cordon_and_drain(State(app): State<Arc<App>>, headers: HeaderMap) -> Result<Response, Refusal> {
+    let identity = authenticate(&app, &headers).await?;
+    let until = preferences::wait(&headers).map(|wait| Instant::now() + wait);
+    loop {
+        match once(&app, &identity, until).await {
+            Ok(Outcome::Drained) => return Ok(StatusCode::OK.into_response()),
+            Ok(Outcome::Going(progress)) => return Ok(going(progress)),
+            Err(not) => wait_or_refuse(&identity, not).await?,
+        }
+        if until.is_some_and(|until| until <= Instant::now()) {
+            return Ok(going(DrainProgress::default()));
+        }
+    }
+}
+
+async fn once(app: &App, identity: &Identity, until: Option<Instant>) -> Result<Outcome, NotDisrupted> {
+    let marks = disrupt(app, identity, Goal::Cordon).await?;
+    drain(app, identity, &marks, until).await
+}
+
+fn going(progress: DrainProgress) -> Response {
+    (StatusCode::ACCEPTED, Json(progress)).into_response()
+}
+
+/// Ours is told that it may not; an original would make a crash of that, and waits until it may.
+async fn wait_or_refuse(identity: &Identity, not: NotDisrupted) -> Result<(), Refusal> {
+    match not {
+        NotDisrupted::NoRight(no_right) if !identity.ours => {
+            tracing::debug!(node = identity.node, %no_right, "original agent waits");
+            sleep(RECHECK.mul_f64(0.75 + 0.5 * fastrand::f64())).await;
+            Ok(())
+        }
+        not => Err(not.into()),
+    }
+}

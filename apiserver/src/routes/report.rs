@@ -1,0 +1,86 @@
+//! PUT on the node's resource: the agent's report becomes the shadow's status.
+
+use std::sync::Arc;
+
+use api::BottlerocketShadowStatus;
+use api::wire::Reason;
+use axum::Json;
+use axum::body::{Body, to_bytes};
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use http::HeaderMap;
+use http::header::CONTENT_TYPE;
+use kube::ResourceExt;
+use serde_json::error::Category;
+
+use super::{MAX_BODY, is_owned, present, tagged, too_large};
+use crate::app::App;
+use crate::cluster::ClusterError;
+use crate::identity::{Identity, authenticate};
+use crate::preferences;
+use crate::refusal::Refusal;
+use crate::shadow::{check, patch};
+
+/// How often an unconditional report is tried again because the shadow was written in between.
+const ATTEMPTS: usize = 10;
+
+/// Stores the caller's report.
+pub async fn report(State(app): State<Arc<App>>, headers: HeaderMap, body: Body) -> Result<Response, Refusal> {
+    let identity = authenticate(&app, &headers).await?;
+    let expected = preferences::if_match(&headers)?;
+    let status = parse(&headers, body).await?;
+    let stored = match expected {
+        Some(version) => {
+            let known = app.caches.shadow(&identity.node).filter(|shadow| is_owned(shadow, &identity));
+            if known.is_none() {
+                present(&app, &identity).await?;
+            }
+            app.cluster.patch_status(&identity.node, &patch(&status, &version)).await?
+        }
+        None => unconditional(&app, &identity, &status).await?,
+    };
+    Ok(tagged(Json(status).into_response(), &stored))
+}
+
+/// The last one wins, as with the original. Each try is conditional nevertheless, so that it can only reach the shadow of
+/// this very Node.
+async fn unconditional(
+    app: &App,
+    identity: &Identity,
+    status: &BottlerocketShadowStatus,
+) -> Result<api::BottlerocketShadow, Refusal> {
+    for _ in 0..ATTEMPTS {
+        let version = present(app, identity).await?.resource_version().unwrap_or_default();
+        match app.cluster.patch_status(&identity.node, &patch(status, &version)).await {
+            Err(ClusterError::Conflict(_)) => {}
+            other => return Ok(other?),
+        }
+    }
+    let error = format!("the shadow of node {} is being written all the time", identity.node);
+    Err(Refusal::new(Reason::Unavailable, error))
+}
+
+async fn parse(headers: &HeaderMap, body: Body) -> Result<BottlerocketShadowStatus, Refusal> {
+    let kind = headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    let essence = kind.split(';').next().unwrap_or_default().trim();
+    if !essence.eq_ignore_ascii_case("application/json") {
+        return Err(Refusal::new(Reason::UnsupportedMediaType, "the body must be application/json"));
+    }
+    let bytes = to_bytes(body, MAX_BODY).await.map_err(|error| {
+        let cause = std::error::Error::source(&error);
+        if cause.is_some_and(|cause| cause.is::<http_body_util::LengthLimitError>()) {
+            too_large()
+        } else {
+            Refusal::new(Reason::BadRequest, "the body did not arrive")
+        }
+    })?;
+    let status: BottlerocketShadowStatus = serde_json::from_slice(&bytes).map_err(|error| {
+        let reason = match error.classify() {
+            Category::Data => Reason::Invalid,
+            Category::Syntax | Category::Eof | Category::Io => Reason::BadRequest,
+        };
+        Refusal::new(reason, format!("the body cannot be read: {error}"))
+    })?;
+    check(&status).map_err(|error| Refusal::new(Reason::Invalid, error.to_string()))?;
+    Ok(status)
+}

@@ -1,0 +1,104 @@
+//! The program: watches, servers, and their end.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use prometheus::Registry;
+use runtime::health::{Condition, Health, metrics_routes};
+use runtime::server::{Limits, listen, serve};
+use runtime::shutdown::Signals;
+use runtime::supervise::Supervisor;
+use runtime::tls::{CertificateReloader, server_config};
+use tokio_util::sync::CancellationToken;
+
+use crate::app::App;
+use crate::args::Args;
+use crate::client::connect;
+use crate::cluster::Cluster;
+use crate::metrics::Metrics;
+use crate::router::router;
+use crate::watch::{Caches, caches, pod_events, shadow_events};
+
+/// How long tasks may take to end; a pod has 30 s by default.
+const GRACE: Duration = Duration::from_secs(25);
+
+/// Runs until a signal arrives.
+///
+/// # Errors
+/// When it cannot start, or a part of it fails.
+pub async fn run(args: Args) -> anyhow::Result<()> {
+    let Args { listen: agents_at, metrics_listen, tls_dir, namespace, log } = args;
+    runtime::logging::init(&log)?;
+    let signals = Signals::install().context("cannot listen for signals")?;
+    let registry = Registry::new();
+    let health = Health::default();
+    let mut supervisor = Supervisor::new(GRACE);
+    let stop = supervisor.token();
+
+    let client = connect().await?;
+    let (caches, writers) = caches(&namespace);
+    let events = (pod_events(client.clone(), &namespace), shadow_events(client.clone(), &namespace));
+    supervisor.spawn("watches", until(stop.clone(), writers.follow(events.0, events.1)));
+    let synced = health.condition("first sync");
+    let serving = health.condition("serving");
+    supervisor.spawn("readiness", readiness(caches.clone(), synced, serving, stop.clone()));
+
+    let (certificate, reloader) = CertificateReloader::load(&tls_dir, &registry).await?;
+    let renewal = reloader.run(CertificateReloader::EVERY, stop.clone().cancelled_owned());
+    supervisor.spawn("certificate", async {
+        renewal.await;
+        Ok(())
+    });
+
+    let cluster = Cluster::new(client, &namespace);
+    let metrics = Metrics::register(&registry)?;
+    let clock = Arc::new(runtime::clock::now);
+    let app = Arc::new(App::new(cluster, caches, metrics, stop.clone(), clock));
+    let listener = listen(agents_at).await.with_context(|| format!("cannot listen on {agents_at}"))?;
+    let tls = Some(server_config(certificate)?);
+    let routes = router(app).merge(health.routes());
+    let agents = serve(listener, tls, routes, Limits::default(), stop.clone().cancelled_owned());
+    supervisor.spawn("agents", async {
+        agents.await;
+        Ok(())
+    });
+
+    let listener = listen(metrics_listen).await.with_context(|| format!("cannot listen on {metrics_listen}"))?;
+    let routes = metrics_routes(registry).merge(health.routes());
+    let probes = serve(listener, None, routes, Limits::probes(), stop.cancelled_owned());
+    supervisor.spawn("metrics", async {
+        probes.await;
+        Ok(())
+    });
+
+    tracing::info!(%agents_at, %metrics_listen, namespace, "serving");
+    supervisor.run(signals.received()).await?;
+    Ok(())
+}
+
+/// Ready after the first sync, and from then on until the end: an outage of Kubernetes is a 503 to a caller, not a Service
+/// without endpoints.
+async fn readiness(
+    caches: Caches,
+    synced: Condition,
+    serving: Condition,
+    stop: CancellationToken,
+) -> anyhow::Result<()> {
+    serving.set(true);
+    let sync = async {
+        caches.synced().await?;
+        synced.set(true);
+        std::future::pending::<anyhow::Result<()>>().await
+    };
+    let outcome = stop.run_until_cancelled(sync).await;
+    serving.set(false);
+    outcome.unwrap_or(Ok(()))
+}
+
+async fn until(stop: CancellationToken, task: impl Future<Output = ()>) -> anyhow::Result<()> {
+    match stop.run_until_cancelled(task).await {
+        None => Ok(()),
+        Some(()) => anyhow::bail!("a watch ended"),
+    }
+}

@@ -1,0 +1,9 @@
+//! Creating, reading and writing a node's shadow.
+
+mod fresh;
+mod report;
+mod waiters;
+
+pub use fresh::fresh;
+pub use report::{InvalidReport, check, patch};
+pub use waiters::Waiters;

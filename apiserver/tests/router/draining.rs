@@ -1,0 +1,264 @@
+//! Draining a node.
+
+use std::time::Duration;
+
+use api::wire::{CORDON_AND_DRAIN, DrainProgress, PodWait, Reason};
+use axum::body::Body;
+use serde_json::{Value, json};
+use tokio::time::{Instant, sleep, timeout};
+
+use crate::fake::{NODE, pod_path, status};
+use crate::site::{Answer, Site, ours, pod, rfc3339};
+
+/// The API's answer where a budget has no room.
+fn full() -> (u16, Value) {
+    let (code, mut answer) =
+        status(429, "TooManyRequests", "Cannot evict pod as it would violate the pod's disruption budget.");
+    answer["details"] = json!({"causes": [{
+        "reason": "DisruptionBudget", "message": "The disruption budget web needs 2 healthy pods and has 2 currently",
+    }]});
+    (code, answer)
+}
+
+async fn with_pods(names: &[&str]) -> Site {
+    let site = Site::with_go().await;
+    for name in names {
+        site.world().put(&pod_path("web", name), pod(name));
+    }
+    site
+}
+
+async fn waiting(site: &Site, seconds: u32) -> Answer {
+    let request = ours("POST", CORDON_AND_DRAIN).header("prefer", format!("wait={seconds}")).body(Body::empty());
+    site.send(request.unwrap()).await
+}
+
+fn evictions(site: &Site) -> usize {
+    site.world().count("/eviction")
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_pod_is_evicted_and_the_agent_stays() {
+    let site = with_pods(&["one", "two", "three"]).await;
+    assert_eq!(site.ours("POST", CORDON_AND_DRAIN).await.status, 200);
+    assert_eq!(site.world().count("/eviction"), 3);
+    assert!(site.world().objects.contains_key(&pod_path("brupop", "agent-a")));
+}
+
+#[tokio::test(start_paused = true)]
+async fn blocked_pods_hold_up_no_other_and_are_reported() {
+    let names: Vec<_> = (0..30).map(|number| format!("p{number:02}")).collect();
+    let site = with_pods(&names.iter().map(String::as_str).collect::<Vec<_>>()).await;
+    for name in names.iter().take(15) {
+        site.world().evictions.insert(name.clone(), full());
+    }
+    let answer = waiting(&site, 4).await;
+    assert_eq!(answer.status, 202);
+    let progress: DrainProgress = serde_json::from_value(answer.body).unwrap();
+    assert_eq!(progress.pods_left, 15);
+    assert!((3..=4).contains(&progress.elapsed_seconds), "{progress:?}");
+    assert!(progress.pods.iter().all(|pod| pod.waiting_for == PodWait::Budget && pod.budget.as_deref() == Some("web")));
+    site.world().evictions.clear();
+    let begin = Instant::now();
+    assert_eq!(waiting(&site, 60).await.status, 200);
+    assert!(begin.elapsed() < Duration::from_secs(5));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_caller_without_prefer_waits_to_the_end() {
+    let site = with_pods(&["one"]).await;
+    site.world().evictions.insert("one".to_owned(), full());
+    let freed = async {
+        sleep(Duration::from_secs(1000)).await;
+        site.world().evictions.clear();
+    };
+    let begin = Instant::now();
+    let (answer, ()) = tokio::join!(site.ours("POST", CORDON_AND_DRAIN), freed);
+    assert_eq!(answer.status, 200);
+    assert!((1000..1008).contains(&begin.elapsed().as_secs()));
+    assert!(evictions(&site) < 400, "it backs off");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pod_that_takes_its_time_to_end_is_waited_for() {
+    let site = with_pods(&["one"]).await;
+    let path = pod_path("web", "one");
+    site.world().merge(&path, json!({"metadata": {"deletionTimestamp": rfc3339(30)}}));
+    let answer = waiting(&site, 10).await;
+    assert_eq!(answer.body["pods"][0]["waiting_for"], "Termination");
+    assert_eq!(evictions(&site), 0);
+    site.world().objects.remove(&path);
+    assert_eq!(waiting(&site, 10).await.status, 200);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_drain_whose_caller_has_gone_evicts_nobody_any_more() {
+    let site = with_pods(&["one"]).await;
+    site.world().evictions.insert("one".to_owned(), full());
+    let gone = timeout(Duration::from_secs(20), site.ours("POST", CORDON_AND_DRAIN)).await;
+    assert!(gone.is_err());
+    let before = evictions(&site);
+    assert!(before > 2);
+    sleep(Duration::from_secs(600)).await;
+    assert_eq!(evictions(&site), before);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_drain_stops_within_seconds_when_its_go_is_withdrawn() {
+    let site = with_pods(&["one"]).await;
+    site.world().evictions.insert("one".to_owned(), full());
+    let withdrawn = async {
+        sleep(Duration::from_secs(20)).await;
+        site.order(&json!({"state": "Idle"}));
+    };
+    let begin = Instant::now();
+    let (answer, ()) = tokio::join!(site.ours("POST", CORDON_AND_DRAIN), withdrawn);
+    assert_eq!(answer.refusal(), (409, Reason::NoGo));
+    assert!(begin.elapsed() < Duration::from_secs(24));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_uncordon_stops_the_drain_and_an_originals_waits_for_the_cordon_to_come_back() {
+    let site = with_pods(&["one"]).await;
+    site.world().evictions.insert("one".to_owned(), full());
+    let uncordon = |cordoned: bool| site.world().merge(NODE, json!({"spec": {"unschedulable": cordoned}}));
+    let vetoed = async {
+        sleep(Duration::from_secs(10)).await;
+        uncordon(false);
+    };
+    let (answer, ()) = tokio::join!(site.ours("POST", CORDON_AND_DRAIN), vetoed);
+    assert_eq!(answer.refusal(), (409, Reason::Vetoed));
+    let before = evictions(&site);
+    let lifted = async {
+        sleep(Duration::from_secs(100)).await;
+        assert_eq!(evictions(&site), before);
+        uncordon(true);
+        site.world().evictions.clear();
+    };
+    let (answer, ()) = tokio::join!(site.original("POST", CORDON_AND_DRAIN), lifted);
+    assert_eq!(answer.status, 200);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_drain_that_takes_too_long_is_aborted_counting_from_the_mark() {
+    let site = with_pods(&["one"]).await;
+    site.order(&json!({"drain": {"timeout_seconds": 60, "on_timeout": "Abort"}}));
+    site.world().evictions.insert("one".to_owned(), full());
+    assert_eq!(waiting(&site, 40).await.status, 202);
+    let begin = Instant::now();
+    let answer = waiting(&site, 40).await;
+    assert_eq!(answer.refusal(), (409, Reason::DrainTimedOut));
+    assert!(answer.body["error"].as_str().unwrap().contains("web/one"));
+    assert!((18..24).contains(&begin.elapsed().as_secs()));
+    assert!(site.is_cordoned(), "giving back is another call");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_drain_without_terms_has_half_an_hour() {
+    let site = with_pods(&["one"]).await;
+    site.world().evictions.insert("one".to_owned(), full());
+    let begin = Instant::now();
+    let answer = site.ours("POST", CORDON_AND_DRAIN).await;
+    assert_eq!(answer.refusal(), (409, Reason::DrainTimedOut));
+    assert!((1800..1805).contains(&begin.elapsed().as_secs()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_originals_drain_is_never_aborted() {
+    let site = with_pods(&["one"]).await;
+    site.world().evictions.insert("one".to_owned(), full());
+    let still = timeout(Duration::from_secs(3 * 3600), site.original("POST", CORDON_AND_DRAIN)).await;
+    assert!(still.is_err());
+}
+
+#[tokio::test(start_paused = true)]
+async fn force_deletes_what_is_left_and_only_after_the_timeout() {
+    let site = with_pods(&["one", "two"]).await;
+    site.order(&json!({"drain": {"timeout_seconds": 60, "on_timeout": "Force"}}));
+    site.world().evictions.insert("one".to_owned(), full());
+    assert_eq!(waiting(&site, 50).await.status, 202);
+    assert_eq!(site.world().count("DELETE"), 0);
+    assert_eq!(waiting(&site, 50).await.status, 200);
+    assert_eq!(site.world().count("DELETE"), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_forced_drain_does_not_wait_for_ever_for_a_finalizer() {
+    let site = with_pods(&["one"]).await;
+    site.order(&json!({"drain": {"timeout_seconds": 60, "on_timeout": "Force"}}));
+    site.world().merge(&pod_path("web", "one"), json!({"metadata": {"deletionTimestamp": rfc3339(80)}}));
+    let begin = Instant::now();
+    assert_eq!(site.ours("POST", CORDON_AND_DRAIN).await.status, 200);
+    assert!((139..144).contains(&begin.elapsed().as_secs()), "{:?}", begin.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_outage_suspends_the_drain_and_it_goes_on_afterwards() {
+    let site = with_pods(&["one"]).await;
+    site.world().evictions.insert("one".to_owned(), full());
+    let outage = async {
+        sleep(Duration::from_secs(10)).await;
+        site.world().outage = true;
+        sleep(Duration::from_secs(5)).await;
+        let before = evictions(&site);
+        sleep(Duration::from_secs(300)).await;
+        assert_eq!(evictions(&site), before);
+        site.world().outage = false;
+        site.world().evictions.clear();
+    };
+    let (answer, ()) = tokio::join!(site.ours("POST", CORDON_AND_DRAIN), outage);
+    assert_eq!(answer.status, 200);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_operators_own_pods_go_last_and_not_without_a_replica_elsewhere() {
+    let own = |name: &str, node: &str| {
+        let mut own = pod(name);
+        own["metadata"]["namespace"] = "brupop".into();
+        own["metadata"]["labels"] = json!({"brupop.bottlerocket.aws/component": "apiserver"});
+        own["spec"]["nodeName"] = node.into();
+        own["status"]["conditions"] = json!([{"type": "Ready", "status": "True"}]);
+        own
+    };
+    let here = pod_path("brupop", "apiserver-1");
+    let site = with_pods(&["one"]).await;
+    site.world().put(&here, own("apiserver-1", "a"));
+    assert_eq!(waiting(&site, 30).await.status, 200);
+    assert!(site.world().objects.contains_key(&here));
+    site.world().put(&pod_path("brupop", "apiserver-2"), own("apiserver-2", "b"));
+    assert_eq!(waiting(&site, 30).await.status, 200);
+    assert!(!site.world().objects.contains_key(&here));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_open_drain_with_prefer_is_answered_when_the_program_ends() {
+    let site = with_pods(&["one"]).await;
+    site.world().evictions.insert("one".to_owned(), full());
+    let end = async {
+        sleep(Duration::from_secs(7)).await;
+        site.app.stop.cancel();
+    };
+    let (answer, ()) = tokio::join!(waiting(&site, 300), end);
+    assert_eq!((answer.status, &answer.body["pods_left"]), (202, &json!(1)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pod_that_is_put_back_whatever_the_cordon_does_not_hold_up_the_drain_for_ever() {
+    let site = with_pods(&[]).await;
+    let put_back = async {
+        for number in 0..100_i64 {
+            let mut again = pod(&format!("stubborn-{number}"));
+            again["metadata"]["creationTimestamp"] = rfc3339(3 * number).into();
+            site.world().put(&pod_path("web", &format!("stubborn-{number}")), again);
+            sleep(Duration::from_secs(3)).await;
+        }
+    };
+    let begin = Instant::now();
+    let drained = async {
+        sleep(Duration::from_millis(500)).await;
+        (waiting(&site, 300).await.status, begin.elapsed().as_secs())
+    };
+    let ((status, seconds), ()) = tokio::join!(drained, put_back);
+    assert_eq!(status, 200);
+    assert!(seconds < 130, "{seconds}");
+}

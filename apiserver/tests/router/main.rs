@@ -1,0 +1,17 @@
+//! The router against an in-memory Kubernetes API: error paths, races and time, none of which a real one can be made to
+//! show on demand.
+
+#[cfg(test)]
+mod disruption;
+#[cfg(test)]
+mod draining;
+#[cfg(test)]
+mod fake;
+#[cfg(test)]
+mod hostile;
+#[cfg(test)]
+mod identity;
+#[cfg(test)]
+mod shadows;
+#[cfg(test)]
+mod site;
