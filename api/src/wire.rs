@@ -79,6 +79,8 @@ pub enum Reason {
     Forbidden,
     /// There is no such shadow, Node or path.
     NotFound,
+    /// There is such a path, but not for this method.
+    MethodNotAllowed,
     /// The shadow is newer than the one the report was computed from.
     Conflict,
     /// There is no go for this, or no longer.

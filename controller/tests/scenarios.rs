@@ -1,7 +1,7 @@
 //! Golden scenarios: `tests/scenarios/<what it shows>/cluster.yaml` and the plan that follows from it, `plan.txt`. Run with
 //! `UPDATE=1` to write the plans anew, and read the difference.
 
-#![expect(clippy::unwrap_used, reason = "a test's own data")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test's own data")]
 
 mod cluster;
 

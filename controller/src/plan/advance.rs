@@ -33,10 +33,12 @@ pub(super) fn finish_what_is_under_way(draft: &mut Draft<'_>) {
     }
 }
 
-/// Says of the nodes that are to come back to Idle and whose agent is not heard from that they wait for it.
+/// Says of nodes that wait for their agent that it is not heard from. Around a reboot it is not expected to be.
 pub(super) fn hold_the_silent(draft: &mut Draft<'_>) {
     for at in draft.open_in(&[Phase::Returning, Phase::GivingBack, Phase::Staging, Phase::Disrupting]) {
-        if agent_is_silent(draft.situations[at].node, draft.situations[at].report()) {
+        let situation = &draft.situations[at];
+        let rebooting = situation.report().is_some_and(|report| report.rebooting.is_some());
+        if !rebooting && agent_is_silent(situation.node, situation.report()) {
             draft.hold(at, Hold::new(HoldReason::AgentSilent, "the agent's pod on the node is not Ready"));
         }
     }

@@ -71,7 +71,7 @@ fn start(draft: &mut Draft<'_>, at: usize) {
         return draft.hold(at, paused);
     }
     if !room {
-        let message = format!("policy {} has as many nodes in flight as it allows", policy.name);
+        let message = format!("policy {} allows no more nodes in flight", policy.name);
         return draft.hold(at, Hold::new(HoldReason::BudgetFull, message));
     }
     let order = Order {
