@@ -2,6 +2,7 @@
 //! demo run on.
 
 pub mod controlplane;
+pub mod demo;
 pub mod fleet;
 pub mod host;
 pub mod observer;

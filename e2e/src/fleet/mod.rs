@@ -55,6 +55,11 @@ impl Fleet {
         self.kubelets.keys().map(String::as_str)
     }
 
+    /// The hosts, in the order of their nodes.
+    pub fn hosts(&self) -> impl Iterator<Item = &Host> {
+        self.kubelets.values().map(|kubelet| &**kubelet.host())
+    }
+
     /// The host of a node.
     ///
     /// # Panics

@@ -1,0 +1,54 @@
+//! What the demo can be asked for.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Parser;
+use semver::Version;
+
+/// Rolls a Bottlerocket update over simulated hosts on a real Kubernetes control plane.
+#[derive(Parser, Clone, Debug)]
+#[command(name = "cargo demo")]
+pub struct Args {
+    /// How many hosts.
+    #[arg(long, default_value_t = 6, value_parser = clap::value_parser!(u16).range(1..=200))]
+    nodes: u16,
+    /// The version that is published.
+    #[arg(long, default_value = "1.51.0")]
+    pub release: Version,
+    /// The policy that is applied.
+    #[arg(long, default_value = "samples/demo.yaml")]
+    pub policy: PathBuf,
+    /// Where jitter comes from: the same seed gives the same hosts.
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+    /// Minutes until the rollout has failed.
+    #[arg(long, default_value_t = 10)]
+    minutes: u64,
+    /// Leave the cluster up at the end, until Ctrl-C.
+    #[arg(long)]
+    pub keep: bool,
+}
+
+impl Args {
+    /// How many hosts.
+    pub fn nodes(&self) -> usize {
+        usize::from(self.nodes)
+    }
+
+    /// How long the rollout may take.
+    pub fn patience(&self) -> Duration {
+        Duration::from_secs(self.minutes.saturating_mul(60))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_flags_fit_together() {
+        Args::command().debug_assert();
+    }
+}

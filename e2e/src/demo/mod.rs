@@ -1,0 +1,82 @@
+//! `cargo demo`: a fleet rolls on a real control plane, and everybody can watch.
+
+mod args;
+mod follow;
+mod screen;
+mod summary;
+mod view;
+mod workloads;
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, ensure};
+use api::names;
+
+pub use args::Args;
+
+use crate::fleet::{Fleet, FleetOptions};
+use crate::host::Release;
+use crate::observer::Observer;
+use screen::Screen;
+use summary::Summary;
+
+/// How long everybody has until the fleet reports what it runs.
+const FIRST_REPORTS: Duration = Duration::from_secs(60);
+
+/// Runs the demo.
+///
+/// # Errors
+/// When it cannot be set up, when not every node runs the new version in time, or when an invariant was broken.
+pub async fn run(args: Args) -> anyhow::Result<()> {
+    let began = Instant::now();
+    let mut screen = Screen::new();
+    screen.line("building the programs and starting the control plane");
+    let fleet = Fleet::start(FleetOptions { nodes: args.nodes(), seed: args.seed, ..FleetOptions::default() }).await?;
+    let observer = Observer::start(fleet.plane.client(), names::DEFAULT_NAMESPACE);
+    fleet.hosts().for_each(|host| observer.follow(host));
+    workloads::deploy(&fleet.plane).await?;
+    fleet.reported(FIRST_REPORTS).await?;
+    screen.line(&format!("{} hosts are up after {:.1?}", args.nodes(), began.elapsed()));
+    screen.line(&how_to_look_in(&fleet));
+
+    fleet.repository.publish(Release::new(args.release.clone()));
+    screen.line(&format!("version {} is published; applying {}", args.release, args.policy.display()));
+    apply_policy(&fleet, &args.policy).await?;
+
+    let rolling = Instant::now();
+    let finished = follow::follow(&fleet, &args, &mut screen).await;
+    let makespan = rolling.elapsed();
+    observer.settle().await;
+    let report = observer.report();
+    let summary = Summary::take(&fleet, &report, makespan).await;
+    screen.line(&summary.render());
+    if args.keep {
+        screen.line("the cluster stays up until Ctrl-C");
+        tokio::signal::ctrl_c().await.context("cannot wait for Ctrl-C")?;
+    }
+    finished?;
+    ensure!(report.breaches.is_empty(), "{} invariants were broken", report.breaches.len());
+    Ok(())
+}
+
+async fn apply_policy(fleet: &Fleet, policy: &Path) -> anyhow::Result<()> {
+    // The one path in the arguments is relative to the workspace, where `cargo demo` is run from anywhere in it.
+    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let path = if policy.exists() { policy.to_owned() } else { workspace.join(policy) };
+    fleet.plane.apply_path(&path).await.with_context(|| format!("policy {}", path.display()))
+}
+
+fn how_to_look_in(fleet: &Fleet) -> String {
+    let kubectl = fleet.plane.kubectl_path();
+    let folder = kubectl.parent().unwrap_or(&kubectl);
+    format!(
+        "\nlook in from another terminal:\n  \
+         export KUBECONFIG={} PATH={}:$PATH\n  \
+         kubectl get brs -A -w\n  \
+         kubectl get updatepolicies\n  \
+         kubectl edit updatepolicy default\n",
+        fleet.plane.kubeconfig().display(),
+        folder.display(),
+    )
+}

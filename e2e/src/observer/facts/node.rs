@@ -1,0 +1,84 @@
+//! A Node as the rules read it.
+
+use std::collections::BTreeMap;
+
+use api::Marks;
+use api::names::{
+    EXCLUDE_FROM_LOAD_BALANCERS_LABEL, FAILURE_ACKNOWLEDGED_ANNOTATION, HOLD_ANNOTATION, UPDATER_INTERFACE_LABEL,
+    UPDATER_INTERFACE_VERSION,
+};
+use k8s_openapi::api::core::v1::Node;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry;
+
+use super::version;
+
+/// A Node.
+#[derive(Debug, Clone)]
+pub struct NodeFacts {
+    /// Its name.
+    pub name: String,
+    /// Its uid.
+    pub uid: String,
+    /// Its resourceVersion.
+    pub version: u64,
+    /// Its labels.
+    pub labels: BTreeMap<String, String>,
+    /// Whether it is cordoned.
+    pub unschedulable: bool,
+    /// The operator's marks, or why they cannot be read.
+    pub marks: Result<Option<Marks>, String>,
+    /// Whether it is Ready.
+    pub ready: bool,
+    /// Why it is held, when it is.
+    pub hold: Option<String>,
+    /// The version whose failure was acknowledged.
+    pub acknowledged: Option<String>,
+    /// Who wrote which of its fields.
+    pub managers: Vec<ManagedFieldsEntry>,
+}
+
+impl NodeFacts {
+    /// Whether the label that makes a node managed is there.
+    #[must_use]
+    pub fn is_managed(&self) -> bool {
+        self.labels.get(UPDATER_INTERFACE_LABEL).is_some_and(|value| value == UPDATER_INTERFACE_VERSION)
+    }
+
+    /// Whether it carries marks, readable or not.
+    #[must_use]
+    pub const fn is_marked(&self) -> bool {
+        !matches!(self.marks, Ok(None))
+    }
+
+    /// The marks that can be read.
+    #[must_use]
+    pub fn marks(&self) -> Option<&Marks> {
+        self.marks.as_ref().ok()?.as_ref()
+    }
+
+    /// The value of the load-balancer exclusion label.
+    #[must_use]
+    pub fn exclusion(&self) -> Option<&String> {
+        self.labels.get(EXCLUDE_FROM_LOAD_BALANCERS_LABEL)
+    }
+}
+
+impl From<&Node> for NodeFacts {
+    fn from(node: &Node) -> Self {
+        let meta = &node.metadata;
+        let annotation = |name| meta.annotations.as_ref().and_then(|all| all.get(name)).cloned();
+        let conditions = node.status.as_ref().and_then(|status| status.conditions.as_deref()).unwrap_or_default();
+        Self {
+            name: meta.name.clone().unwrap_or_default(),
+            uid: meta.uid.clone().unwrap_or_default(),
+            version: version(meta),
+            labels: meta.labels.clone().unwrap_or_default(),
+            unschedulable: node.spec.as_ref().and_then(|spec| spec.unschedulable).unwrap_or(false),
+            marks: Marks::decode(meta.annotations.as_ref()).map_err(|error| error.to_string()),
+            ready: conditions.iter().any(|condition| condition.type_ == "Ready" && condition.status == "True"),
+            hold: annotation(HOLD_ANNOTATION),
+            acknowledged: annotation(FAILURE_ACKNOWLEDGED_ANNOTATION),
+            managers: meta.managed_fields.clone().unwrap_or_default(),
+        }
+    }
+}

@@ -1,0 +1,182 @@
+//! Whether a Node was given back as it had been, and only when that was asked for.
+//!
+//! What it had been is what the observer saw before the first mark, not what the mark claims.
+
+use api::{State, shadow::Order};
+use jiff::Timestamp;
+
+use super::breach::{Breach, Rule};
+use super::facts::NodeFacts;
+use super::memory::{Before, Memory};
+
+/// Takes note of how a Node is before its first mark, and of what others do to it while it is marked.
+pub(super) fn remember(memory: &mut Memory, before: &NodeFacts, after: &NodeFacts) {
+    match (before.is_marked(), after.is_marked()) {
+        (false, true) => memory.before = Some(Before::from(before)),
+        // The operator writes the marks with whatever else it does; who leaves them as they are is somebody else.
+        (true, true) if before.marks == after.marks => {
+            if let Some(known) = &mut memory.before {
+                if before.unschedulable != after.unschedulable {
+                    known.cordon_by_others = Some(after.unschedulable);
+                }
+                if before.exclusion() != after.exclusion() {
+                    known.exclusion_by_others = Some(after.exclusion().cloned());
+                }
+            }
+        }
+        _ => {}
+    }
+}
+
+/// Judges a write of a Node that took marks away.
+pub(super) fn judge(
+    at: Timestamp,
+    memory: &mut Memory,
+    owned: bool,
+    before: &NodeFacts,
+    after: &NodeFacts,
+) -> Vec<Breach> {
+    let early = too_early(at, memory, owned, before, after).map(|message| breach(at, after, &message));
+    early.into_iter().chain(given_back(at, memory, before, after)).collect()
+}
+
+/// Judges how a Node is that is not marked any more.
+pub(super) fn given_back(at: Timestamp, memory: &mut Memory, before: &NodeFacts, after: &NodeFacts) -> Vec<Breach> {
+    if !before.is_marked() || after.is_marked() {
+        return Vec::new();
+    }
+    let messages = memory.before.take().map(|known| differences(&known, after)).unwrap_or_default();
+    messages.iter().map(|message| breach(at, after, message)).collect()
+}
+
+fn breach(at: Timestamp, node: &NodeFacts, message: &str) -> Breach {
+    let message = format!("node {} {message}", node.name);
+    Breach { at, rule: Rule::GiveBack, objects: vec![format!("node/{}", node.name)], message }
+}
+
+/// What a Node whose marks are gone still has of them.
+fn differences(known: &Before, after: &NodeFacts) -> Vec<String> {
+    let mut messages = Vec::new();
+    if after.unschedulable != known.unschedulable && known.cordon_by_others != Some(after.unschedulable) {
+        messages.push(match known.unschedulable {
+            true => "was given back uncordoned, and it was cordoned before".to_owned(),
+            false => "was given back cordoned, and it was not before".to_owned(),
+        });
+    }
+    let exclusion = after.exclusion().cloned();
+    if exclusion != known.exclusion && known.exclusion_by_others.as_ref() != Some(&exclusion) {
+        let was = known.exclusion.as_deref().unwrap_or("absent");
+        let is = exclusion.as_deref().unwrap_or("absent");
+        messages.push(format!("was given back with the load-balancer exclusion {is}, and it was {was} before"));
+    }
+    messages
+}
+
+/// What is wrong when the operator undoes what it did while the node's update goes on.
+fn too_early(at: Timestamp, memory: &Memory, owned: bool, before: &NodeFacts, after: &NodeFacts) -> Option<String> {
+    let old = before.marks()?;
+    let (cordoned, excluded) = after.marks().map_or((false, false), |new| (new.cordoned, new.excluded));
+    let undone = (old.cordoned && !cordoned) || (old.excluded && !excluded);
+    let asked = |order: &Order| matches!(order.state, State::Idle | State::MonitoringUpdate);
+    let early = undone && owned && after.is_managed() && !memory.was_asked(at, asked);
+    early.then(|| "was given back before that was asked for".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use api::names::EXCLUDE_FROM_LOAD_BALANCERS_LABEL as LABEL;
+    use serde_json::json;
+
+    use crate::observer::breach::Rule;
+    use crate::observer::facts::NodeFacts;
+    use crate::observer::samples::World;
+
+    /// A node that was as `before` makes it, is disrupted now, and is to be given back.
+    fn to_be_given_back(before: fn(&mut NodeFacts)) -> World {
+        let mut world = World::new(&["a"], json!(1));
+        world.node("a", before).start("a").go("a").mark("a").cordon("a");
+        world.node("a", |node| {
+            node.labels.insert(LABEL.to_owned(), "true".to_owned());
+            node.marks.as_mut().unwrap().as_mut().unwrap().excluded = true;
+        });
+        world.after(60).finish("a").after(3);
+        world
+    }
+
+    fn gone(unschedulable: bool, exclusion: Option<&'static str>) -> impl FnOnce(&mut NodeFacts) {
+        move |node| {
+            node.marks = Ok(None);
+            node.unschedulable = unschedulable;
+            node.labels.remove(LABEL);
+            node.labels.extend(exclusion.map(|value| (LABEL.to_owned(), value.to_owned())));
+        }
+    }
+
+    #[test]
+    fn a_node_is_given_back_as_it_was() {
+        to_be_given_back(|_| ()).node("a", gone(false, None)).clean();
+        to_be_given_back(|_| ()).node("a", gone(true, None)).breach(Rule::GiveBack, "cordoned, and it was not");
+        to_be_given_back(|_| ()).node("a", gone(false, Some("true"))).breach(Rule::GiveBack, "absent before");
+    }
+
+    #[test]
+    fn what_an_administrator_had_done_stays() {
+        let cordoned: fn(&mut NodeFacts) = |node| node.unschedulable = true;
+        to_be_given_back(cordoned).node("a", gone(true, None)).clean();
+        to_be_given_back(cordoned).node("a", gone(false, None)).breach(Rule::GiveBack, "it was cordoned before");
+        let excluded: fn(&mut NodeFacts) = |node| drop(node.labels.insert(LABEL.to_owned(), "x".to_owned()));
+        to_be_given_back(excluded).node("a", gone(false, Some("x"))).clean();
+        to_be_given_back(excluded).node("a", gone(false, None)).breach(Rule::GiveBack, "x before");
+    }
+
+    #[test]
+    fn what_the_marks_claim_is_not_believed() {
+        let mut world = to_be_given_back(|node| node.unschedulable = true);
+        world.node("a", |node| node.marks.as_mut().unwrap().as_mut().unwrap().cordoned_before = false);
+        world.node("a", gone(false, None)).breach(Rule::GiveBack, "it was cordoned before");
+    }
+
+    #[test]
+    fn what_an_administrator_does_meanwhile_may_stay() {
+        let mut world = to_be_given_back(|node| node.unschedulable = true);
+        world.node("a", |node| node.unschedulable = false).node("a", gone(false, None)).clean();
+    }
+
+    #[test]
+    fn a_node_is_given_back_only_when_that_is_asked_for() {
+        let early = |withdraw: fn(&mut World) -> &mut World| {
+            let mut world = World::new(&["a"], json!(1));
+            world.start("a").go("a").mark("a");
+            withdraw(&mut world);
+            world.after(9).uncordon("a");
+            world
+        };
+        early(|world| world.cordon("a")).breach(Rule::GiveBack, "before that was asked for");
+        early(|world| world.cordon("a").idle("a")).clean();
+        // A mark under which nothing was done is taken back at any time.
+        early(|world| world).clean();
+    }
+
+    #[test]
+    fn a_node_given_back_while_nothing_was_seen_is_judged_by_how_it_is() {
+        let unseen = |unschedulable| {
+            let mut world = to_be_given_back(|node| node.unschedulable = true);
+            world.change_node("a", gone(unschedulable, None));
+            world.list();
+            world
+        };
+        unseen(true).clean();
+        unseen(false).breach(Rule::GiveBack, "it was cordoned before");
+    }
+
+    #[test]
+    fn how_a_node_was_that_is_marked_from_the_beginning_is_not_known() {
+        let mut world = World::new(&["a"], json!(1));
+        world.start("a").go("a").mark("a").cordon("a").finish("a");
+        world.list();
+        let mut fresh = crate::observer::Judge::new("brupop");
+        std::mem::swap(&mut world.judge, &mut fresh);
+        world.list();
+        world.node("a", gone(true, None)).clean();
+    }
+}

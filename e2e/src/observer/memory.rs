@@ -1,0 +1,130 @@
+//! What the observer remembers of one node beyond how it is now.
+
+use std::collections::VecDeque;
+
+use api::{GoId, shadow::Order};
+use jiff::Timestamp;
+
+use super::facts::NodeFacts;
+use super::views::within_grace;
+
+/// Orders remembered; renewing a go is one.
+const MOST_ORDERS: usize = 64;
+
+/// How a Node was before its first mark, and what somebody else did to it since.
+#[derive(Debug, Clone)]
+pub(super) struct Before {
+    pub(super) unschedulable: bool,
+    pub(super) exclusion: Option<String>,
+    pub(super) cordon_by_others: Option<bool>,
+    pub(super) exclusion_by_others: Option<Option<String>>,
+}
+
+impl From<&NodeFacts> for Before {
+    fn from(node: &NodeFacts) -> Self {
+        Self {
+            unschedulable: node.unschedulable,
+            exclusion: node.exclusion().cloned(),
+            cordon_by_others: None,
+            exclusion_by_others: None,
+        }
+    }
+}
+
+/// A disruption that a mark tells of.
+#[derive(Debug, Clone)]
+pub(super) struct Begun {
+    /// The go that the mark names.
+    pub(super) go: GoId,
+    /// How many orders there had been when the mark was written.
+    orders: u64,
+    /// Whether something was done to the Node under it.
+    pub(super) acted: bool,
+}
+
+/// A host that is down because its agent asked for it.
+#[derive(Debug, Clone)]
+pub(super) struct Down {
+    /// The version that the shadow named then.
+    pub(super) version: Option<semver::Version>,
+}
+
+#[derive(Debug, Clone)]
+struct Given {
+    number: u64,
+    since: Timestamp,
+    order: Order,
+}
+
+/// What the observer remembers of one node.
+#[derive(Debug, Default)]
+pub(super) struct Memory {
+    /// How the Node was before its first mark; `None` when it is not marked or that was not seen.
+    pub(super) before: Option<Before>,
+    pub(super) begun: Option<Begun>,
+    pub(super) down: Option<Down>,
+    orders: VecDeque<Given>,
+    given: u64,
+}
+
+impl Memory {
+    /// Takes note of what the node is asked to do from now on.
+    pub(super) fn order(&mut self, at: Timestamp, order: &Order) {
+        if self.current().is_some_and(|current| current == order) {
+            return;
+        }
+        self.given += 1;
+        self.orders.push_back(Given { number: self.given, since: at, order: order.clone() });
+        if self.orders.len() > MOST_ORDERS {
+            self.orders.pop_front();
+        }
+    }
+
+    /// Forgets the Node: there is another of its name, or it was not seen before.
+    pub(super) fn forget_node(&mut self) {
+        (self.before, self.begun, self.down) = (None, None, None);
+    }
+
+    /// Takes note of a mark that names `go`.
+    pub(super) fn begin(&mut self, go: &GoId) {
+        self.begun = Some(Begun { go: go.clone(), orders: self.given, acted: false });
+    }
+
+    /// What the node was asked to do last.
+    pub(super) fn current(&self) -> Option<&Order> {
+        self.orders.back().map(|given| &given.order)
+    }
+
+    /// The orders that were in force at some time within the grace, the newest first.
+    fn recent(&self, now: Timestamp) -> impl Iterator<Item = &Given> {
+        let mut until = None;
+        self.orders.iter().rev().take_while(move |given| {
+            let ended = until.replace(given.since);
+            ended.is_none_or(|ended| within_grace(ended, now))
+        })
+    }
+
+    /// Whether such an order was in force at some time within the grace.
+    pub(super) fn was_asked(&self, now: Timestamp, what: impl Fn(&Order) -> bool) -> bool {
+        self.recent(now).any(|given| what(&given.order))
+    }
+
+    /// Whether the go was ever given, as far as is known.
+    pub(super) fn knows(&self, go: &GoId) -> bool {
+        self.orders.iter().any(|given| given.order.go().as_ref() == Some(go))
+    }
+
+    /// Whether the go of the mark was there at some time since the mark was written, and at some time within the grace.
+    pub(super) fn go_was_there(&self, now: Timestamp) -> bool {
+        self.begun.as_ref().is_some_and(|begun| {
+            let since = |given: &Given| given.number >= begun.orders;
+            self.recent(now).any(|given| since(given) && given.order.go().as_ref() == Some(&begun.go))
+        })
+    }
+
+    /// When the go expires, as it was renewed last.
+    pub(super) fn expiry(&self, go: &GoId) -> Option<Timestamp> {
+        let named = |given: &&Given| given.order.go().as_ref() == Some(go);
+        self.orders.iter().rev().find(named).and_then(|given| given.order.disrupt_not_after)
+    }
+}

@@ -1,0 +1,95 @@
+//! The most nodes that were in flight and disrupted at a time.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+
+use super::cluster::Cluster;
+use super::facts::ShadowFacts;
+use super::owner::owner;
+use super::standing::{Standing, standing};
+
+/// The most nodes at a time.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Peak {
+    /// In flight: their state, asked for or reported, was not Idle, or they carried marks.
+    pub in_flight: usize,
+    /// Disrupted: they had a go or carried marks.
+    pub disrupted: usize,
+}
+
+/// The most nodes at a time, and from when to when there were any.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Peaks {
+    /// Over all policies.
+    pub overall: Peak,
+    /// By the policy that a node's update was begun under or that applied to it; of a node with both, by both.
+    pub by_policy: BTreeMap<String, Peak>,
+    /// When a node was in flight first.
+    pub first_start: Option<Timestamp>,
+    /// When a node ceased to be in flight last.
+    pub last_finish: Option<Timestamp>,
+}
+
+/// What nodes count as now, and the peaks so far.
+#[derive(Debug, Default)]
+pub(super) struct Counts {
+    standings: BTreeMap<String, (Standing, Vec<String>)>,
+    pub(super) peaks: Peaks,
+}
+
+impl Counts {
+    /// Counts one node anew.
+    pub(super) fn count(&mut self, at: Timestamp, cluster: &Cluster, node: &str) {
+        let before = self.standings.remove(node).unwrap_or_default();
+        let now = cluster.nodes.get(node).map(|record| standing(cluster, record, at)).unwrap_or_default();
+        let peaks = &mut self.peaks;
+        if now.in_flight && !before.0.in_flight {
+            peaks.first_start.get_or_insert(at);
+        } else if before.0.in_flight && !now.in_flight {
+            peaks.last_finish = Some(at);
+        }
+        if now == Standing::default() {
+            return;
+        }
+        self.standings.insert(node.to_owned(), (now, policies(cluster, node)));
+        if now != before.0 {
+            self.raise();
+        }
+    }
+
+    fn raise(&mut self) {
+        let mut overall = Peak::default();
+        let mut by_policy = BTreeMap::<&str, Peak>::new();
+        for (standing, policies) in self.standings.values() {
+            overall.add(*standing);
+            policies.iter().for_each(|policy| by_policy.entry(policy).or_default().add(*standing));
+        }
+        self.peaks.overall.raise_to(overall);
+        for (policy, peak) in by_policy {
+            self.peaks.by_policy.entry(policy.to_owned()).or_default().raise_to(peak);
+        }
+    }
+}
+
+impl Peak {
+    fn add(&mut self, standing: Standing) {
+        self.in_flight += usize::from(standing.in_flight);
+        self.disrupted += usize::from(standing.disrupted);
+    }
+
+    fn raise_to(&mut self, other: Self) {
+        self.in_flight = self.in_flight.max(other.in_flight);
+        self.disrupted = self.disrupted.max(other.disrupted);
+    }
+}
+
+/// The policies that a node counts for.
+fn policies(cluster: &Cluster, name: &str) -> Vec<String> {
+    let Some(node) = cluster.nodes.get(name).map(|record| &record.facts) else { return Vec::new() };
+    let shadow = cluster.shadow_of(node).and_then(ShadowFacts::readable);
+    let began = shadow.and_then(|shadow| shadow.order.policy.clone());
+    let applies = cluster.views.now().and_then(|view| owner(view, &node.labels).ok()).map(|policy| policy.name.clone());
+    let other = applies.filter(|applies| began.as_ref() != Some(applies));
+    began.into_iter().chain(other).collect()
+}
