@@ -47,6 +47,7 @@ fn status_of(reason: Reason) -> StatusCode {
         Reason::Unauthenticated | Reason::StaleToken => StatusCode::UNAUTHORIZED,
         Reason::Forbidden => StatusCode::FORBIDDEN,
         Reason::NotFound => StatusCode::NOT_FOUND,
+        Reason::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
         Reason::Conflict | Reason::NoGo | Reason::NotGivingBack | Reason::Vetoed | Reason::DrainTimedOut => {
             StatusCode::CONFLICT
         }

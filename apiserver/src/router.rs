@@ -8,7 +8,6 @@ use axum::extract::{Request, State};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use http::StatusCode;
 use http::header::CONTENT_LENGTH;
 
 use crate::app::App;
@@ -29,9 +28,8 @@ pub fn router(app: Arc<App>) -> Router {
         .route(REMOVE_EXCLUSION_FROM_LB, post(routes::include))
         .route(PING, get(async || "pong"))
         .fallback(async || Refusal::new(Reason::NotFound, "there is no such path"))
-        .method_not_allowed_fallback(async || Refusal {
-            status: StatusCode::METHOD_NOT_ALLOWED,
-            ..Refusal::new(Reason::BadRequest, "there is no such method on this path")
+        .method_not_allowed_fallback(async || {
+            Refusal::new(Reason::MethodNotAllowed, "there is no such method on this path")
         })
         .layer(middleware::from_fn_with_state(app.clone(), around))
         .with_state(app)
