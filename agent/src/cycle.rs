@@ -1,0 +1,151 @@
+//! The loop: observe, decide, perform, learn.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::bail;
+use api::shadow::Activity;
+use jiff::Timestamp;
+use runtime::health::Heartbeat;
+use semver::Version;
+use tokio::time::{Instant, sleep};
+
+use crate::memory::Memory;
+use crate::metrics::Metrics;
+use crate::observe::{Host, Observation, Sight};
+use crate::outcome::Outcome;
+use crate::perform::Hands;
+use crate::step::{Act, Step, Why, next_step};
+
+/// Steps in a row without a wait after which there is one all the same: no misunderstanding becomes a storm.
+const HASTE: u32 = 20;
+
+/// The loop of one agent.
+pub struct Cycle {
+    /// What steps act on.
+    pub hands: Hands,
+    /// What is remembered.
+    pub memory: Memory,
+    /// Where the kernel's boot id is read.
+    pub boot_id_file: PathBuf,
+    /// The wall clock.
+    pub wall: fn() -> Timestamp,
+    /// What is counted.
+    pub metrics: Metrics,
+    /// The sign of life.
+    pub heartbeat: Heartbeat,
+}
+
+/// What is known of the host between two looks.
+#[derive(Default)]
+struct Known {
+    /// The running version, which a boot id stands for.
+    running: Option<(String, Version)>,
+    away: bool,
+}
+
+impl Cycle {
+    /// Runs until the process has to end.
+    ///
+    /// # Errors
+    /// When the process has to end: nobody is on the host's socket, or there is no boot id.
+    pub async fn run(mut self) -> anyhow::Result<()> {
+        let began = Instant::now();
+        let mut known = Known::default();
+        let mut last = None;
+        let mut hasty = 0;
+        loop {
+            self.heartbeat.beat();
+            let round = Instant::now();
+            let Some((boot_id, host)) = self.look(&mut known).await? else { continue };
+            let clock = began.elapsed();
+            self.memory.see(&boot_id, self.hands.feed.sight(), &host, clock, fastrand::f64());
+            let observation = Observation {
+                now: (self.wall)(),
+                clock,
+                boot_id,
+                shadow: self.hands.feed.sight().clone(),
+                host,
+                memory: self.memory.clone(),
+            };
+            let step = next_step(&observation);
+            log(&step, &mut last);
+            if step.act == Act::GiveUp {
+                bail!("{}", gone(&observation.host));
+            }
+            let outcome = self.hands.perform(&step.act, observation.memory.on.progress.is_some()).await;
+            tracing::debug!(act = step.act.as_str(), ?outcome, "step performed");
+            self.metrics.performed(&step.act, &outcome);
+            self.memory.learn(&step.act, &outcome, began.elapsed(), fastrand::f64());
+            hasty = if outcome == Outcome::Waited { 0 } else { hasty + 1 };
+            if hasty >= HASTE {
+                sleep(Duration::from_secs(1)).await;
+            }
+            self.metrics.spent(activity(&observation.shadow), round.elapsed());
+        }
+    }
+
+    /// Looks at the host. `None`: it was rebooted in between.
+    async fn look(&self, known: &mut Known) -> anyhow::Result<Option<(String, Host)>> {
+        let boot_id = self.boot_id()?;
+        let host = match self.ask(&boot_id, known).await {
+            Ok(host) | Err(host) => host,
+        };
+        match &host {
+            Host::Away { why, .. } if !known.away => tracing::warn!(why, "the update API gives no answer; trying on"),
+            Host::Up { .. } if known.away => tracing::info!("the update API answers again"),
+            Host::Away { .. } | Host::Up { .. } => {}
+        }
+        known.away = matches!(host, Host::Away { .. });
+        Ok((self.boot_id()? == boot_id).then_some((boot_id, host)))
+    }
+
+    async fn ask(&self, boot_id: &str, known: &mut Known) -> Result<Host, Host> {
+        let running = match &known.running {
+            Some((boot, version)) if boot == boot_id => version.clone(),
+            _ => {
+                let version = self.hands.host.running().await?;
+                known.running = Some((boot_id.to_owned(), version.clone()));
+                version
+            }
+        };
+        let updates = self.hands.host.updates().await?;
+        Ok(Host::Up { running, updates })
+    }
+
+    /// The file is the kernel's, so reading it does not block.
+    fn boot_id(&self) -> anyhow::Result<String> {
+        match std::fs::read_to_string(&self.boot_id_file) {
+            Ok(text) if !text.trim().is_empty() => Ok(text.trim().to_owned()),
+            Ok(_) => bail!("boot id file {} is empty", self.boot_id_file.display()),
+            Err(error) => bail!("cannot read boot id file {}: {error}", self.boot_id_file.display()),
+        }
+    }
+}
+
+fn gone(host: &Host) -> String {
+    let why = match host {
+        Host::Away { why, .. } => why.as_str(),
+        Host::Up { .. } => "it is gone",
+    };
+    let patience = crate::step::SOCKET_PATIENCE.as_secs();
+    format!(
+        "no connection to the update API for {patience} s; ending, so that the container is started with the socket as it is now: {why}"
+    )
+}
+
+fn activity(sight: &Sight) -> Option<Activity> {
+    match sight {
+        Sight::Known(shadow) => shadow.report.as_ref()?.activity,
+        Sight::Unknown | Sight::Missing | Sight::Unreadable(_) => None,
+    }
+}
+
+/// One line when what is done, or why, changes.
+fn log(step: &Step, last: &mut Option<(&'static str, Why)>) {
+    let this = (step.act.as_str(), step.why);
+    if last.as_ref() != Some(&this) {
+        tracing::info!(act = this.0, why = %this.1, "next step");
+        *last = Some(this);
+    }
+}

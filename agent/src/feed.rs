@@ -1,0 +1,161 @@
+//! The shadow, kept up to date by one long poll.
+
+use std::time::Duration;
+
+use api::shadow::{BottlerocketShadowStatus, Report};
+use api::{BottlerocketShadow, Shadow};
+use backon::{BackoffBuilder, ExponentialBuilder};
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+
+use crate::apiserver::{Apiserver, CallError, Found};
+use crate::observe::Sight;
+
+/// Seconds a long poll is asked to wait, and up to this many more, so that agents do not ask in step. With the time the answer
+/// takes it stays well below [`crate::contact::SILENCE`].
+const WAIT: u32 = 60;
+const WAIT_SPREAD: u32 = 20;
+/// Longest pause before a failed poll is repeated.
+const LONGEST_DELAY: Duration = Duration::from_secs(15);
+/// An answer without news that comes sooner than this did not wait; it is not asked for again at once.
+const HASTY: Duration = Duration::from_secs(1);
+
+/// The shadow as last seen, and the poll for what comes after.
+pub struct Feed {
+    apiserver: Apiserver,
+    sight: Sight,
+    poll: Poll,
+}
+
+/// The long poll runs in a task of its own, so that waiting for it can be given up and taken up again. Dropping it ends the
+/// request.
+struct Poll(JoinHandle<Seen>);
+
+impl Drop for Poll {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// What a poll brought: what there is to see, and the resourceVersion from which to go on.
+type Seen = (Sight, Option<String>);
+
+impl Feed {
+    /// Begins to poll.
+    #[must_use]
+    pub fn new(apiserver: Apiserver) -> Self {
+        let poll = begin(apiserver.clone(), None, false);
+        Self { apiserver, sight: Sight::Unknown, poll }
+    }
+
+    /// The shadow as last seen.
+    #[must_use]
+    pub const fn sight(&self) -> &Sight {
+        &self.sight
+    }
+
+    /// Resolves when the shadow has changed. Cancel safe.
+    pub async fn changed(&mut self) {
+        let (sight, version) = match (&mut self.poll.0).await {
+            Ok(seen) => seen,
+            // A poll that died is begun anew; nothing it could have seen is lost.
+            Err(error) => {
+                tracing::error!(%error, "the poll for the shadow died");
+                tokio::time::sleep(Duration::from_secs(1)).await;
+                (Sight::Unknown, None)
+            }
+        };
+        self.go_on(sight, version);
+    }
+
+    /// Takes in an object that came with an answer.
+    pub fn take(&mut self, found: &BottlerocketShadow) -> Option<Box<Shadow>> {
+        let (sight, version) = see(found);
+        self.go_on(sight, version);
+        match &self.sight {
+            Sight::Known(shadow) => Some(shadow.clone()),
+            _ => None,
+        }
+    }
+
+    /// Takes in that there is no shadow.
+    pub fn lose(&mut self) {
+        self.go_on(Sight::Missing, None);
+    }
+
+    /// Takes in that a report was stored under `version`: the write was conditional, so there is nothing in between.
+    pub fn stored(&mut self, status: &BottlerocketShadowStatus, version: &str) {
+        if let (Sight::Known(shadow), Ok(mut report)) = (&self.sight, Report::try_from(status)) {
+            let mut shadow = shadow.clone();
+            report.failed = shadow.report.take().and_then(|report| report.failed);
+            shadow.report = Some(report);
+            version.clone_into(&mut shadow.resource_version);
+            self.go_on(Sight::Known(shadow), Some(version.to_owned()));
+        }
+    }
+
+    fn go_on(&mut self, sight: Sight, version: Option<String>) {
+        let missing = sight == Sight::Missing;
+        self.sight = sight;
+        self.poll = begin(self.apiserver.clone(), version, missing);
+    }
+}
+
+/// Polls until there is something other than what the caller knows.
+fn begin(apiserver: Apiserver, mut version: Option<String>, missing: bool) -> Poll {
+    Poll(tokio::spawn(async move {
+        let delays = ExponentialBuilder::default()
+            .with_min_delay(Duration::from_millis(500))
+            .with_max_delay(LONGEST_DELAY)
+            .without_max_times()
+            .with_jitter();
+        let mut delay = delays.build();
+        loop {
+            let asked = Instant::now();
+            match poll(&apiserver, version.as_deref()).await {
+                Ok(Found::Shadow(found)) if version.is_none() || found.metadata.resource_version != version => {
+                    return see(&found);
+                }
+                Ok(Found::Missing) if !missing => return (Sight::Missing, None),
+                Ok(Found::Unchanged | Found::Shadow(_)) if asked.elapsed() > HASTY => {
+                    delay = delays.build();
+                    continue;
+                }
+                Ok(_) => {}
+                // A resourceVersion that is not understood, or too old to wait for: begin again from what there is.
+                Err(error) => version = version.filter(|_| !error.is_final()),
+            }
+            tokio::time::sleep(delay.next().unwrap_or(LONGEST_DELAY)).await;
+        }
+    }))
+}
+
+/// Without a resourceVersion the read goes through to Kubernetes, so that what this agent wrote before it was restarted is in
+/// it.
+async fn poll(apiserver: &Apiserver, version: Option<&str>) -> Result<Found, CallError> {
+    match version {
+        Some(version) => apiserver.read_newer(version, WAIT + fastrand::u32(0..=WAIT_SPREAD)).await,
+        None => apiserver.read_through().await,
+    }
+}
+
+fn see(found: &BottlerocketShadow) -> Seen {
+    let version = found.metadata.resource_version.clone();
+    let sight = match Shadow::try_from(found) {
+        Ok(shadow) => Sight::Known(Box::new(shadow)),
+        // A report is ours to write: one that cannot be read is written anew.
+        Err(error) if error.field.starts_with("status.") => {
+            tracing::warn!(%error, "ignoring a report that cannot be read");
+            let bare = BottlerocketShadow { status: None, ..found.clone() };
+            match Shadow::try_from(&bare) {
+                Ok(shadow) => Sight::Known(Box::new(shadow)),
+                Err(error) => Sight::Unreadable(error.to_string()),
+            }
+        }
+        Err(error) => Sight::Unreadable(error.to_string()),
+    };
+    if let Sight::Unreadable(error) = &sight {
+        tracing::error!(error, "the shadow cannot be read; waiting until it changes");
+    }
+    (sight, version)
+}

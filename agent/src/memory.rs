@@ -1,0 +1,163 @@
+//! What one process remembers from step to step. Everything essential is in the shadow, on the Node or on the host; a process
+//! that begins without a memory asks again.
+
+mod learn;
+mod see;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use api::{GoId, State};
+use jiff::Timestamp;
+use semver::Version;
+
+use crate::updates::{Command, UpdateStatus};
+
+/// A command that was accepted by the host and not judged yet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Issued {
+    /// Which.
+    pub command: Command,
+    /// The timestamp of the last command before it.
+    pub before: Option<String>,
+    /// When it was asked for.
+    pub at: Duration,
+}
+
+/// What the host is offered, as of its last good refresh.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Offered {
+    /// What it would take by itself; `None`: nothing newer.
+    pub chosen: Option<Version>,
+    /// Everything.
+    pub available: Vec<Version>,
+}
+
+/// Failures in a row of one command.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Trouble {
+    /// How many.
+    pub count: u32,
+    /// Not before this.
+    pub retry_at: Duration,
+    /// The last one's words.
+    pub text: String,
+}
+
+/// A drain that was answered as done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DrainDone {
+    /// Under this go.
+    pub go: GoId,
+    /// When first.
+    pub since: Duration,
+    /// When last.
+    pub at: Duration,
+    /// Whether the new image was activated by the last time.
+    pub activated: bool,
+}
+
+/// How a drain failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DrainLost {
+    /// Somebody uncordoned the node.
+    Vetoed,
+    /// It did not end in time.
+    TimedOut,
+}
+
+/// What belongs to one order and is forgotten with it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ForOrder {
+    /// Failures in a row by command.
+    pub trouble: BTreeMap<Command, Trouble>,
+    /// The drain, once it was answered as done.
+    pub drained: Option<DrainDone>,
+    /// Whether the shadow was read through to Kubernetes since.
+    pub reread: bool,
+    /// One line about the drain.
+    pub progress: Option<String>,
+    /// How the drain failed.
+    pub drain_lost: Option<DrainLost>,
+    /// The apiserver sees no go; not asked again before this.
+    pub refused_until: Option<Duration>,
+    /// Whether the node was given back.
+    pub given_back: bool,
+    /// Giving back is not asked again before this.
+    pub give_back_at: Duration,
+}
+
+/// What one process remembers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Memory {
+    interval: Duration,
+    boot_id: String,
+    order: Option<(State, Option<Timestamp>, Option<Version>)>,
+    /// The command under way.
+    pub command: Option<Issued>,
+    /// The last update status that could be read under this boot.
+    pub known: Option<Box<UpdateStatus>>,
+    /// Whether somebody else ran a command since this process looks: what was staged may not be what was accepted.
+    pub foreign: bool,
+    /// The version whose image this process saw written.
+    pub accepted: Option<Version>,
+    /// What the host is offered.
+    pub offered: Option<Offered>,
+    /// When a refresh last succeeded.
+    pub refreshed_at: Option<Duration>,
+    /// When the host is next asked what it is offered.
+    pub check_at: Option<Duration>,
+    /// No command before this.
+    pub hold_until: Duration,
+    /// Since when the update status cannot be read: a foreign command, or an error.
+    pub unreadable_since: Option<Duration>,
+    /// Since when nobody is on the socket.
+    pub refused_since: Option<Duration>,
+    /// The host has no in-place updates; not asked again before this.
+    pub unsupported_until: Option<Duration>,
+    /// When the reboot was last asked for.
+    pub reboot_asked: Option<Duration>,
+    /// Requests to reboot that were refused, in a row.
+    pub reboot_trouble: Option<Trouble>,
+    /// Calls of the apiserver that failed, in a row.
+    pub call_trouble: Option<Trouble>,
+    /// What belongs to the present order.
+    pub on: ForOrder,
+}
+
+impl Memory {
+    /// No memory yet. `interval` lies between two checks of what the host is offered.
+    #[must_use]
+    pub fn new(interval: Duration) -> Self {
+        Self {
+            interval,
+            boot_id: String::new(),
+            order: None,
+            command: None,
+            known: None,
+            foreign: false,
+            accepted: None,
+            offered: None,
+            refreshed_at: None,
+            check_at: None,
+            hold_until: Duration::ZERO,
+            unreadable_since: None,
+            refused_since: None,
+            unsupported_until: None,
+            reboot_asked: None,
+            reboot_trouble: None,
+            call_trouble: None,
+            on: ForOrder::default(),
+        }
+    }
+}
+
+impl Trouble {
+    /// One failure more: 2 s and twice as long each time, at most a minute, and up to half of that again by `jitter`.
+    #[must_use]
+    pub fn after(before: Option<&Self>, text: String, clock: Duration, jitter: f64) -> Self {
+        let count = before.map_or(0, |trouble| trouble.count).saturating_add(1);
+        let delay = Duration::from_secs(1 << count.min(6)).min(Duration::from_secs(60));
+        Self { count, retry_at: clock + delay.mul_f64(1.0 + jitter / 2.0), text }
+    }
+}

@@ -1,0 +1,116 @@
+//! What a step's outcome changes.
+
+use std::time::Duration;
+
+use super::{DrainDone, DrainLost, Issued, Memory, Trouble};
+use crate::outcome::{Asked, Drained, Outcome};
+use crate::progress;
+use crate::step::Act;
+use crate::updates::Command;
+
+/// Until a busy host is asked again.
+const BUSY_PAUSE: Duration = Duration::from_secs(1);
+/// Until the apiserver is asked again for what it does not see yet.
+const AGAIN: Duration = Duration::from_secs(2);
+/// Until a go the apiserver does not see is tried again; a change of the order is noticed at once.
+const REFUSED_PAUSE: Duration = Duration::from_secs(15);
+/// Until a host without in-place updates is asked again.
+const UNSUPPORTED_PAUSE: Duration = Duration::from_secs(3600);
+
+impl Memory {
+    /// Takes in what came of a step. `jitter` is in 0..1.
+    pub fn learn(&mut self, act: &Act, outcome: &Outcome, clock: Duration, jitter: f64) {
+        match outcome {
+            Outcome::CallFailed(text) => {
+                self.call_trouble = Some(Trouble::after(self.call_trouble.as_ref(), text.clone(), clock, jitter));
+                return;
+            }
+            Outcome::Waited => return,
+            Outcome::Asked(asked) => match act {
+                Act::Reboot => self.asked_to_reboot(asked, clock, jitter),
+                Act::Command(command) => self.asked(*command, asked, clock, jitter),
+                _ => {}
+            },
+            Outcome::Shadow(_) => self.on.reread |= matches!(act, Act::Reread),
+            Outcome::Conflict => {}
+            Outcome::Drained(drained) => self.drain(act, drained, clock, jitter),
+            Outcome::GivenBack => self.on.given_back = true,
+            Outcome::NotGivingBack => self.on.give_back_at = clock + AGAIN.mul_f64(1.0 + jitter),
+        }
+        if !matches!(outcome, Outcome::Asked(_)) {
+            self.call_trouble = None;
+        }
+    }
+
+    fn asked(&mut self, command: Command, asked: &Asked, clock: Duration, jitter: f64) {
+        // Each attempt to activate looks at the go again.
+        self.on.reread &= command != Command::Activate;
+        let text = match asked {
+            Asked::Started => return self.issued(command, clock),
+            Asked::Busy => {
+                self.hold_until = clock + BUSY_PAUSE.mul_f64(1.0 + jitter);
+                return;
+            }
+            Asked::Unsupported(_) => {
+                self.unsupported_until = Some(clock + UNSUPPORTED_PAUSE.mul_f64(1.0 + jitter));
+                return;
+            }
+            // It may have begun: the status tells, as it does for a lost worker.
+            Asked::NoAnswer(_) => return self.issued(command, clock),
+            Asked::NotAllowed => "the host's update state does not allow it".to_owned(),
+            Asked::Gone(text) | Asked::Failed(text) => text.clone(),
+        };
+        if command == Command::Refresh {
+            self.check_at = Some(clock + self.interval.mul_f64(0.9 + 0.2 * jitter));
+        } else {
+            // What the last refresh said no longer holds.
+            self.refreshed_at = None;
+        }
+        self.failed(command, text, clock, jitter);
+    }
+
+    fn issued(&mut self, command: Command, clock: Duration) {
+        let before = self.known.as_ref().and_then(|status| status.stamp()).map(str::to_owned);
+        self.command = Some(Issued { command, before, at: clock });
+    }
+
+    fn asked_to_reboot(&mut self, asked: &Asked, clock: Duration, jitter: f64) {
+        match asked {
+            // A machine that goes down may not get its answer out.
+            Asked::Started | Asked::NoAnswer(_) => {
+                self.reboot_asked = Some(clock);
+                self.reboot_trouble = None;
+                // Should it stay up, everything is looked at again.
+                self.on.drained = None;
+                self.on.reread = false;
+            }
+            Asked::Busy | Asked::NotAllowed => self.reboot_refused("it is not allowed".to_owned(), clock, jitter),
+            Asked::Gone(text) | Asked::Unsupported(text) | Asked::Failed(text) => {
+                self.reboot_refused(text.clone(), clock, jitter);
+            }
+        }
+    }
+
+    fn reboot_refused(&mut self, text: String, clock: Duration, jitter: f64) {
+        self.reboot_trouble = Some(Trouble::after(self.reboot_trouble.as_ref(), text, clock, jitter));
+    }
+
+    fn drain(&mut self, act: &Act, drained: &Drained, clock: Duration, jitter: f64) {
+        let Act::Drain { go, activated } = act else { return };
+        match drained {
+            Drained::Done => {
+                let since = self.on.drained.as_ref().map_or(clock, |done| done.since);
+                self.on.reread &= *activated;
+                self.on.progress = None;
+                self.on.drained = Some(DrainDone { go: go.clone(), since, at: clock, activated: *activated });
+                return;
+            }
+            Drained::Progress(progress) => self.on.progress = Some(progress::line(progress)),
+            Drained::NoGo => self.on.refused_until = Some(clock + REFUSED_PAUSE.mul_f64(1.0 + jitter)),
+            Drained::Vetoed => self.on.drain_lost = Some(DrainLost::Vetoed),
+            Drained::TimedOut => self.on.drain_lost = Some(DrainLost::TimedOut),
+            Drained::Interrupted => {}
+        }
+        self.on.drained = None;
+    }
+}

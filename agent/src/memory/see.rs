@@ -1,0 +1,126 @@
+//! What an observation changes.
+
+use std::time::Duration;
+
+use api::Shadow;
+use api::shadow::Activity;
+
+use super::{ForOrder, Memory, Offered, Trouble};
+use crate::observe::{Host, Sight};
+use crate::updates::{Command, CommandStatus, Updates, Verdict, judge};
+
+impl Memory {
+    /// Takes in what was just seen, before the next step is decided. `jitter` is in 0..1.
+    pub fn see(&mut self, boot_id: &str, shadow: &Sight, host: &Host, clock: Duration, jitter: f64) {
+        if self.boot_id != boot_id {
+            *self = Self { boot_id: boot_id.to_owned(), ..Self::new(self.interval) };
+        }
+        if let Sight::Known(shadow) = shadow {
+            self.see_order(shadow, clock, jitter);
+        }
+        match host {
+            Host::Away { refused: true, .. } => {
+                self.refused_since.get_or_insert(clock);
+            }
+            Host::Away { refused: false, .. } => self.refused_since = None,
+            Host::Up { updates, .. } => {
+                self.refused_since = None;
+                self.see_updates(updates, clock, jitter);
+            }
+        }
+    }
+
+    fn see_order(&mut self, shadow: &Shadow, clock: Duration, jitter: f64) {
+        let order = (shadow.order.state, shadow.order.since, shadow.order.version.clone());
+        if self.order.as_ref() != Some(&order) {
+            self.order = Some(order);
+            self.on = ForOrder::default();
+        }
+        let fresh = shadow.report.as_ref().is_none_or(|report| report.activity == Some(Activity::Checking));
+        let first = if fresh { clock } else { clock + self.interval.mul_f64(jitter) };
+        self.check_at.get_or_insert(first);
+    }
+
+    fn see_updates(&mut self, updates: &Updates, clock: Duration, jitter: f64) {
+        if let Some(issued) = &self.command {
+            let verdict = judge(issued.command, issued.before.as_deref(), updates);
+            if verdict == Verdict::Running {
+                return;
+            }
+            let command = issued.command;
+            if let (Verdict::Lost, Updates::Known(status)) = (&verdict, updates) {
+                self.foreign |= status.stamp() != issued.before.as_deref();
+            }
+            self.command = None;
+            self.settle(command, verdict, updates, clock, jitter);
+        } else if let (Updates::Known(now), Some(before)) = (updates, &self.known) {
+            self.foreign |= now.stamp() != before.stamp();
+        }
+        match updates {
+            Updates::Busy | Updates::Unreadable(_) => {
+                self.unreadable_since.get_or_insert(clock);
+                return;
+            }
+            Updates::Uninitialised => self.known = None,
+            Updates::Known(status) => self.known = Some(status.clone()),
+        }
+        self.unreadable_since = None;
+        self.see_offer();
+    }
+
+    /// A status whose last command is no refresh still has the lists of the last one, once there was one.
+    fn see_offer(&mut self) {
+        let Some(status) = &self.known else { return };
+        let refreshed = status
+            .most_recent_command
+            .as_ref()
+            .is_some_and(|last| last.cmd_type == Command::Refresh && last.cmd_status == CommandStatus::Success);
+        if refreshed || self.offered.is_some() {
+            self.offered = Some(Offered {
+                chosen: status.chosen_update.as_ref().map(|image| image.version.clone()),
+                available: status.available_updates.clone(),
+            });
+        }
+    }
+
+    fn settle(&mut self, command: Command, verdict: Verdict, updates: &Updates, clock: Duration, jitter: f64) {
+        let outcome = match verdict {
+            Verdict::Failed(text) => Err(text),
+            Verdict::Lost => Err("nothing came of it".to_owned()),
+            Verdict::Running | Verdict::Succeeded => Ok(()),
+        };
+        tracing::debug!(command = command.as_str(), failed = outcome.as_ref().err(), "host command ended");
+        if command == Command::Refresh {
+            self.check_at = Some(clock + self.interval.mul_f64(0.9 + 0.2 * jitter));
+        }
+        if let Err(text) = outcome {
+            self.failed(command, text, clock, jitter);
+            return;
+        }
+        match (command, updates) {
+            (Command::Refresh, _) => self.refreshed_at = Some(clock),
+            (Command::Prepare, Updates::Known(status)) => {
+                let wrote = status
+                    .staged()
+                    .filter(|staged| status.most_recent_command.as_ref().is_some_and(|last| last.wrote(staged)));
+                self.accepted = wrote.cloned();
+                self.foreign = false;
+                if self.accepted.is_none() {
+                    // What the host is offered has changed since the refresh: ask again before the next attempt.
+                    self.refreshed_at = None;
+                    let text = "the host did not write the version it had chosen".to_owned();
+                    self.failed(command, text, clock, jitter);
+                    return;
+                }
+            }
+            (Command::Prepare | Command::Activate | Command::Deactivate | Command::Other, _) => {}
+        }
+        self.on.trouble.remove(&command);
+    }
+
+    pub(super) fn failed(&mut self, command: Command, text: String, clock: Duration, jitter: f64) {
+        let before = self.on.trouble.get(&command);
+        let trouble = Trouble::after(before, text, clock, jitter);
+        self.on.trouble.insert(command, trouble);
+    }
+}

@@ -1,0 +1,78 @@
+//! What the agent counts.
+
+use std::time::Duration;
+
+use api::shadow::Activity;
+use prometheus::{CounterVec, Gauge, IntCounterVec, Opts, Registry};
+
+use crate::outcome::{Asked, Drained, Outcome};
+use crate::step::Act;
+
+/// The agent's metrics.
+#[derive(Clone, Debug)]
+pub struct Metrics {
+    actions: IntCounterVec,
+    seconds: CounterVec,
+    /// When the apiserver last answered, in seconds since 1970.
+    pub last_contact: Gauge,
+}
+
+impl Metrics {
+    /// Registers them.
+    ///
+    /// # Errors
+    /// When they are registered already.
+    pub fn register(registry: &Registry) -> prometheus::Result<Self> {
+        let actions =
+            Opts::new("brupop_agent_actions_total", "Requests to the host and the apiserver, by action and result.");
+        let seconds = Opts::new("brupop_agent_activity_seconds_total", "Time spent in each activity.");
+        let metrics = Self {
+            actions: IntCounterVec::new(actions, &["action", "result"])?,
+            seconds: CounterVec::new(seconds, &["activity"])?,
+            last_contact: Gauge::new(
+                "brupop_agent_last_contact_timestamp_seconds",
+                "When the apiserver last answered, in seconds since 1970.",
+            )?,
+        };
+        registry.register(Box::new(metrics.actions.clone()))?;
+        registry.register(Box::new(metrics.seconds.clone()))?;
+        registry.register(Box::new(metrics.last_contact.clone()))?;
+        Ok(metrics)
+    }
+
+    pub(crate) fn performed(&self, act: &Act, outcome: &Outcome) {
+        if !matches!(act, Act::Wait(_)) {
+            self.actions.with_label_values(&[act.as_str(), word(outcome)]).inc();
+        }
+    }
+
+    pub(crate) fn spent(&self, activity: Option<Activity>, time: Duration) {
+        let activity = activity.map_or_else(|| "Unreported".to_owned(), |activity| format!("{activity:?}"));
+        self.seconds.with_label_values(&[activity.as_str()]).inc_by(time.as_secs_f64());
+    }
+}
+
+const fn word(outcome: &Outcome) -> &'static str {
+    match outcome {
+        Outcome::Waited | Outcome::Shadow(_) | Outcome::GivenBack => "ok",
+        Outcome::Conflict => "conflict",
+        Outcome::NotGivingBack | Outcome::Drained(Drained::NoGo) => "refused",
+        Outcome::CallFailed(_) => "failed",
+        Outcome::Asked(asked) => match asked {
+            Asked::Started => "ok",
+            Asked::Busy => "busy",
+            Asked::NotAllowed | Asked::Gone(_) => "refused",
+            Asked::Unsupported(_) => "unsupported",
+            Asked::Failed(_) => "failed",
+            Asked::NoAnswer(_) => "no-answer",
+        },
+        Outcome::Drained(drained) => match drained {
+            Drained::Done => "ok",
+            Drained::Progress(_) => "progress",
+            Drained::NoGo => "refused",
+            Drained::Vetoed => "vetoed",
+            Drained::TimedOut => "timed-out",
+            Drained::Interrupted => "interrupted",
+        },
+    }
+}

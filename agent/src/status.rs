@@ -1,0 +1,123 @@
+//! The report: what the shadow is to say, from what is observed and drafted.
+
+use api::shadow::{
+    AgentFailure, BottlerocketShadowStatus, Failure, FailureKind, MAX_AVAILABLE_VERSIONS, RebootIntent, Report, State,
+};
+use api::timestamp;
+use semver::Version;
+
+use crate::step::{Draft, Failing, View};
+
+/// This program's version, as it reports it.
+pub const AGENT_VERSION: &str = env!("CARGO_PKG_VERSION");
+/// Longest message, in characters; the schema's limit is 1024.
+const LONGEST_MESSAGE: usize = 512;
+
+/// The status to store, if it differs from the stored one.
+pub(crate) fn change(view: &View<'_>, draft: &Draft) -> Option<BottlerocketShadowStatus> {
+    let status = compose(view, draft);
+    let before = view.shadow.report.as_ref();
+    // What cannot be read back must not be stored; there is nothing of the kind.
+    let mut after = Report::try_from(&status).ok()?;
+    after.failed = before.and_then(|report| report.failed.clone());
+    (Some(&after) != before).then_some(status)
+}
+
+fn compose(view: &View<'_>, draft: &Draft) -> BottlerocketShadowStatus {
+    let before = view.shadow.report.as_ref();
+    let failures = Failures::after(view, draft);
+    let (target, available) = offered(view);
+    BottlerocketShadowStatus {
+        current_version: view.running.to_string(),
+        target_version: target.to_string(),
+        current_state: draft.state,
+        crash_count: i64::from(failures.count),
+        state_transition_failure_timestamp: failures.at.map(timestamp::render),
+        agent_version: Some(AGENT_VERSION.to_owned()),
+        available_versions: available.or_else(|| before.map(|report| report.available_versions.clone())).map(listed),
+        activity: Some(draft.activity),
+        message: draft.message.as_deref().map(one_line),
+        failure: failures.last.as_ref().map(raw_failure),
+        rebooting: draft.rebooting.as_ref().map(|intent| RebootIntent {
+            version: intent.version.to_string(),
+            from_version: intent.from_version.to_string(),
+            boot_id: intent.boot_id.clone(),
+        }),
+        version_lock_before: None,
+        conditions: None,
+        failed: None,
+    }
+}
+
+/// What the host would take by itself, and all it is offered. Until the first refresh under this boot the last report stands.
+fn offered(view: &View<'_>) -> (Version, Option<Vec<Version>>) {
+    match (&view.o.memory.offered, &view.shadow.report) {
+        (Some(offered), _) => {
+            let target = offered.chosen.as_ref().unwrap_or(view.running);
+            (target.clone(), Some(offered.available.clone()))
+        }
+        (None, Some(report)) => (report.target_version.clone(), None),
+        (None, None) => (view.running.clone(), None),
+    }
+}
+
+struct Failures {
+    count: u32,
+    at: Option<jiff::Timestamp>,
+    last: Option<Failure>,
+}
+
+impl Failures {
+    fn after(view: &View<'_>, draft: &Draft) -> Self {
+        let before = view.shadow.report.as_ref();
+        let mut failures = Self {
+            count: before.map_or(0, |report| report.crash_count),
+            at: before.and_then(|report| report.failed_at),
+            last: before.and_then(|report| report.failure.clone()),
+        };
+        if let (Some(Failing { kind }), Some(version)) = (&draft.failing, &view.shadow.order.version) {
+            failures.add(*kind, version, view.o.now);
+        }
+        let succeeded =
+            before.is_some_and(|report| report.state == State::MonitoringUpdate) && draft.state == State::Idle;
+        if succeeded {
+            return Self { count: 0, at: None, last: None };
+        }
+        failures
+    }
+
+    /// A drain that fails says nothing about the version: it does not count as a crash.
+    fn add(&mut self, kind: FailureKind, version: &Version, now: jiff::Timestamp) {
+        let again = self.last.as_ref().filter(|last| last.kind == kind && last.version == *version);
+        let attempts = again.map_or(0, |last| last.attempts).saturating_add(1).min(1_000_000);
+        self.last = Some(Failure { kind, version: version.clone(), time: now, attempts });
+        if kind != FailureKind::Drain {
+            self.count = self.count.saturating_add(1);
+            self.at = Some(now);
+        }
+    }
+}
+
+fn raw_failure(failure: &Failure) -> AgentFailure {
+    AgentFailure {
+        kind: failure.kind,
+        version: failure.version.to_string(),
+        time: timestamp::render(failure.time),
+        attempts: Some(i64::from(failure.attempts)),
+    }
+}
+
+/// Newest first, each once, and no more than the schema takes.
+fn listed(mut versions: Vec<Version>) -> Vec<String> {
+    versions.sort_unstable_by(|a, b| b.cmp(a));
+    versions.dedup();
+    versions.truncate(MAX_AVAILABLE_VERSIONS);
+    versions.iter().map(Version::to_string).collect()
+}
+
+/// Text of others in one line of bounded length.
+fn one_line(text: &str) -> String {
+    let words: Vec<_> =
+        text.split(|c: char| c.is_whitespace() || c.is_control()).filter(|word| !word.is_empty()).collect();
+    words.join(" ").chars().take(LONGEST_MESSAGE).collect()
+}

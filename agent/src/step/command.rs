@@ -1,0 +1,80 @@
+//! Asking the host for something, or waiting until that makes sense.
+
+use std::time::Duration;
+
+use super::{Act, LONGEST_WAIT, View, Why};
+use crate::updates::{Command, Updates};
+
+/// Longest a refresh, an activation or its reverse takes: a repository that never answers holds the lock for 151 s.
+const SHORT_PATIENCE: Duration = Duration::from_secs(6 * 60);
+/// Longest a download may take.
+const LONG_PATIENCE: Duration = Duration::from_secs(30 * 60);
+/// Failures in a row after which a command is given up, where it is given up.
+pub(super) const ATTEMPTS: u32 = 3;
+
+/// Asks for `command` as soon as the host can take it. It is not given up here.
+pub(super) fn ask(view: &View<'_>, command: Command, why: Why) -> (Act, Why) {
+    let memory = &view.o.memory;
+    let clock = view.o.clock;
+    let until = |then: Duration| Act::Wait((then - clock).min(LONGEST_WAIT));
+    if let Some(until_then) = memory.unsupported_until.filter(|then| clock < *then) {
+        return (until(until_then), Why::Unsupported);
+    }
+    if let Some(waiting) = occupied(view) {
+        return waiting;
+    }
+    if clock < memory.hold_until {
+        return (until(memory.hold_until), Why::HostBusy);
+    }
+    match memory.on.trouble.get(&command) {
+        Some(trouble) if clock < trouble.retry_at => (until(trouble.retry_at), Why::CommandTrouble),
+        _ => (Act::Command(command), why),
+    }
+}
+
+/// What to wait for while the host cannot take a command.
+pub(super) fn occupied(view: &View<'_>) -> Option<(Act, Why)> {
+    let clock = view.o.clock;
+    if let Some(issued) = &view.o.memory.command {
+        return Some((Act::Wait(poll(clock.saturating_sub(issued.at))), Why::HostWorks));
+    }
+    match view.updates {
+        Updates::Busy | Updates::Unreadable(_) => {
+            let since = view.o.memory.unreadable_since.unwrap_or(clock);
+            Some((Act::Wait(poll(clock.saturating_sub(since))), Why::HostBusy))
+        }
+        Updates::Uninitialised | Updates::Known(_) => None,
+    }
+}
+
+/// Why there is no more hope for the host, if there is none: what it does takes longer than anything takes.
+pub(super) fn overdue(view: &View<'_>) -> Option<String> {
+    let clock = view.o.clock;
+    if let Some(issued) = &view.o.memory.command {
+        let patience = if issued.command == Command::Prepare { LONG_PATIENCE } else { SHORT_PATIENCE };
+        let over = clock.saturating_sub(issued.at) >= patience;
+        return over
+            .then(|| format!("{} has not ended in {} minutes", issued.command.as_str(), patience.as_secs() / 60));
+    }
+    let since = view.o.memory.unreadable_since?;
+    let over = clock.saturating_sub(since) >= LONG_PATIENCE;
+    over.then(|| match view.updates {
+        Updates::Unreadable(why) => format!("the host cannot give its update status: {why}"),
+        _ => format!("the host has been busy for {} minutes", LONG_PATIENCE.as_secs() / 60),
+    })
+}
+
+/// Why `command` is given up, if it is.
+pub(super) fn given_up(view: &View<'_>, command: Command) -> Option<String> {
+    let trouble = view.o.memory.on.trouble.get(&command)?;
+    (trouble.count >= ATTEMPTS)
+        .then(|| format!("{} failed {} times: {}", command.as_str(), trouble.count, trouble.text))
+}
+
+/// Until the status is read again: often at first, seldom in a long action, hardly when something is stuck.
+fn poll(elapsed: Duration) -> Duration {
+    if elapsed >= LONG_PATIENCE {
+        return Duration::from_secs(30);
+    }
+    (elapsed / 10).clamp(Duration::from_millis(200), Duration::from_secs(2))
+}

@@ -1,0 +1,77 @@
+//! Giving the node back, and doing nothing.
+
+use std::time::Duration;
+
+use api::shadow::{Activity, State};
+
+use super::command::{ATTEMPTS, ask, occupied};
+use super::{Act, Draft, LONGEST_WAIT, View, Why};
+use crate::updates::Command;
+
+/// Gives the node back unless it is, and ends in `end`.
+pub(super) fn give_back(view: &View<'_>, end: State) -> Draft {
+    let reported = view.reported();
+    let done = reported == Some(end) || (end == State::Idle && reported == Some(State::MonitoringUpdate));
+    if done || (view.o.memory.on.given_back && !active(view)) {
+        return at_rest(view, end);
+    }
+    let draft = Draft {
+        // Before the first report there is no state that could be kept; the node is given back first.
+        reported: reported.is_some(),
+        ..Draft::as_reported(view, Act::Wait(LONGEST_WAIT), Why::GiveBack)
+    };
+    let draft = draft.doing(Activity::GivingBack).then(next(view));
+    // What failed is said until the node is given back.
+    if reported == Some(State::ErrorReset) { draft } else { draft.silent() }
+}
+
+/// Whether an image that nobody approved would be booted: after a success nothing is active, and an order to give back names
+/// nothing to boot.
+fn active(view: &View<'_>) -> bool {
+    view.ready() || view.in_flight(Command::Deactivate)
+}
+
+fn next(view: &View<'_>) -> (Act, Why) {
+    let on = &view.o.memory.on;
+    let attempts = on.trouble.get(&Command::Deactivate).map_or(0, |trouble| trouble.count);
+    // A repository that is down stops a deactivation; it must not keep the node cordoned.
+    if view.ready() && (attempts < ATTEMPTS || on.given_back) {
+        return ask(view, Command::Deactivate, Why::UnapprovedReady);
+    }
+    if !on.given_back {
+        let early = on.give_back_at.saturating_sub(view.o.clock);
+        return if early.is_zero() { (Act::Uncordon, Why::GiveBack) } else { (Act::Wait(early), Why::GiveBackUnseen) };
+    }
+    occupied(view).unwrap_or((Act::Wait(LONGEST_WAIT), Why::GiveBack))
+}
+
+fn at_rest(view: &View<'_>, end: State) -> Draft {
+    let draft = Draft::as_reported(view, Act::Wait(LONGEST_WAIT), Why::AwaitIdle).state(end).silent();
+    if end != State::Idle {
+        return draft.doing(Activity::Idle);
+    }
+    let memory = &view.o.memory;
+    let first = view.shadow.report.as_ref().is_none_or(|report| report.activity == Some(Activity::Checking));
+    let checked =
+        memory.refreshed_at.is_some() || memory.on.trouble.contains_key(&Command::Refresh) || unsupported(view);
+    let activity = if first && !checked { Activity::Checking } else { Activity::Idle };
+    let draft = draft.doing(activity).then(check(view, Why::NothingToDo));
+    match memory.on.trouble.get(&Command::Refresh) {
+        _ if unsupported(view) => draft.saying("this image has no in-place updates"),
+        Some(trouble) => draft.saying(format!("the check for updates failed: {}", trouble.text)),
+        None => draft,
+    }
+}
+
+pub(super) fn unsupported(view: &View<'_>) -> bool {
+    view.o.memory.unsupported_until.is_some_and(|until| view.o.clock < until)
+}
+
+/// Asks the host what it is offered when that is due; otherwise waits, and `why` says what for.
+pub(super) fn check(view: &View<'_>, why: Why) -> (Act, Why) {
+    let early = view.o.memory.check_at.map_or(Duration::ZERO, |at| at.saturating_sub(view.o.clock));
+    if view.in_flight(Command::Refresh) || early.is_zero() {
+        return ask(view, Command::Refresh, Why::CheckDue);
+    }
+    (Act::Wait(early.min(LONGEST_WAIT)), why)
+}

@@ -1,0 +1,199 @@
+//! What holds in every case.
+
+use agent::observe::{Host, Observation, Sight};
+use agent::step::{Act, Step, Why, next_step};
+use agent::updates::{Command, UpdateState, UpdateStatus, Updates};
+use api::Shadow;
+use api::shadow::{Activity, Rebooting, State};
+use semver::Version;
+
+use crate::cases::{BOOT, CLOCK, Case, Go, OnHost, Remembered, approved, every_case, offered, reported};
+
+fn status(observation: &Observation) -> &UpdateStatus {
+    match &observation.host {
+        Host::Up { updates: Updates::Known(status), .. } => status,
+        _ => panic!("the host's status is not known"),
+    }
+}
+
+fn shadow(observation: &Observation) -> &Shadow {
+    match &observation.shadow {
+        Sight::Known(shadow) => shadow,
+        _ => panic!("there is a shadow in every case"),
+    }
+}
+
+fn activity(observation: &Observation) -> Option<Activity> {
+    shadow(observation).report.as_ref().and_then(|report| report.activity)
+}
+
+/// Drained by an answer of the apiserver in this very pass, under the go that the shadow shows.
+fn assert_drained(observation: &Observation, case: &Case) {
+    let drained = observation.memory.on.drained.as_ref().expect("drained");
+    assert_eq!(shadow(observation).order.go().as_ref(), Some(&drained.go), "{case:?}");
+    assert_eq!(status(observation).staged(), Some(&approved()), "{case:?}");
+    assert_ne!(case.running, approved(), "{case:?}");
+}
+
+fn assert_safe(observation: &Observation, step: &Step, case: &Case) {
+    let order = case.order;
+    let state = || status(observation).update_state;
+    match &step.act {
+        Act::Reboot => {
+            assert_drained(observation, case);
+            let drained = observation.memory.on.drained.as_ref().unwrap();
+            assert!(drained.activated && CLOCK - drained.at < std::time::Duration::from_secs(60), "{case:?}");
+            assert_eq!(state(), UpdateState::Ready, "{case:?}");
+            let intent =
+                Rebooting { version: approved(), from_version: case.running.clone(), boot_id: BOOT.to_owned() };
+            assert_eq!(shadow(observation).report.as_ref().unwrap().rebooting, Some(intent), "{case:?}");
+            assert_eq!(activity(observation), Some(Activity::Rebooting), "{case:?}");
+        }
+        Act::Command(Command::Activate) => {
+            assert_drained(observation, case);
+            assert!(observation.memory.on.reread, "{case:?}");
+            assert_eq!(state(), UpdateState::Staged, "{case:?}");
+            assert_ne!(case.on_host, OnHost::StagedFalsely, "{case:?}");
+            assert_eq!(activity(observation), Some(Activity::Activating), "{case:?}");
+        }
+        Act::Drain { go, activated } => {
+            assert_eq!(shadow(observation).order.go().as_ref(), Some(go), "{case:?}");
+            assert_eq!(*activated, state() == UpdateState::Ready, "{case:?}");
+            assert_eq!(status(observation).staged(), Some(&approved()), "{case:?}");
+            assert!(matches!(case.on_host, OnHost::Staged | OnHost::Ready), "{case:?}");
+            assert_ne!(case.running, approved(), "{case:?}");
+            // Without a valid go the disruption is known to have begun, or the apiserver is asked whether it has.
+            let begun = matches!(case.activity, Activity::Activating | Activity::Rebooting);
+            assert!(
+                begun
+                    || case.go == Go::Valid
+                    || step.why == Why::GoExpired
+                    || case.remembered == Remembered::DrainedLongAgo
+                    || step.why == Why::DrainAgain,
+                "{case:?} {step:?}"
+            );
+        }
+        Act::Command(Command::Prepare) => {
+            assert!(matches!(order, State::StagedAndPerformedUpdate | State::RebootedIntoUpdate), "{case:?}");
+            assert_eq!(offered(observation).unwrap().chosen, Some(approved()), "{case:?}");
+            assert_ne!(state(), UpdateState::Ready, "{case:?}");
+        }
+        Act::Uncordon => {
+            assert!(matches!(order, State::Idle | State::MonitoringUpdate | State::ErrorReset), "{case:?}");
+        }
+        Act::Command(Command::Deactivate) => assert_eq!(state(), UpdateState::Ready, "{case:?}"),
+        Act::Command(Command::Refresh) => assert_ne!(case.on_host, OnHost::Busy, "{case:?}"),
+        Act::Wait(time) => assert!(!time.is_zero(), "{case:?}"),
+        Act::Command(Command::Other) | Act::GiveUp | Act::Create => panic!("{case:?}: {step:?}"),
+        Act::Reread | Act::Report(_) => {}
+    }
+}
+
+#[test]
+fn every_case_has_a_safe_step_and_a_report_is_made_once() {
+    let mut cases = 0;
+    for case in every_case() {
+        cases += 1;
+        let mut observation = case.observation();
+        if let Some(report) = reported(&mut observation) {
+            assert_safe(&observation, &report, &case);
+        }
+        let step = next_step(&observation);
+        assert!(!matches!(step.act, Act::Report(_)), "{case:?} reports twice: {step:?}");
+        assert_safe(&observation, &step, &case);
+    }
+    assert_eq!(cases, 5 * 6 * 12 * 4 * 3 * 3 * 7 * 3);
+}
+
+#[test]
+fn an_order_other_than_the_go_disrupts_nothing() {
+    for case in every_case().filter(|case| case.order != State::RebootedIntoUpdate) {
+        let mut observation = case.observation();
+        reported(&mut observation);
+        let act = next_step(&observation).act;
+        assert!(!matches!(act, Act::Drain { .. } | Act::Reboot | Act::Command(Command::Activate)), "{case:?}");
+        if case.order == State::Idle || case.order == State::MonitoringUpdate {
+            assert_ne!(act, Act::Command(Command::Prepare), "{case:?}");
+        }
+    }
+}
+
+#[test]
+fn an_unapproved_image_is_deactivated_before_anything_else_is_done_with_it() {
+    let held = |case: &Case| case.remembered == Remembered::AskedToReboot || case.running == approved();
+    let orders = [State::StagedAndPerformedUpdate, State::RebootedIntoUpdate];
+    let intent_pending = |case: &Case| case.intent == crate::cases::Intent::OtherBoot && case.order == orders[1];
+    let ready = [OnHost::ReadyOther, OnHost::Ready];
+    for case in every_case().filter(|case| orders.contains(&case.order) && ready.contains(&case.on_host) && !held(case))
+    {
+        // Under the go, the approved image may be active.
+        if case.order == orders[1] && (case.on_host == OnHost::Ready || intent_pending(&case)) {
+            continue;
+        }
+        let mut observation = case.observation();
+        reported(&mut observation);
+        assert_eq!(next_step(&observation).act, Act::Command(Command::Deactivate), "{case:?}");
+    }
+}
+
+#[test]
+fn without_a_go_in_the_order_nothing_is_begun() {
+    for case in every_case().filter(|case| case.order == State::RebootedIntoUpdate && case.go == Go::Absent) {
+        let mut observation = case.observation();
+        reported(&mut observation);
+        let act = next_step(&observation).act;
+        assert!(!matches!(act, Act::Drain { .. } | Act::Reboot | Act::Command(Command::Activate)), "{case:?}");
+    }
+}
+
+#[test]
+fn after_the_reboot_was_asked_for_nothing_is_done_for_five_minutes() {
+    for case in every_case().filter(|case| case.remembered == Remembered::AskedToReboot && case.on_host != OnHost::Away)
+    {
+        let mut observation = case.observation();
+        reported(&mut observation);
+        let step = next_step(&observation);
+        assert_eq!(step.why, Why::AwaitReboot, "{case:?}");
+        assert!(matches!(step.act, Act::Wait(_)), "{case:?}");
+    }
+}
+
+#[test]
+fn at_rest_there_is_only_waiting_until_the_check_is_due() {
+    for on_host in
+        [OnHost::Uninitialised, OnHost::Idle, OnHost::Available, OnHost::Staged, OnHost::Ready, OnHost::ReadyOther]
+    {
+        let mut observation = Case::new(State::Idle, State::Idle, Activity::Idle, on_host).observation();
+        observation.memory.check_at = Some(CLOCK + std::time::Duration::from_secs(10));
+        reported(&mut observation);
+        let step = next_step(&observation);
+        assert_eq!(step.act, Act::Wait(std::time::Duration::from_secs(10)), "{on_host:?}");
+        assert_eq!(step.why, Why::NothingToDo, "{on_host:?}");
+        observation.clock += std::time::Duration::from_secs(10);
+        assert_eq!(next_step(&observation).act, Act::Command(Command::Refresh), "{on_host:?}");
+    }
+}
+
+#[test]
+fn a_boot_that_fell_back_is_a_failure_and_one_that_did_not_is_reported_as_rebooted() {
+    let mut case = Case::new(
+        State::RebootedIntoUpdate,
+        State::StagedAndPerformedUpdate,
+        Activity::Rebooting,
+        OnHost::Uninitialised,
+    );
+    case.intent = crate::cases::Intent::OtherBoot;
+    case.remembered = Remembered::Nothing;
+    for (running, state) in [
+        (Version::new(1, 19, 0), State::ErrorReset),
+        (Version::new(1, 21, 0), State::ErrorReset),
+        (approved(), State::RebootedIntoUpdate),
+    ] {
+        case.running = running;
+        let Act::Report(status) = next_step(&case.observation()).act else { panic!("no report") };
+        assert_eq!(status.current_state, state);
+        assert_eq!(status.failure.is_some(), state == State::ErrorReset);
+        assert_eq!(status.crash_count, i64::from(state == State::ErrorReset));
+        assert_eq!(status.rebooting.is_some(), state != State::ErrorReset);
+    }
+}
