@@ -1,0 +1,190 @@
+//! One node: a simulated host, its agent, which is started again whenever it ends, and the double of the apiserver.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use agent::apiserver::Apiserver;
+use agent::contact::Contact;
+use agent::cycle::Cycle;
+use agent::feed::Feed;
+use agent::host::BottlerocketHost;
+use agent::memory::Memory;
+use agent::metrics::Metrics;
+use agent::perform::Hands;
+use e2e::host::{Cause, Client, Deed, Happening, Host, HostEvent, HostOptions, Repository};
+use http::StatusCode;
+use runtime::health::Health;
+use semver::Version;
+use tempfile::TempDir;
+use tokio::time::{Instant, sleep, timeout};
+
+use crate::double::{Double, Script};
+use crate::interrupt::{Line, Peer, Scissors};
+
+pub(crate) const OLD: Version = Version::new(1, 19, 0);
+pub(crate) const NEW: Version = Version::new(1, 20, 0);
+
+/// How long anything may take, in simulated time.
+const PATIENCE: Duration = Duration::from_secs(4 * 3600);
+
+pub(crate) struct Node {
+    pub(crate) host: Host,
+    pub(crate) repository: Repository,
+    pub(crate) double: Double,
+    pub(crate) scissors: Arc<Scissors>,
+    /// Boots that were asked for by the agent without everything in place.
+    pub(crate) breaches: Vec<String>,
+    pub(crate) agents: u32,
+    folder: TempDir,
+}
+
+impl Node {
+    pub(crate) async fn start(script: Script) -> Self {
+        Self::cut(script, Scissors::default()).await
+    }
+
+    pub(crate) async fn cut(script: Script, scissors: Scissors) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("token"), "token\n").unwrap();
+        let repository = Repository::of([OLD, NEW]);
+        let options = HostOptions::new("a", folder.path().join("host"), OLD, 7);
+        let host = Host::start(options, repository.clone()).await.unwrap();
+        Self {
+            host,
+            repository,
+            double: Double::new(script),
+            scissors: Arc::new(scissors),
+            breaches: Vec::new(),
+            agents: 0,
+            folder,
+        }
+    }
+
+    fn agent(&self) -> Cycle {
+        let line = |peer| Arc::new(Line { peer, scissors: self.scissors.clone() });
+        let metrics = Metrics::register(&prometheus::Registry::new()).unwrap();
+        let apiserver = Apiserver::new(
+            line(Peer::Apiserver(self.double.clone())),
+            "apiserver".to_owned(),
+            "a".to_owned(),
+            self.folder.path().join("token"),
+            Contact::new(metrics.last_contact.clone()),
+        );
+        Cycle {
+            hands: Hands {
+                host: BottlerocketHost::over(line(Peer::Host(self.host.socket().to_owned()))),
+                feed: Feed::new(apiserver.clone()),
+                apiserver,
+            },
+            memory: Memory::new(Duration::from_secs(120)),
+            boot_id_file: self.host.boot_id_file().to_owned(),
+            wall: runtime::clock::now,
+            metrics,
+            heartbeat: Health::default().heartbeat("cycle", Duration::from_secs(300)),
+        }
+    }
+
+    /// Runs the node until `done`, and says how long that took.
+    pub(crate) async fn until(&mut self, done: impl Fn(&Double, &Host) -> bool) -> Duration {
+        let began = Instant::now();
+        let double = self.double.clone();
+        let run = async {
+            loop {
+                if !self.host.state().up {
+                    sleep(Duration::from_millis(50)).await;
+                    if began.elapsed() > PATIENCE {
+                        return;
+                    }
+                    continue;
+                }
+                if self.live(&done).await {
+                    return;
+                }
+            }
+        };
+        let in_time = timeout(PATIENCE, run).await.is_ok();
+        let inside = double.look();
+        let record = self.host.record();
+        let text =
+            record.iter().map(|(at, happening)| format!("{at} {happening:?}")).filter(|line| !line.contains("Refresh"));
+        let last: Vec<_> = text.collect();
+        assert!(in_time, "not done: {:?} {:?}\n{last:#?}", inside.spec(), inside.status());
+        began.elapsed()
+    }
+
+    /// One life of the agent; true when all is done.
+    async fn live(&mut self, done: &impl Fn(&Double, &Host) -> bool) -> bool {
+        self.agents += 1;
+        let mut events = self.host.subscribe();
+        let mut agent = tokio::spawn(self.agent().run());
+        let mut tick = tokio::time::interval(Duration::from_millis(50));
+        loop {
+            tokio::select! {
+                () = self.scissors.agent.notified() => break,
+                () = self.scissors.power.notified() => self.host.perform(Deed::PowerCycle),
+                event = events.recv() => {
+                    if let Ok(HostEvent::GoingDown { cause }) = event {
+                        self.judge(cause);
+                        break;
+                    }
+                }
+                // A restarted container waits a little.
+                ended = &mut agent => { assert!(ended.unwrap().is_err()); sleep(Duration::from_secs(1)).await; break }
+                _ = tick.tick() => if done(&self.double, &self.host) {
+                    agent.abort();
+                    return true;
+                }
+            }
+        }
+        agent.abort();
+        false
+    }
+
+    fn judge(&mut self, cause: Cause) {
+        if cause != Cause::RebootRequest(Client::Socket) {
+            return;
+        }
+        let inside = self.double.look();
+        let intended = inside.intent().is_some_and(|intent| intent.boot_id == self.host.state().boot_id);
+        let named =
+            inside.intent().map(|intent| intent.version.clone()) == inside.spec().and_then(|spec| spec.version.clone());
+        if !(inside.is_drained() && inside.mark.is_some() && intended && named) {
+            self.breaches.push(format!("{:?}", inside.status()));
+        }
+    }
+
+    /// Requests to reboot that the host accepted from the agent.
+    pub(crate) fn reboots(&self) -> usize {
+        let asked = Happening::RebootRequested(Client::Socket, StatusCode::NO_CONTENT);
+        self.host.record().iter().filter(|(_, happening)| *happening == asked).count()
+    }
+
+    /// Boots that the agent asked for. An agent that was killed before it read the answer asks again, of a machine that is
+    /// going down already.
+    pub(crate) fn boots_by_agent(&self) -> usize {
+        let asked = Cause::RebootRequest(Client::Socket);
+        self.host.boots().iter().filter(|boot| boot.cause == asked).count()
+    }
+
+    pub(crate) fn assert_updated(&self, context: &str) {
+        let inside = self.double.look();
+        let status = inside.status().unwrap();
+        assert_eq!(self.breaches, Vec::<String>::new(), "{context}");
+        assert_eq!(self.host.state().version, NEW, "{context}");
+        assert_eq!(status.current_version, NEW.to_string(), "{context}");
+        assert!(!inside.cordoned && inside.mark.is_none(), "{context}: not given back");
+        assert_eq!(status.rebooting, None, "{context}");
+        assert_eq!(status.failure, None, "{context}");
+        assert_eq!(status.crash_count, 0, "{context}");
+    }
+}
+
+/// The node runs the new version and is at rest.
+pub(crate) fn updated(double: &Double, host: &Host) -> bool {
+    host.state().version == NEW && double.look().is_at_rest()
+}
+
+/// An update was started, and the node is at rest again.
+pub(crate) fn ended(double: &Double, host: &Host) -> bool {
+    host.state().up && double.look().script.starts == 0 && double.look().is_at_rest()
+}
