@@ -31,6 +31,10 @@ impl Signals {
     }
 }
 
+/// Most threads that a program works with. All of them wait rather than compute; on a node with 64 cores an agent would have 64
+/// stacks otherwise.
+const MOST_WORKERS: usize = 4;
+
 /// Runs a whole program and returns as soon as its future has ended.
 ///
 /// `#[tokio::main]` would then wait for threads that are stuck in blocking work (a name lookup, a disk that does not
@@ -39,7 +43,9 @@ impl Signals {
 /// # Errors
 /// When the operating system refuses the threads of the runtime.
 pub fn block_on<F: Future>(program: F) -> io::Result<F::Output> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(cores.min(MOST_WORKERS)).enable_all().build()?;
     let output = runtime.block_on(program);
     runtime.shutdown_background();
     Ok(output)

@@ -19,6 +19,9 @@ use crate::host::Host;
 /// How long the DaemonSet has until a node has its pod.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// The token's file, beside the host's socket.
+pub(super) const TOKEN_FILE: &str = "token";
+
 /// An agent on a node.
 pub(super) struct Agent {
     pub(super) process: Process,
@@ -42,8 +45,7 @@ pub(super) async fn start(
     let account = names::AGENT_SERVICE_ACCOUNT;
     let pod = pod.name_any();
     let token = plane.token_for_pod(names::DEFAULT_NAMESPACE, account, &pod, &uid, names::TOKEN_AUDIENCE).await?;
-    let folder = host.socket().parent().context("a socket without a folder")?;
-    let token_file = folder.join("token");
+    let token_file = host.socket().with_file_name(TOKEN_FILE);
     std::fs::write(&token_file, token).with_context(|| format!("cannot write {}", token_file.display()))?;
     let [health_port] = free_ports()?;
     let program = Program::new(programs.path("agent"))
@@ -56,7 +58,7 @@ pub(super) async fn start(
         .args(["--apiserver-port".to_owned(), installed.apiserver_port.to_string()])
         .args(["--check-interval".to_owned(), options.check_interval.as_secs().to_string()])
         .args(["--health-listen".to_owned(), local(health_port)])
-        .args(["--termination-log".into(), folder.join("termination-log").into_os_string()])
+        .args(["--termination-log".into(), host.socket().with_file_name("termination-log").into_os_string()])
         .args(["--log-filter", &options.log_filter]);
     let process = plane.spawn(&format!("agent-{node}"), program)?;
     Ok(Agent { process, health_port, pod })

@@ -18,7 +18,7 @@ use crate::controlplane::{ControlPlane, Process, Program};
 /// How long a program has until it is ready.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// The name in the apiserver's certificate, which agents insist on.
-pub(super) const APISERVER_NAME: &str = "brupop-apiserver.brupop-bottlerocket-aws.svc";
+pub const APISERVER_NAME: &str = "brupop-apiserver.brupop-bottlerocket-aws.svc";
 
 /// The programs that run once in a cluster.
 pub(super) struct Installed {

@@ -16,6 +16,7 @@ mod programs;
 mod start;
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -33,6 +34,7 @@ use crate::host::{Host, Release, Repository};
 use installation::get;
 use kubelet::Kubelet;
 
+pub use installation::APISERVER_NAME;
 pub use start::FleetOptions;
 
 /// A running fleet. Dropping it stops everything.
@@ -45,6 +47,10 @@ pub struct Fleet {
     /// The operator's apiserver.
     pub apiserver: Process,
     apiserver_metrics: u16,
+    /// The port that the apiserver serves agents on.
+    pub apiserver_port: u16,
+    /// The folder with the authority of the apiserver's certificate, as `ca.crt`.
+    pub certificates: PathBuf,
     /// The control plane. Last, so that it outlives what talks to it.
     pub plane: ControlPlane,
 }
@@ -153,6 +159,14 @@ impl Fleet {
     /// Publishes a version; hosts are offered it from their next check on.
     pub fn publish(&self, version: &Version) {
         self.repository.publish(Release::new(version.clone()));
+    }
+
+    /// The file with the token of a node's agent.
+    ///
+    /// # Panics
+    /// When there is no such node.
+    pub fn token_file(&self, node: &str) -> PathBuf {
+        self.host(node).socket().with_file_name(agents::TOKEN_FILE)
     }
 
     /// What the apiserver counts, in Prometheus' text format.

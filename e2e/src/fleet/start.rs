@@ -76,6 +76,8 @@ impl Fleet {
             controller: installed.controller,
             apiserver: installed.apiserver,
             apiserver_metrics: installed.apiserver_metrics,
+            apiserver_port: installed.apiserver_port,
+            certificates: installed.certificates,
             plane,
         })
     }

@@ -1,0 +1,92 @@
+//! What an edit of a policy does, and what its absence.
+
+use std::time::{Duration, Instant};
+
+use api::names;
+use e2e::controlplane::wait::eventually;
+use k8s_openapi::api::core::v1::Node;
+use kube::ResourceExt;
+use kube::api::ListParams;
+use serde_json::json;
+
+use crate::{NEW, PATIENCE, fleet, in_flight, policy, wait_in_flight};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_fleet_reaches_the_new_version_two_nodes_at_a_time() {
+    let (fleet, observer) = fleet(4).await;
+    fleet.plane.apply(&policy(2)).await.unwrap();
+    fleet.publish(&NEW);
+    fleet.updated(&NEW, 4, PATIENCE).await.unwrap();
+    fleet.plane.kubectl(&["wait", "--for=condition=UpToDate", "--timeout=60s", "bup/default"]).await.unwrap();
+    observer.settle().await;
+    assert_eq!(observer.report().peaks.overall.in_flight, 2, "both places were used, and no third");
+    assert!(fleet.boots().values().all(|boots| *boots == 1), "{:?}", fleet.boots());
+    observer.assert_no_breach().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_higher_limit_acts_within_two_seconds_and_without_a_restart() {
+    let (fleet, observer) = fleet(4).await;
+    fleet.plane.apply(&policy(1)).await.unwrap();
+    fleet.publish(&NEW);
+    wait_in_flight(&fleet, 1).await;
+    let pid = fleet.controller.pid();
+    let edited = Instant::now();
+    fleet.edit_policy("default", json!({"maxConcurrentUpdates": 3})).await.unwrap();
+    wait_in_flight(&fleet, 3).await;
+    let acted = edited.elapsed();
+    println!("from the edit to the third node in flight: {acted:?}");
+    assert!(acted < Duration::from_secs(2), "{acted:?}");
+    fleet.updated(&NEW, 4, PATIENCE).await.unwrap();
+    assert_eq!(fleet.controller.pid(), pid);
+    observer.assert_no_breach().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_policy_nothing_is_updated() {
+    let (fleet, observer) = fleet(2).await;
+    fleet.publish(&NEW);
+    eventually("both nodes to be held for want of a policy", PATIENCE, async || {
+        let shadows = fleet.shadows().list(&ListParams::default()).await?;
+        let statuses = shadows.items.iter().filter_map(|shadow| shadow.status.as_ref());
+        let held = statuses.filter_map(|status| status.conditions.as_ref()).flatten();
+        Ok((held.filter(|condition| condition.reason == "NoPolicy").count() == 2).then_some(()))
+    })
+    .await
+    .unwrap();
+    assert_eq!(in_flight(&fleet).await, 0);
+    assert!(fleet.boots().values().all(|boots| *boots == 0));
+    // The same cluster with a policy: what was missing is the policy.
+    fleet.plane.apply(&policy(2)).await.unwrap();
+    fleet.updated(&NEW, 2, PATIENCE).await.unwrap();
+    observer.assert_no_breach().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pause_lets_what_is_disrupted_finish_and_starts_nothing() {
+    let (fleet, observer) = fleet(3).await;
+    fleet.plane.apply(&policy(1)).await.unwrap();
+    fleet.publish(&NEW);
+    let marked = eventually("the first node to be disrupted", PATIENCE, async || {
+        let nodes = fleet.node_objects().list(&ListParams::default()).await?;
+        let marked = |node: &&Node| node.annotations().contains_key(names::MARKS_ANNOTATION);
+        Ok(nodes.items.iter().find(marked).map(ResourceExt::name_any))
+    })
+    .await
+    .unwrap();
+    fleet.edit_policy("default", json!({"paused": true})).await.unwrap();
+    fleet.updated(&NEW, 1, PATIENCE).await.unwrap();
+    assert_eq!(fleet.boots()[marked.as_str()], 1);
+    eventually("the other nodes to be held by the pause", PATIENCE, async || {
+        let policy = fleet.policies().get("default").await?;
+        let status = policy.status.unwrap_or_default();
+        let nodes = status.nodes.unwrap_or_default();
+        Ok((nodes.held == 2 && nodes.updated == 1 && status.next.len() == 1).then_some(()))
+    })
+    .await
+    .unwrap();
+    assert_eq!(in_flight(&fleet).await, 0);
+    fleet.edit_policy("default", json!({"paused": false})).await.unwrap();
+    fleet.updated(&NEW, 3, PATIENCE).await.unwrap();
+    observer.assert_no_breach().await;
+}
