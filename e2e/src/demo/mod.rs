@@ -56,6 +56,7 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
         tokio::signal::ctrl_c().await.context("cannot wait for Ctrl-C")?;
     }
     finished?;
+    ensure!(report.since.is_some(), "the observer saw nothing");
     ensure!(report.breaches.is_empty(), "{} invariants were broken", report.breaches.len());
     Ok(())
 }

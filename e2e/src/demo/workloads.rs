@@ -1,27 +1,39 @@
-//! Something to evict: Deployments with budgets, as a cluster has them.
+//! Something to evict: workloads with budgets, as a cluster has them.
 
-use crate::controlplane::ControlPlane;
+use crate::controlplane::{ControlPlane, stages};
 
 /// Applies the workloads.
 pub(super) async fn deploy(plane: &ControlPlane) -> anyhow::Result<()> {
-    for (name, replicas, most_unavailable) in [("web", 6, 1), ("api", 4, 2), ("batch", 3, 3)] {
-        plane.apply(&workload(name, replicas, most_unavailable)).await?;
+    for (kind, name, replicas, most_unavailable) in
+        [("Deployment", "web", 6, 2), ("StatefulSet", "db", 6, 1), ("Deployment", "batch", 3, 3)]
+    {
+        plane.apply(&workload(kind, name, replicas, most_unavailable)).await?;
     }
     Ok(())
 }
 
-fn workload(name: &str, replicas: u32, most_unavailable: u32) -> String {
+/// A workload whose pods take two seconds to end, and its budget. A StatefulSet replaces a pod only when the old one is gone:
+/// with a budget of one, drains of two nodes get in each other's way.
+fn workload(kind: &str, name: &str, replicas: u32, most_unavailable: u32) -> String {
+    let termination = stages::TERMINATION;
     format!(
         "apiVersion: apps/v1
-kind: Deployment
+kind: {kind}
 metadata: {{name: {name}, namespace: default}}
 spec:
   replicas: {replicas}
   selector: {{matchLabels: {{app: {name}}}}}
   template:
-    metadata: {{labels: {{app: {name}}}}}
+    metadata:
+      labels: {{app: {name}}}
+      annotations: {{{termination}: 2s}}
     spec:
-      terminationGracePeriodSeconds: 1
+      terminationGracePeriodSeconds: 5
+      affinity:
+        podAntiAffinity:
+          preferredDuringSchedulingIgnoredDuringExecution:
+          - weight: 100
+            podAffinityTerm: {{topologyKey: kubernetes.io/hostname, labelSelector: {{matchLabels: {{app: {name}}}}}}}
       containers: [{{name: {name}, image: example.invalid/{name}}}]
 ---
 apiVersion: policy/v1

@@ -7,11 +7,10 @@ use api::names;
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::ListParams;
 use kube::{Api, ResourceExt};
-use semver::Version;
 
 use super::installation::{APISERVER_NAME, Installed, free_ports, local};
+use super::options::FleetOptions;
 use super::programs::Programs;
-use super::start::FleetOptions;
 use crate::controlplane::wait::eventually;
 use crate::controlplane::{ControlPlane, Process, Program};
 use crate::host::Host;
@@ -74,6 +73,3 @@ async fn pod_on(plane: &ControlPlane, node: &str) -> anyhow::Result<Pod> {
     })
     .await
 }
-
-/// The version that hosts of a fleet begin with.
-pub(super) const FIRST_VERSION: Version = Version::new(1, 50, 0);

@@ -12,6 +12,7 @@ mod agents;
 mod installation;
 mod kubelet;
 mod nodes;
+mod options;
 mod programs;
 mod start;
 
@@ -35,7 +36,7 @@ use installation::get;
 use kubelet::Kubelet;
 
 pub use installation::APISERVER_NAME;
-pub use start::FleetOptions;
+pub use options::FleetOptions;
 
 /// A running fleet. Dropping it stops everything.
 pub struct Fleet {

@@ -1,53 +1,16 @@
 //! How a fleet comes up.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use anyhow::Context;
 use futures::future::try_join_all;
-use semver::Version;
 
-use super::agents::FIRST_VERSION;
 use super::kubelet::Kubelet;
+use super::options::FleetOptions;
 use super::programs::Programs;
 use super::{Fleet, agents, installation, nodes};
 use crate::controlplane::ControlPlane;
-use crate::host::{Host, HostOptions, Repository, Timings};
-
-/// What makes a fleet.
-#[derive(Clone, Debug)]
-pub struct FleetOptions {
-    /// How many hosts; their nodes are called `node-1`, `node-2` and so on.
-    pub nodes: usize,
-    /// The version they run at the start.
-    pub version: Version,
-    /// Labels of the nodes, beside those of every node.
-    pub labels: fn(usize) -> BTreeMap<String, String>,
-    /// How long things take on the hosts.
-    pub timings: Timings,
-    /// Where jitter comes from.
-    pub seed: u64,
-    /// How often agents ask their hosts what they are offered.
-    pub check_interval: Duration,
-    /// What the programs log.
-    pub log_filter: String,
-}
-
-impl Default for FleetOptions {
-    /// Three hosts that are offered nothing new yet.
-    fn default() -> Self {
-        Self {
-            nodes: 3,
-            version: FIRST_VERSION,
-            labels: |_| BTreeMap::new(),
-            timings: Timings::default(),
-            seed: 1,
-            check_interval: Duration::from_secs(2),
-            log_filter: "info".to_owned(),
-        }
-    }
-}
+use crate::host::{Host, HostOptions, Repository};
 
 impl Fleet {
     /// Builds the programs, starts the control plane and the hosts, installs the operator and starts its programs, one agent

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use api::names;
 use e2e::controlplane::wait::eventually;
+use e2e::fleet::Fleet;
 use k8s_openapi::api::core::v1::Node;
 use kube::ResourceExt;
 use kube::api::ListParams;
@@ -46,17 +47,16 @@ async fn a_higher_limit_acts_within_two_seconds_and_without_a_restart() {
 async fn without_a_policy_nothing_is_updated() {
     let (fleet, observer) = fleet(2).await;
     fleet.publish(&NEW);
-    eventually("both nodes to be held for want of a policy", PATIENCE, async || {
-        let shadows = fleet.shadows().list(&ListParams::default()).await?;
-        let statuses = shadows.items.iter().filter_map(|shadow| shadow.status.as_ref());
-        let held = statuses.filter_map(|status| status.conditions.as_ref()).flatten();
-        Ok((held.filter(|condition| condition.reason == "NoPolicy").count() == 2).then_some(()))
-    })
-    .await
-    .unwrap();
+    held_for(&fleet, "NoPolicy", 2).await;
     assert_eq!(in_flight(&fleet).await, 0);
     assert!(fleet.boots().values().all(|boots| *boots == 0));
+    // A policy that asks for what is not there yet is no policy to follow.
+    fleet.plane.apply(POLICY_BY_ZONE).await.unwrap();
+    fleet.plane.kubectl(&["wait", "--for=condition=Accepted=false", "--timeout=60s", "bup/default"]).await.unwrap();
+    held_for(&fleet, "PolicyNotAccepted", 2).await;
+    assert_eq!(in_flight(&fleet).await, 0);
     // The same cluster with a policy: what was missing is the policy.
+    fleet.plane.kubectl(&["delete", "bup/default"]).await.unwrap();
     fleet.plane.apply(&policy(2)).await.unwrap();
     fleet.updated(&NEW, 2, PATIENCE).await.unwrap();
     observer.assert_no_breach().await;
@@ -90,3 +90,21 @@ async fn a_pause_lets_what_is_disrupted_finish_and_starts_nothing() {
     fleet.updated(&NEW, 3, PATIENCE).await.unwrap();
     observer.assert_no_breach().await;
 }
+
+/// Waits until `count` shadows say that their node is held for `reason`.
+async fn held_for(fleet: &Fleet, reason: &str, count: usize) {
+    eventually(&format!("{count} nodes to be held: {reason}"), PATIENCE, async || {
+        let shadows = fleet.shadows().list(&ListParams::default()).await?;
+        let statuses = shadows.items.iter().filter_map(|shadow| shadow.status.as_ref());
+        let held = statuses.filter_map(|status| status.conditions.as_ref()).flatten();
+        Ok((held.filter(|condition| condition.reason == reason).count() == count).then_some(()))
+    })
+    .await
+    .unwrap();
+}
+
+const POLICY_BY_ZONE: &str = "apiVersion: brupop.bottlerocket.aws/v1alpha1
+kind: UpdatePolicy
+metadata: {name: default}
+spec: {nodeSelector: {}, topologyKey: topology.kubernetes.io/zone}
+";
