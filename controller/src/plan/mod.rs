@@ -1,7 +1,7 @@
 //! What to write now, and why nothing is written for the rest.
 //!
 //! [`plan`] is a function of one [`Snapshot`]: the same snapshot gives the same plan, and a cluster in which nothing is left
-//! to do gives an empty one. It is a list of named steps over one [`Draft`]; each step lives in a file of its own.
+//! to do gives an empty one. It is a list of named steps over one draft; each step lives in a file of its own.
 
 mod advance;
 mod backoff;
