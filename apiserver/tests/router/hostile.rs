@@ -20,7 +20,7 @@ async fn unknown_paths_and_methods_are_answered_in_the_common_form() {
         ("POST", PING, "GET,HEAD"),
     ] {
         let answer = site.ours(method, path).await;
-        assert_eq!(answer.refusal(), (405, Reason::BadRequest), "{method} {path}");
+        assert_eq!(answer.refusal(), (405, Reason::MethodNotAllowed), "{method} {path}");
         assert_eq!(answer.headers[ALLOW], allowed);
     }
 }
