@@ -1,9 +1,11 @@
 //! What a plan asks to be written: one write to one shadow, with everything in it that the write needs.
 
 use api::{
+    Marks,
     shadow::{BottlerocketShadowSpec, OnTimeout, Order, Shadow, ShadowDrain},
     timestamp,
 };
+use k8s_openapi::api::core::v1::Node;
 
 /// What an action is, in the words of the way of one node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -96,6 +98,16 @@ impl Action {
             before: shadow.order.clone(),
             order,
         }
+    }
+}
+
+impl Action {
+    /// Whether the go that this action has taken back was used before: `node`, read past the caches after the write, carries
+    /// the marks of that very go. It is put back then, so that the disruption finishes.
+    #[must_use]
+    pub fn came_too_late(&self, node: &Node) -> bool {
+        let marks = Marks::decode(node.metadata.annotations.as_ref()).ok().flatten();
+        marks.is_some_and(|marks| Some(marks.go) == self.before.go())
     }
 }
 

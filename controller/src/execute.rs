@@ -1,11 +1,14 @@
 //! Executes actions. It chooses nothing: an action is one write, and what follows from the answer is fixed.
 
-use api::{BottlerocketShadow, Marks};
+use std::future::ready;
+
+use api::BottlerocketShadow;
 use futures::{StreamExt as _, stream};
 use kube::ResourceExt as _;
 
 use crate::{
     action::{Action, Verb},
+    lease::Mandate,
     own_writes::Outcome,
     write::{WriteError, Writer},
 };
@@ -20,9 +23,10 @@ pub(crate) struct Executed {
     pub(crate) error: Option<WriteError>,
 }
 
-/// Executes `actions`, several at once.
-pub(crate) async fn execute(writer: &Writer, actions: Vec<Action>) -> Vec<Executed> {
-    stream::iter(actions).map(|action| one(writer, action)).buffer_unordered(CONCURRENCY).collect().await
+/// Executes `actions`, several at once. None is begun after the mandate has ended.
+pub(crate) async fn execute(writer: &Writer, mandate: &Mandate, actions: Vec<Action>) -> Vec<Executed> {
+    let begun = stream::iter(actions).take_while(|_| ready(mandate.holds()));
+    begun.map(|action| one(writer, action)).buffer_unordered(CONCURRENCY).collect().await
 }
 
 async fn one(writer: &Writer, action: Action) -> Executed {
@@ -54,9 +58,7 @@ async fn take_back(writer: &Writer, action: &Action) -> Result<Outcome, WriteErr
         // Without the answer the next plan decides by what the watch shows of the Node.
         Err(_) => return Ok(stored(written)),
     };
-    let marks = Marks::decode(node.metadata.annotations.as_ref());
-    let used = marks.is_ok_and(|marks| marks.map(|marks| marks.go) == action.before.go());
-    if !used {
+    if !action.came_too_late(&node) {
         return Ok(stored(written));
     }
     tracing::info!(node = action.node, "go was used before it was taken back and is put back");

@@ -6,13 +6,15 @@
 //!              +---------- own_writes -------------+   (until a watch shows them)
 //! ```
 //!
-//! `snapshot`, `plan`, `check`, `own_writes` and `status` are functions of data: no clock, no client, no environment. `watch`,
-//! `execute`, `publish` and `run` are the edge and choose nothing.
+//! `snapshot`, `plan`, `check`, `own_writes`, `status` and `leadership` are functions of data: no clock, no client, no
+//! environment. `watch`, `execute`, `publish`, `lease` and `run` are the edge and choose nothing.
 
 pub mod action;
 pub mod args;
 pub mod check;
 mod execute;
+pub mod leadership;
+mod lease;
 mod metrics;
 pub mod own_writes;
 pub mod plan;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use api::{HoldReason, State};
-use prometheus::{Gauge, Histogram, HistogramOpts, IntCounterVec, IntGaugeVec, Opts, Registry};
+use prometheus::{Gauge, Histogram, HistogramOpts, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
 
 use crate::{
     plan::Plan,
@@ -13,8 +13,10 @@ use crate::{
 /// Most versions that are told apart; hosts of further ones are counted as `other`.
 const MAX_VERSIONS: usize = 32;
 
-/// What the controller counts.
+/// What the controller counts. Clones count into the same place.
+#[derive(Clone)]
 pub(crate) struct Metrics {
+    leader: IntGauge,
     states: IntGaugeVec,
     versions: IntGaugeVec,
     held: IntGaugeVec,
@@ -39,12 +41,15 @@ impl Metrics {
         };
         let nodes = Gauge::new("brupop_managed_nodes", "Managed nodes")?;
         registry.register(Box::new(nodes.clone()))?;
+        let leader = IntGauge::new("brupop_leader", "Whether this controller is the one that acts")?;
+        registry.register(Box::new(leader.clone()))?;
         let buckets = vec![0.0001, 0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5];
         let plan_seconds = Histogram::with_opts(
             HistogramOpts::new("brupop_plan_seconds", "Time to decide, from snapshot to checked plan").buckets(buckets),
         )?;
         registry.register(Box::new(plan_seconds.clone()))?;
         Ok(Self {
+            leader,
             states: gauges("brupop_hosts_state", "Brupop host's state", "state")?,
             versions: gauges("brupop_hosts_version", "Brupop host's bottlerocket version", "bottlerocket_version")?,
             held: gauges("brupop_nodes_held", "Nodes that do not move, by reason", "reason")?,
@@ -54,6 +59,21 @@ impl Metrics {
             writes: counters("brupop_writes_total", "Writes to shadows, by action and result", &["action", "result"])?,
             objections: counters("brupop_plan_objections_total", "Actions refused by the check", &["action"])?,
         })
+    }
+
+    /// This controller is the one that acts.
+    pub(crate) fn leads(&self) {
+        self.leader.set(1);
+    }
+
+    /// This controller does not act: what it last said of the cluster is not its to say any more.
+    pub(crate) fn stands_by(&self) {
+        self.leader.set(0);
+        self.states.reset();
+        self.versions.reset();
+        self.held.reset();
+        self.in_flight.reset();
+        self.nodes.set(0.0);
     }
 
     /// Shows what a plan was made from and what it says. Values that no host has any more go away.

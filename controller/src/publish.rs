@@ -1,6 +1,6 @@
 //! Publishes what was decided: policy statuses and the shadows' `Held` conditions, written only when they change.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, future::ready};
 
 use api::{
     BottlerocketShadow, UpdatePolicyStatus,
@@ -10,6 +10,7 @@ use futures::{StreamExt as _, stream};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
 use crate::{
+    lease::Mandate,
     plan::{Plan, Standing},
     snapshot::{PolicyFacts, ShadowFacts, Snapshot},
     write::{WriteError, Writer},
@@ -53,13 +54,15 @@ fn conditions(snapshot: &Snapshot, node: &str, standing: &Standing) -> Option<Co
 /// Writes conditions; the answers are the shadows as they are now.
 pub(crate) async fn publish_conditions(
     writer: &Writer,
+    mandate: &Mandate,
     changed: Vec<Conditions>,
 ) -> Vec<Result<BottlerocketShadow, (String, WriteError)>> {
     let write = |change: Conditions| async move {
         let written = writer.conditions(&change.shadow, &change.uid, &change.conditions).await;
         written.map_err(|error| (change.shadow, error))
     };
-    stream::iter(changed).map(write).buffer_unordered(CONCURRENCY).collect().await
+    let begun = stream::iter(changed).take_while(|_| ready(mandate.holds()));
+    begun.map(write).buffer_unordered(CONCURRENCY).collect().await
 }
 
 /// A policy's status as it should be.
@@ -86,11 +89,16 @@ pub(crate) fn changed_statuses(
 }
 
 /// Writes statuses; names those that could not be written.
-pub(crate) async fn publish_statuses(writer: &Writer, changed: Vec<PolicyStatus>) -> Vec<(String, WriteError)> {
+pub(crate) async fn publish_statuses(
+    writer: &Writer,
+    mandate: &Mandate,
+    changed: Vec<PolicyStatus>,
+) -> Vec<(String, WriteError)> {
     let write = |change: PolicyStatus| async move {
         let written = writer.policy_status(&change.policy, &change.uid, &change.status).await;
         written.err().map(|error| (change.policy, error))
     };
-    let written: Vec<_> = stream::iter(changed).map(write).buffer_unordered(CONCURRENCY).collect().await;
+    let begun = stream::iter(changed).take_while(|_| ready(mandate.holds()));
+    let written: Vec<_> = begun.map(write).buffer_unordered(CONCURRENCY).collect().await;
     written.into_iter().flatten().collect()
 }

@@ -1,7 +1,9 @@
-//! The loop: something changed, or time has come -> snapshot -> plan -> check -> execute -> publish.
+//! Starts everything and ends it again.
 
 mod cycle;
 mod delays;
+mod lead;
+mod takeover;
 
 use std::time::Duration;
 
@@ -9,21 +11,16 @@ use anyhow::Context as _;
 use kube::{Client, Config};
 use prometheus::Registry;
 use runtime::{
-    clock,
-    health::{Health, Heartbeat, metrics_routes},
+    health::{Health, metrics_routes},
     server::{Limits, listen, serve},
     shutdown::Signals,
     supervise::Supervisor,
 };
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::sync::oneshot;
 
-use crate::{args::Args, metrics::Metrics, watch::Watches, write::Writer};
-use cycle::Cycle;
+use crate::{args::Args, lease::Election, metrics::Metrics, watch::Watches, write::Writer};
+use lead::Controller;
 
-/// How long changes are gathered before a plan is made: a list of a thousand objects is one plan, not a thousand.
-const DEBOUNCE: Duration = Duration::from_millis(10);
-/// How often the loop shows that it is alive when nothing happens.
-const BEAT: Duration = Duration::from_secs(10);
 /// A loop that has not shown itself for this long is stuck: several times what the writes of one round may take.
 const STUCK_AFTER: Duration = Duration::from_secs(120);
 /// How long the tasks have to end.
@@ -51,16 +48,21 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
         Ok(())
     });
     let watches = Watches::start(&client, &args.namespace, &mut supervisor);
-    let cycle = Cycle::new(Writer::new(&client, &args.namespace), metrics);
     let token = supervisor.token();
+    let identity = format!("{}_{:016x}", args.pod_name, fastrand::u64(..));
+    let (election, mandate) = Election::new(&client, &args.namespace, identity, token.clone());
+    let (idle, loop_is_idle) = oneshot::channel();
+    supervisor.spawn("lease", election.run(token.clone(), loop_is_idle));
+    let controller = Controller { watches, writer: Writer::new(&client, &args.namespace), metrics, heartbeat, mandate };
     supervisor.spawn("loop", async move {
-        let work = async {
-            watches.synced().await?;
-            synced.set(true);
-            tracing::info!("all watches have synced");
-            turn(&watches, cycle, &heartbeat).await
-        };
-        token.run_until_cancelled(work).await.unwrap_or(Ok(()))
+        match token.run_until_cancelled(controller.watches.synced()).await {
+            Some(done) => done?,
+            None => return Ok(()),
+        }
+        synced.set(true);
+        tracing::info!("all watches have synced");
+        controller.run(&token, idle).await;
+        Ok(())
     });
     supervisor.run(signals.received()).await
 }
@@ -71,25 +73,4 @@ async fn config() -> anyhow::Result<Config> {
     let mut config = Config::infer().await.context("kubernetes configuration")?;
     config.default_retry = false;
     Ok(config)
-}
-
-async fn turn(watches: &Watches, mut cycle: Cycle, heartbeat: &Heartbeat) -> anyhow::Result<()> {
-    let mut wake_at = Instant::now();
-    loop {
-        tokio::select! {
-            () = watches.changed() => sleep(DEBOUNCE).await,
-            () = sleep_until(wake_at) => {}
-            () = sleep(BEAT) => {
-                heartbeat.beat();
-                continue;
-            }
-        }
-        heartbeat.beat();
-        let wake = cycle.round(watches, clock::now()).await;
-        // Without a time of its own the next round waits for a change; a beat comes long before this.
-        let wait = wake.map_or(Duration::from_secs(86_400), |at| {
-            Duration::try_from(at.duration_since(clock::now())).unwrap_or_default()
-        });
-        wake_at = Instant::now() + wait;
-    }
 }

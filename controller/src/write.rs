@@ -1,6 +1,6 @@
 //! The writes, each with a deadline, a field manager and its preconditions; and what their answers mean.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, fmt::Debug, time::Duration};
 
 use api::{
     BottlerocketShadow, UpdatePolicy, UpdatePolicyStatus, names,
@@ -8,8 +8,8 @@ use api::{
 };
 use k8s_openapi::{api::core::v1::Node, apimachinery::pkg::apis::meta::v1::Condition};
 use kube::{
-    Api, Client, Error, Resource,
-    api::{DeleteParams, Patch, PatchParams, Preconditions},
+    Api, Client, Error, Resource, ResourceExt as _,
+    api::{DeleteParams, ListParams, Patch, PatchParams, Preconditions},
     core::Request,
 };
 use serde::de::DeserializeOwned;
@@ -21,6 +21,9 @@ use crate::action::{Action, stored};
 
 /// How long a write may take, here and on the server: after this no write of ours can still take effect.
 pub(crate) const WRITE_DEADLINE: Duration = Duration::from_secs(5);
+
+/// How long a list of everything of one kind may take.
+const LIST_DEADLINE: Duration = Duration::from_secs(30);
 
 /// Why a write was not answered with the object.
 #[derive(Debug, Error)]
@@ -63,7 +66,16 @@ impl From<Error> for WriteError {
     }
 }
 
-/// Writes shadows and statuses, and reads single objects past the caches.
+/// What is stored of one kind at one instant: resourceVersions only.
+#[derive(Debug)]
+pub(crate) struct List {
+    /// The list's own.
+    pub(crate) version: String,
+    /// The objects', by name.
+    pub(crate) versions: BTreeMap<String, String>,
+}
+
+/// Writes shadows and statuses, and reads past the caches.
 #[derive(Clone)]
 pub(crate) struct Writer {
     client: Client,
@@ -151,6 +163,21 @@ impl Writer {
         timeout(WRITE_DEADLINE, self.nodes.get(name)).await.map_err(|_| too_late())?.map_err(WriteError::from)
     }
 
+    /// Lists the shadows past the caches.
+    pub(crate) async fn list_shadows(&self) -> Result<List, WriteError> {
+        list(&self.shadows).await
+    }
+
+    /// Lists the Nodes past the caches.
+    pub(crate) async fn list_nodes(&self) -> Result<List, WriteError> {
+        list(&self.nodes).await
+    }
+
+    /// Lists the policies past the caches.
+    pub(crate) async fn list_policies(&self) -> Result<List, WriteError> {
+        list(&self.policies).await
+    }
+
     /// Sends a write that the server, too, gives up after the deadline.
     async fn send<K: DeserializeOwned>(&self, mut request: http::Request<Vec<u8>>) -> Result<K, WriteError> {
         let uri = format!("{}&timeout={}s", request.uri(), WRITE_DEADLINE.as_secs());
@@ -158,6 +185,19 @@ impl Writer {
         let answer = timeout(WRITE_DEADLINE, self.client.request(request)).await;
         answer.map_err(|_| too_late())?.map_err(WriteError::from)
     }
+}
+
+/// Without a resourceVersion in the request the answer shows everything stored before it was asked for.
+async fn list<K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug>(
+    api: &Api<K>,
+) -> Result<List, WriteError> {
+    let listed = timeout(LIST_DEADLINE, api.list_metadata(&ListParams::default())).await;
+    let listed = listed.map_err(|_| too_late())??;
+    let version = |object: &kube::core::PartialObjectMeta<K>| object.resource_version().unwrap_or_default();
+    Ok(List {
+        version: listed.metadata.resource_version.clone().unwrap_or_default(),
+        versions: listed.items.iter().map(|object| (object.name_any(), version(object))).collect(),
+    })
 }
 
 fn manager() -> String {

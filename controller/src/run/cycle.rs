@@ -10,6 +10,7 @@ use super::delays::Delays;
 use crate::{
     check::{Objection, check},
     execute::{Executed, execute},
+    lease::Mandate,
     metrics::Metrics,
     own_writes::{Outcome, OwnWrites},
     plan::{Plan, plan},
@@ -24,19 +25,20 @@ use crate::{
 /// How long a conflict waits at most for the watch to show what somebody else wrote.
 const AFTER_A_CONFLICT: SignedDuration = SignedDuration::from_secs(1);
 
-/// What the loop carries from one round to the next: nothing but its own writes that no watch has shown yet, who has to
+/// What a leader carries from one round to the next: nothing but its own writes that no watch has shown yet, who has to
 /// wait after a failed write, and what was logged last.
 pub(super) struct Cycle {
     writer: Writer,
     metrics: Metrics,
+    mandate: Mandate,
     own: OwnWrites,
     delays: Delays,
     held: BTreeMap<String, HoldReason>,
 }
 
 impl Cycle {
-    pub(super) fn new(writer: Writer, metrics: Metrics) -> Self {
-        Self { writer, metrics, own: OwnWrites::default(), delays: Delays::default(), held: BTreeMap::new() }
+    pub(super) fn new(writer: Writer, metrics: Metrics, mandate: Mandate) -> Self {
+        Self { writer, metrics, mandate, own: OwnWrites::default(), delays: Delays::default(), held: BTreeMap::new() }
     }
 
     /// Plans, executes and publishes once; says when time alone asks for the next round.
@@ -127,7 +129,7 @@ impl Cycle {
         let refused = |node: &str| objections.iter().any(|objection| objection.node == node);
         let actions = plan.actions.iter().filter(|action| !refused(&action.node));
         let actions = actions.filter(|action| self.delays.may_write(&action.shadow, now)).cloned().collect();
-        for Executed { action, outcome, error } in execute(&self.writer, actions).await {
+        for Executed { action, outcome, error } in execute(&self.writer, &self.mandate, actions).await {
             let verb = action.verb.as_str();
             let result = error.as_ref().map_or("ok", WriteError::as_str);
             self.metrics.wrote(verb, result);
@@ -162,7 +164,7 @@ impl Cycle {
     async fn publish(&mut self, snapshot: &Snapshot, plan: &Plan, objections: &[Objection], now: Timestamp) {
         let mut changed = changed_conditions(snapshot, plan);
         changed.retain(|change| self.delays.may_write(&change.shadow, now));
-        for written in publish_conditions(&self.writer, changed).await {
+        for written in publish_conditions(&self.writer, &self.mandate, changed).await {
             match written {
                 Ok(object) => {
                     let name = kube::ResourceExt::name_any(&object);
@@ -176,7 +178,7 @@ impl Cycle {
         }
         let mut changed = changed_statuses(snapshot, statuses(snapshot, plan, objections));
         changed.retain(|change| self.delays.may_write(&change.policy, now));
-        for (policy, error) in publish_statuses(&self.writer, changed).await {
+        for (policy, error) in publish_statuses(&self.writer, &self.mandate, changed).await {
             tracing::warn!(policy, %error, "status not written");
             self.delays.failed(&policy, now, fastrand::f64());
         }

@@ -1,0 +1,329 @@
+//! One cluster's course: a while of faults, then calm until everything has arrived.
+
+use std::collections::BTreeMap;
+
+use api::{State, names};
+use semver::Version;
+use serde_json::{Value, json};
+
+use crate::{
+    host::{Host, restore_abandoned, set_ready},
+    observer::{Breach, Observer},
+    process::{Operation, Process, Rules},
+    world::World,
+};
+
+const POOLS: [&str; 2] = ["blue", "green"];
+/// How long the faults last, in turns of a few seconds.
+const FAULTY_TURNS: u32 = 250;
+/// How long all may take once the faults have stopped, in seconds: a node may have to wait out a day's back-off, and another
+/// after it.
+const PATIENCE: u64 = 4 * 24 * 3600;
+
+/// How it ended.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct End {
+    pub(crate) breach: Option<(Breach, String)>,
+    pub(crate) arrived: usize,
+    pub(crate) starts: usize,
+    pub(crate) reboots: usize,
+    pub(crate) seconds: u64,
+}
+
+struct Course {
+    world: World,
+    observer: Observer,
+    hosts: Vec<Host>,
+    leader: Process,
+    /// Writes of controllers that are gone, still under way.
+    late: Vec<Operation>,
+    specs: BTreeMap<&'static str, Value>,
+    rules: Rules,
+}
+
+pub(crate) fn run(seed: u64, rules: Rules, reckless: bool) -> End {
+    let mut course = Course::new(seed, rules, reckless);
+    for _ in 0..FAULTY_TURNS {
+        course.fault();
+        course.turn(9);
+        if course.observer.breach.is_some() {
+            return course.end();
+        }
+    }
+    course.calm();
+    let deadline = course.world.time + PATIENCE;
+    let mut quiet = 1;
+    while !course.is_done() {
+        // When nothing happens the next thing is far away.
+        quiet = if course.turn(quiet) { 5 } else { (quiet * 2).min(1800) };
+        if course.world.time > deadline {
+            let left = course.left();
+            course.observer.breach(&course.world, Breach::NoProgress, &left);
+        }
+        if course.observer.breach.is_some() {
+            return course.end();
+        }
+    }
+    course.look_at_what_is_left();
+    course.end()
+}
+
+impl Course {
+    fn new(seed: u64, rules: Rules, reckless: bool) -> Self {
+        let mut world = World::new(seed);
+        let count = world.random.usize(4..9);
+        let mut hosts = Vec::new();
+        for at in 0..count {
+            let name = format!("n{at}");
+            let pool = POOLS[world.random.usize(..2)];
+            world.put_node(&name, pool);
+            world.set_agent_ready(&name, true);
+            let mut host = Host::new(name, world.chance(20));
+            host.failing = world.random.u32(..8);
+            host.reckless = reckless;
+            hosts.push(host);
+        }
+        let specs = BTreeMap::new();
+        let leader = Process::start(&mut world, rules, true);
+        let mut course = Self { world, observer: Observer::default(), hosts, leader, late: Vec::new(), specs, rules };
+        for pool in POOLS {
+            let limit = course.random_limit();
+            course.set_policy(pool, false, &limit);
+        }
+        course
+    }
+
+    fn random_limit(&mut self) -> Value {
+        [json!(1), json!(1), json!(2), json!("40%"), json!("unlimited")][self.world.random.usize(..5)].clone()
+    }
+
+    fn set_policy(&mut self, pool: &'static str, paused: bool, limit: &Value) {
+        let spec = json!({
+            "nodeSelector": {"matchLabels": {"pool": pool}}, "maxConcurrentUpdates": limit, "paused": paused,
+        });
+        self.world.put_policy(pool, &spec);
+        self.specs.insert(pool, spec);
+        if paused {
+            self.observer.paused_since.entry(pool.to_owned()).or_insert(self.world.time);
+        } else {
+            self.observer.paused_since.remove(pool);
+        }
+    }
+
+    /// A few seconds pass; says whether anything happened.
+    fn turn(&mut self, most: u64) -> bool {
+        self.world.time += self.world.random.u64(1..=most.max(1));
+        let mut busy = false;
+        for operation in &mut self.late {
+            operation.land(&mut self.world, &mut self.observer);
+        }
+        let agents_first = self.world.chance(50);
+        if !agents_first {
+            busy |= self.leader.step(&mut self.world, &mut self.observer);
+        }
+        for at in 0..self.hosts.len() {
+            if self.world.calm || self.world.chance(50) {
+                busy |= self.hosts[at].step(&mut self.world, &mut self.observer);
+            }
+            if self.world.calm || self.world.chance(5) {
+                let name = self.hosts[at].name.clone();
+                restore_abandoned(&mut self.world, &name);
+            }
+        }
+        if agents_first {
+            busy |= self.leader.step(&mut self.world, &mut self.observer);
+        }
+        busy
+    }
+
+    fn fault(&mut self) {
+        if !self.world.chance(15) {
+            return;
+        }
+        if self.rules.hasty && self.world.chance(50) {
+            // What it does wrong it does in its first seconds.
+            self.change_leader();
+        }
+        let at = self.world.random.usize(..self.hosts.len());
+        let name = self.hosts[at].name.clone();
+        let down = self.hosts[at].is_down();
+        match self.world.random.u32(..14) {
+            0 | 1 => self.change_leader(),
+            2 | 3 => self.edit_policy(),
+            4 if !down => set_ready(&mut self.world, &name, false),
+            5 | 6 if !down => set_ready(&mut self.world, &name, true),
+            7 if !down => {
+                let ready = self.world.chance(60);
+                self.world.set_agent_ready(&name, ready);
+            }
+            8 => {
+                let held = self.world.chance(40);
+                annotate(&mut self.world, &name, names::HOLD_ANNOTATION, held.then_some("a test"));
+            }
+            9 => {
+                let managed = self.world.chance(70);
+                self.label(&name, managed);
+            }
+            10 if !down => self.hosts[at].restart(&mut self.world),
+            11 => self.delete_node(at),
+            12 => self.cordon(&name),
+            13 => {
+                self.world.jump += self.world.random.i64(-300..300);
+                self.observer.jumped = Some(self.world.time);
+            }
+            _ => {}
+        }
+    }
+
+    /// Another controller leads; what the one before had under way takes effect late or never.
+    fn change_leader(&mut self) {
+        let orderly = self.leader.under_way.is_empty() && self.world.chance(50);
+        if !orderly && !self.rules.hasty {
+            // Until its lease has expired.
+            for _ in 0..3 {
+                self.late.append(&mut self.leader.under_way);
+                self.world.time += self.world.random.u64(1..5);
+                for operation in &mut self.late {
+                    operation.land(&mut self.world, &mut self.observer);
+                }
+            }
+        }
+        self.late.append(&mut self.leader.under_way);
+        self.leader = Process::start(&mut self.world, self.rules, orderly);
+    }
+
+    fn edit_policy(&mut self) {
+        let pool = POOLS[self.world.random.usize(..2)];
+        if self.world.chance(15) {
+            self.world.policies.remove(pool);
+            return;
+        }
+        let limit = self.random_limit();
+        let paused = self.world.chance(40);
+        self.set_policy(pool, paused, &limit);
+    }
+
+    fn label(&mut self, name: &str, managed: bool) {
+        if managed == self.world.is_managed(name) {
+            return;
+        }
+        self.world.edit_node(name, |node| {
+            let labels = node.metadata.labels.as_mut().unwrap();
+            if managed {
+                labels.insert(names::UPDATER_INTERFACE_LABEL.into(), names::UPDATER_INTERFACE_VERSION.into());
+            } else {
+                labels.remove(names::UPDATER_INTERFACE_LABEL);
+            }
+        });
+        self.world.flipped(name);
+        self.world.set_agent_ready(name, managed);
+    }
+
+    /// The Node goes away, and a machine of the same name comes in its place.
+    fn delete_node(&mut self, at: usize) {
+        let name = self.hosts[at].name.clone();
+        let pool = self.world.nodes.rows[&name].metadata.labels.as_ref().unwrap()["pool"].clone();
+        self.world.nodes.remove(&name);
+        self.world.cordoned.remove(&name);
+        self.world.set_agent_ready(&name, false);
+        self.world.put_node(&name, &pool);
+        self.world.set_agent_ready(&name, true);
+        self.world.flipped(&name);
+        let gone = std::mem::replace(&mut self.hosts[at], Host::new(name, false));
+        self.hosts[at].original = gone.original;
+        self.hosts[at].failing = gone.failing;
+        self.hosts[at].reckless = gone.reckless;
+    }
+
+    /// Somebody cordons a node that nobody else is at.
+    fn cordon(&mut self, name: &str) {
+        if self.world.marks(name).is_none() && !self.world.is_unschedulable(name) {
+            self.world.set_marks(name, None, true);
+            self.world.cordoned.insert(name.to_owned());
+        }
+    }
+
+    /// The faults stop, and what stands in a node's way is taken away; but some cordons stay.
+    fn calm(&mut self) {
+        self.world.calm = true;
+        for pool in POOLS {
+            let limit = self.random_limit();
+            self.set_policy(pool, false, &limit);
+        }
+        for at in 0..self.hosts.len() {
+            let name = self.hosts[at].name.clone();
+            self.hosts[at].failing = 0;
+            self.label(&name, true);
+            annotate(&mut self.world, &name, names::HOLD_ANNOTATION, None);
+            annotate(&mut self.world, &name, names::FAILURE_ACKNOWLEDGED_ANNOTATION, Some("1.20.0"));
+            if !self.hosts[at].is_down() {
+                set_ready(&mut self.world, &name, true);
+                self.world.set_agent_ready(&name, true);
+            }
+            // An original agent has activated by the time it has staged: its node keeps its place and waits behind a cordon.
+            let lifted = self.hosts[at].original || self.world.chance(50);
+            if lifted && self.world.cordoned.remove(&name) {
+                self.world.edit_node(&name, |node| node.spec.as_mut().unwrap().unschedulable = Some(false));
+            }
+        }
+    }
+
+    fn has_arrived(&self, host: &Host) -> bool {
+        let rests = self.world.shadow(&host.name).is_some_and(|shadow| {
+            shadow.order.state == State::Idle && shadow.report.is_some_and(|report| report.state == State::Idle)
+        });
+        let exempt = self.world.cordoned.contains(&host.name);
+        rests && self.world.marks(&host.name).is_none() && (exempt || host.running == host.offered)
+    }
+
+    fn is_done(&self) -> bool {
+        self.observer.last_plan_was_empty && self.hosts.iter().all(|host| self.has_arrived(host))
+    }
+
+    fn left(&self) -> String {
+        let left = self.hosts.iter().filter(|host| !self.has_arrived(host));
+        let line = |host: &Host| {
+            let shadow = self.world.shadow(&host.name);
+            format!(
+                "{} original={} running {} marks {:?} cordoned {} {:?}",
+                host.name,
+                host.original,
+                host.running,
+                self.world.marks(&host.name),
+                self.world.is_unschedulable(&host.name),
+                shadow.map(|shadow| (shadow.order, shadow.report)),
+            )
+        };
+        left.map(line).collect::<Vec<_>>().join("\n")
+    }
+
+    fn look_at_what_is_left(&mut self) {
+        for host in &self.hosts {
+            let cordoned = self.world.is_unschedulable(&host.name);
+            if cordoned != self.world.cordoned.contains(&host.name) {
+                self.observer.breach(&self.world, Breach::NotRestored, &host.name);
+            }
+        }
+    }
+
+    fn end(self) -> End {
+        let newest = Version::new(1, 20, 0);
+        End {
+            arrived: self.hosts.iter().filter(|host| host.running == newest).count(),
+            breach: self.observer.breach,
+            starts: self.observer.starts,
+            reboots: self.observer.reboots,
+            seconds: self.world.time,
+        }
+    }
+}
+
+fn annotate(world: &mut World, name: &str, key: &str, value: Option<&str>) {
+    world.edit_node(name, |node| {
+        let annotations = node.metadata.annotations.get_or_insert_default();
+        match value {
+            Some(value) => annotations.insert(key.to_owned(), value.to_owned()),
+            None => annotations.remove(key),
+        };
+    });
+}
