@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 use crate::cluster::Cluster;
 use crate::identity::Reviews;
 use crate::metrics::Metrics;
+use crate::notices::Notices;
 use crate::watch::Caches;
 
 /// TokenReviews under way at a time; further ones wait.
@@ -32,6 +33,8 @@ pub struct App {
     pub review_permits: Semaphore,
     /// What is counted.
     pub metrics: Metrics,
+    /// What is told.
+    pub notices: Notices,
     /// Cancelled when the program is to end.
     pub stop: CancellationToken,
     clock: Clock,
@@ -40,7 +43,14 @@ pub struct App {
 impl App {
     /// An apiserver that has reviewed no token yet.
     #[must_use]
-    pub fn new(cluster: Cluster, caches: Caches, metrics: Metrics, stop: CancellationToken, clock: Clock) -> Self {
+    pub fn new(
+        cluster: Cluster,
+        caches: Caches,
+        metrics: Metrics,
+        notices: Notices,
+        stop: CancellationToken,
+        clock: Clock,
+    ) -> Self {
         Self {
             namespace: cluster.namespace().to_owned(),
             cluster,
@@ -48,6 +58,7 @@ impl App {
             reviews: Reviews::default(),
             review_permits: Semaphore::new(REVIEWS_AT_A_TIME),
             metrics,
+            notices,
             stop,
             clock,
         }

@@ -1,6 +1,7 @@
 //! Reads and writes of the Kubernetes API, each with a deadline, none from a cache.
 
 mod error;
+mod events;
 mod pods;
 
 use std::time::Duration;

@@ -5,9 +5,11 @@
 //!                                ├─► node    (mark, exclude, cordon; give back)
 //!                                └─► drain   (select, evict, wait)
 //!                                     each: facts read from the cluster ─► a rule ─► one conditional write
+//! watch of Nodes ─► marked ─► node::attend  (give back what no agent gives back)
+//! drain, node::attend ─► notices ─► Events on the Node
 //! ```
 //!
-//! The rules are `caller`, `preferences`, `identity::{claims, authorize}`, `node::{facts, right, give_back}`,
+//! The rules are `caller`, `preferences`, `identity::{claims, authorize}`, `node::{facts, right, give_back, unattended}`,
 //! `shadow::{fresh, report}` and `drain::{select, answer, tracker}`: no I/O, no clock.
 
 pub mod app;
@@ -17,8 +19,10 @@ pub mod client;
 pub mod cluster;
 pub mod drain;
 pub mod identity;
+pub mod marked;
 pub mod metrics;
 pub mod node;
+pub mod notices;
 pub mod preferences;
 pub mod refusal;
 pub mod router;

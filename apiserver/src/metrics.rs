@@ -1,10 +1,14 @@
 //! What is counted. No label takes a value that a caller chooses.
 
 use k8s_openapi::api::authentication::v1::TokenReviewStatus;
-use prometheus::{IntCounterVec, IntGauge, Opts, Registry};
+use prometheus::{HistogramOpts, HistogramVec, IntCounterVec, IntGauge, Opts, Registry};
 
 use crate::cluster::ClusterError;
 use crate::drain::Answer;
+use crate::node::Unattended;
+
+/// Upper bounds of drain times: from what a node of stateless pods takes to a day of waiting for a budget, in seconds.
+const DRAIN_SECONDS: [f64; 12] = [2.0, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0, 14_400.0, 86_400.0];
 
 /// The apiserver's own metrics.
 #[derive(Debug, Clone)]
@@ -14,6 +18,9 @@ pub struct Metrics {
     evictions: IntCounterVec,
     drains: IntGauge,
     waiting: IntGauge,
+    blocked: IntGauge,
+    drain_seconds: HistogramVec,
+    given_back: IntCounterVec,
 }
 
 /// One thing under way, counted until dropped.
@@ -33,6 +40,28 @@ impl Drop for UnderWay {
     }
 }
 
+/// A number of things of one caller, which is part of a gauge until dropped.
+#[derive(Debug)]
+pub struct Level {
+    gauge: IntGauge,
+    part: i64,
+}
+
+impl Level {
+    /// The number is another now.
+    pub fn set(&mut self, number: usize) {
+        let part = i64::try_from(number).unwrap_or(i64::MAX);
+        self.gauge.add(part - self.part);
+        self.part = part;
+    }
+}
+
+impl Drop for Level {
+    fn drop(&mut self) {
+        self.gauge.sub(self.part);
+    }
+}
+
 impl Metrics {
     /// Registers them.
     ///
@@ -49,6 +78,15 @@ impl Metrics {
             registry.register(Box::new(gauge.clone()))?;
             Ok(gauge)
         };
+        let drain_seconds = HistogramVec::new(
+            HistogramOpts::new(
+                "brupop_apiserver_drain_duration_seconds",
+                "How long drains took from the cordon on, over all their requests, by how they ended.",
+            )
+            .buckets(DRAIN_SECONDS.to_vec()),
+            &["outcome"],
+        )?;
+        registry.register(Box::new(drain_seconds.clone()))?;
         let metrics = Self {
             requests: counters(
                 "brupop_apiserver_requests_total",
@@ -59,12 +97,28 @@ impl Metrics {
             evictions: counters("brupop_apiserver_evictions_total", "Evictions by the API's answer.", &["answer"])?,
             drains: gauge("brupop_apiserver_drains", "Drains under way.")?,
             waiting: gauge("brupop_apiserver_waiting_reads", "Callers waiting for their shadow to change.")?,
+            blocked: gauge(
+                "brupop_apiserver_drain_blocked_pods",
+                "Pods whose eviction waits for a PodDisruptionBudget.",
+            )?,
+            given_back: counters(
+                "brupop_apiserver_unattended_restores_total",
+                "Nodes that were given back without an agent, by why.",
+                &["why"],
+            )?,
+            drain_seconds,
         };
         for word in Answer::WORDS {
             metrics.evictions.with_label_values(&[word]);
         }
         for outcome in ["authenticated", "unknown", "failed"] {
             metrics.reviews.with_label_values(&[outcome]);
+        }
+        for why in Unattended::WORDS {
+            metrics.given_back.with_label_values(&[why]);
+        }
+        for outcome in ["drained", "aborted"] {
+            metrics.drain_seconds.with_label_values(&[outcome]);
         }
         Ok(metrics)
     }
@@ -93,6 +147,23 @@ impl Metrics {
     #[must_use]
     pub fn drain(&self) -> UnderWay {
         UnderWay::count(&self.drains)
+    }
+
+    /// How many pods of one drain wait for a budget.
+    #[must_use]
+    pub fn blocked_pods(&self) -> Level {
+        Level { gauge: self.blocked.clone(), part: 0 }
+    }
+
+    /// A drain has ended.
+    pub fn drain_ended(&self, drained: bool, seconds: f64) {
+        let outcome = if drained { "drained" } else { "aborted" };
+        self.drain_seconds.with_label_values(&[outcome]).observe(seconds);
+    }
+
+    /// A node was given back without an agent.
+    pub fn given_back(&self, why: Unattended) {
+        self.given_back.with_label_values(&[why.as_str()]).inc();
     }
 
     /// A caller waits until this is dropped.

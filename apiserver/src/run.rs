@@ -4,6 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
+use futures::Stream;
+use k8s_openapi::api::core::v1::Node;
+use kube::core::PartialObjectMeta;
+use kube::runtime::watcher::{self, Event};
 use prometheus::Registry;
 use runtime::health::{Condition, Health, metrics_routes};
 use runtime::server::{Limits, listen, serve};
@@ -16,7 +20,10 @@ use crate::app::App;
 use crate::args::Args;
 use crate::client::connect;
 use crate::cluster::Cluster;
+use crate::marked::{Marked, node_events};
 use crate::metrics::Metrics;
+use crate::node::attend;
+use crate::notices::{notices, publish};
 use crate::router::router;
 use crate::watch::{Caches, caches, pod_events, shadow_events};
 
@@ -38,6 +45,7 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
 
     let client = connect().await?;
     let (caches, writers) = caches(&namespace);
+    let nodes = node_events(client.clone());
     let events = (pod_events(client.clone(), &namespace), shadow_events(client.clone(), &namespace));
     supervisor.spawn("watches", until(stop.clone(), writers.follow(events.0, events.1)));
     let synced = health.condition("first sync");
@@ -54,7 +62,10 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
     let cluster = Cluster::new(client, &namespace);
     let metrics = Metrics::register(&registry)?;
     let clock = Arc::new(runtime::clock::now);
-    let app = Arc::new(App::new(cluster, caches, metrics, stop.clone(), clock));
+    let (notices, told) = notices();
+    supervisor.spawn("events", until(stop.clone(), publish(cluster.clone(), told)));
+    let app = Arc::new(App::new(cluster, caches, metrics, notices, stop.clone(), clock));
+    supervisor.spawn("unattended nodes", until(stop.clone(), look_after(app.clone(), nodes)));
     let listener = listen(agents_at).await.with_context(|| format!("cannot listen on {agents_at}"))?;
     let tls = Some(server_config(certificate)?);
     let routes = router(app).merge(health.routes());
@@ -96,9 +107,22 @@ async fn readiness(
     outcome.unwrap_or(Ok(()))
 }
 
+/// Gives back the marked nodes that no agent gives back.
+async fn look_after(app: Arc<App>, nodes: impl Stream<Item = watcher::Result<Event<PartialObjectMeta<Node>>>> + Send) {
+    let marked = Marked::default();
+    let attending = async {
+        // An agent that the watches have not shown yet is not a silent one.
+        match app.caches.synced().await {
+            Ok(()) => attend(&app, &marked).await,
+            Err(_) => std::future::pending().await,
+        }
+    };
+    tokio::join!(marked.follow(nodes), attending);
+}
+
 async fn until(stop: CancellationToken, task: impl Future<Output = ()>) -> anyhow::Result<()> {
     match stop.run_until_cancelled(task).await {
         None => Ok(()),
-        Some(()) => anyhow::bail!("a watch ended"),
+        Some(()) => anyhow::bail!("it ended before its time"),
     }
 }

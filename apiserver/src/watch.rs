@@ -12,6 +12,7 @@ use kube::runtime::reflector::{ObjectRef, Store};
 use kube::runtime::watcher::{self, Event};
 use kube::runtime::{WatchStreamExt, reflector};
 use kube::{Api, Client, ResourceExt};
+use tokio::sync::OnceCell;
 
 use crate::identity::PodIdentity;
 use crate::shadow::Waiters;
@@ -26,6 +27,7 @@ pub struct Caches {
     pods: Store<Pod>,
     shadows: Store<Guarded>,
     waiters: Arc<Waiters>,
+    synced: Arc<OnceCell<()>>,
 }
 
 /// The writing side of [`Caches`].
@@ -42,7 +44,7 @@ pub fn caches(namespace: &str) -> (Caches, Writers) {
     let (pods, pod_writer) = reflector::store();
     let (shadows, shadow_writer) = reflector::store();
     let writers = Writers { pods: pod_writer, shadows: shadow_writer, waiters: waiters.clone() };
-    let caches = Caches { namespace: namespace.to_owned(), pods, shadows, waiters };
+    let caches = Caches { namespace: namespace.to_owned(), pods, shadows, waiters, synced: Arc::default() };
     (caches, writers)
 }
 
@@ -52,6 +54,14 @@ impl Caches {
     pub fn agent_pod(&self, name: &str) -> Option<PodIdentity> {
         let key = ObjectRef::new(name).within(&self.namespace);
         self.pods.get(&key).map(|pod| PodIdentity::from(pod.as_ref()))
+    }
+
+    /// The nodes with an agent's pod that is Ready.
+    #[must_use]
+    pub fn ready_agents(&self) -> Vec<String> {
+        let pods = self.pods.state();
+        let ready = pods.iter().filter(|pod| pod.metadata.deletion_timestamp.is_none() && is_ready(pod));
+        ready.filter_map(|pod| pod.spec.as_ref()?.node_name.clone()).collect()
     }
 
     /// A node's shadow, unless there is none yet or it cannot be read.
@@ -72,9 +82,13 @@ impl Caches {
     /// # Errors
     /// When a watch has ended.
     pub async fn synced(&self) -> anyhow::Result<()> {
-        self.pods.wait_until_ready().await?;
-        self.shadows.wait_until_ready().await?;
-        Ok(())
+        // Through a cell, because a store wakes only the last of those who wait for it.
+        let both = async || -> anyhow::Result<()> {
+            self.pods.wait_until_ready().await?;
+            self.shadows.wait_until_ready().await?;
+            Ok(())
+        };
+        self.synced.get_or_try_init(both).await.copied()
     }
 }
 
@@ -136,7 +150,20 @@ fn reduce(pod: &mut Pod) {
         service_account_name: spec.service_account_name,
         ..PodSpec::default()
     });
-    pod.status = pod.status.take().map(|status| PodStatus { phase: status.phase, ..PodStatus::default() });
+    let ready = is_ready(pod);
+    pod.status = pod.status.take().map(|status| PodStatus {
+        phase: status.phase,
+        conditions: status.conditions.filter(|_| ready).map(|mut conditions| {
+            conditions.retain(|condition| condition.type_ == "Ready");
+            conditions
+        }),
+        ..PodStatus::default()
+    });
+}
+
+fn is_ready(pod: &Pod) -> bool {
+    let conditions = pod.status.as_ref().and_then(|status| status.conditions.as_deref()).unwrap_or_default();
+    conditions.iter().any(|condition| condition.type_ == "Ready" && condition.status == "True")
 }
 
 /// The shadows.
@@ -151,4 +178,32 @@ pub fn shadow_events(
                 shadow.metadata.managed_fields = None;
             }
         })
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::stream;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn everybody_who_waits_for_the_first_lists_is_woken() {
+        let (caches, writers) = caches("ns");
+        let waiting: Vec<_> = (0..3)
+            .map(|_| {
+                let caches = caches.clone();
+                tokio::spawn(async move { caches.synced().await })
+            })
+            .collect();
+        tokio::task::yield_now().await;
+        let lists = async {
+            let pods = stream::iter([Ok(Event::Init), Ok(Event::InitDone)]).chain(stream::pending());
+            let shadows = stream::iter([Ok(Event::Init), Ok(Event::InitDone)]).chain(stream::pending());
+            writers.follow(pods, shadows).await;
+        };
+        tokio::spawn(lists);
+        for one in waiting {
+            tokio::time::timeout(std::time::Duration::from_secs(1), one).await.unwrap().unwrap().unwrap();
+        }
+    }
 }

@@ -3,9 +3,11 @@
 mod answer;
 mod run;
 mod select;
+mod telling;
 mod tracker;
 
 pub use answer::{Answer, Refused, classify, pause};
 pub use run::{Outcome, drain};
 pub use select::{PodFacts, Selection, Stay, ready_elsewhere, select, to_go};
+pub use telling::vetoed;
 pub use tracker::Tracker;

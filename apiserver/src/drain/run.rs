@@ -14,10 +14,12 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
 use super::answer::{Answer, Refused, classify};
 use super::select::{PodFacts, Selection, ready_elsewhere, select, to_go};
+use super::telling;
 use super::tracker::Tracker;
 use crate::app::App;
 use crate::cluster::ClusterError;
 use crate::identity::Identity;
+use crate::metrics::Level;
 use crate::node::{NotDisrupted, may_continue, read_both};
 use crate::refusal::Refusal;
 
@@ -64,6 +66,7 @@ pub async fn drain(
     until: Option<Instant>,
 ) -> Result<Outcome, NotDisrupted> {
     let _open = app.metrics.drain();
+    let mut waiting = app.metrics.blocked_pods();
     let mut drain = Drain {
         app,
         identity,
@@ -74,23 +77,9 @@ pub async fn drain(
         may_go_on: false,
         forced: None,
     };
-    let mut rounds = interval(ROUND);
-    rounds.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    loop {
-        let due = drain.next_due();
-        tokio::select! {
-            _ = rounds.tick() => {
-                if drain.round().await? {
-                    return Ok(Outcome::Drained);
-                }
-            }
-            Some((uid, answer)) = drain.evictions.next() => drain.answered(&uid, &answer),
-            () = reached(due) => {}
-            () = reached(until) => return Ok(Outcome::Going(drain.progress())),
-            () = app.stop.cancelled(), if until.is_some() => return Ok(Outcome::Going(drain.progress())),
-        }
-        drain.evict();
-    }
+    let outcome = drain.run(until, &mut waiting).await;
+    telling::ended(app, identity, drain.since, &drain.tracker, &outcome);
+    outcome
 }
 
 async fn reached(moment: Option<Instant>) {
@@ -101,6 +90,29 @@ async fn reached(moment: Option<Instant>) {
 }
 
 impl<'a> Drain<'a> {
+    /// Evicts until the drain is over or `until` has passed.
+    async fn run(&mut self, until: Option<Instant>, waiting: &mut Level) -> Result<Outcome, NotDisrupted> {
+        let mut rounds = interval(ROUND);
+        rounds.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            let due = self.next_due();
+            tokio::select! {
+                _ = rounds.tick() => {
+                    if self.round().await? {
+                        return Ok(Outcome::Drained);
+                    }
+                    waiting.set(self.tracker.blocked());
+                    telling::blocked(self.app, self.identity, self.since, &self.tracker);
+                }
+                Some((uid, answer)) = self.evictions.next() => self.answered(&uid, &answer),
+                () = reached(due) => {}
+                () = reached(until) => return Ok(Outcome::Going(self.progress())),
+                () = self.app.stop.cancelled(), if until.is_some() => return Ok(Outcome::Going(self.progress())),
+            }
+            self.evict();
+        }
+    }
+
     /// Looks at everything anew. Answers whether the drain is over.
     async fn round(&mut self) -> Result<bool, NotDisrupted> {
         match self.look().await {

@@ -107,6 +107,25 @@ impl Tracker {
         idle.map(|tracked| tracked.due).min()
     }
 
+    /// The pods that wait for a budget, as `namespace/name`, by that budget.
+    #[must_use]
+    pub fn budgets(&self) -> BTreeMap<String, Vec<String>> {
+        let mut budgets = BTreeMap::<String, Vec<String>>::new();
+        for tracked in self.0.values().filter(|tracked| tracked.wait == PodWait::Budget) {
+            let namespace = &tracked.pod.namespace;
+            let budget = tracked.budget.as_deref().unwrap_or("(not named)");
+            let pods = budgets.entry(format!("{namespace}/{budget}")).or_default();
+            pods.push(format!("{namespace}/{}", tracked.pod.name));
+        }
+        budgets
+    }
+
+    /// How many pods wait for a budget.
+    #[must_use]
+    pub fn blocked(&self) -> usize {
+        self.0.values().filter(|tracked| tracked.wait == PodWait::Budget).count()
+    }
+
     /// How many pods are left.
     #[must_use]
     pub fn left(&self) -> usize {

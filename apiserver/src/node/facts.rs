@@ -9,6 +9,8 @@ use k8s_openapi::api::core::v1::Node;
 use serde_json::{Map, Value, json};
 use thiserror::Error;
 
+use crate::marked::is_managed;
+
 /// What is read from a Node before anything is done to it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NodeFacts {
@@ -24,6 +26,8 @@ pub struct NodeFacts {
     pub marks: Result<Option<Marks>, UnreadableMarks>,
     /// The version an administrator wants on it at once.
     pub update_now: Option<String>,
+    /// Whether it carries the label that makes it the operator's.
+    pub managed: bool,
 }
 
 /// A Node without what every stored object has.
@@ -48,6 +52,7 @@ impl TryFrom<&Node> for NodeFacts {
             exclusion: value(&meta.labels, EXCLUDE_FROM_LOAD_BALANCERS_LABEL),
             marks: Marks::decode(meta.annotations.as_ref()),
             update_now: value(&meta.annotations, UPDATE_NOW_ANNOTATION),
+            managed: meta.labels.as_ref().is_some_and(is_managed),
             id: NodeRef { uid: meta.uid.clone().ok_or_else(|| missing("uid"))?, name: name.clone() },
         })
     }

@@ -48,6 +48,12 @@ pub fn give_back(what: Restore, shadow: &Shadow, node: &NodeFacts) -> Result<Opt
     Ok(marks.as_ref().and_then(|marks| undo(what, marks, node)))
 }
 
+/// The change that undoes all that our marks say we did, and takes them away.
+#[must_use]
+pub(super) fn undo_all(marks: &Marks, node: &NodeFacts) -> Change {
+    Change { marks: None, unschedulable: schedulable(marks, node), exclusion: label(marks, node) }
+}
+
 fn undo(what: Restore, marks: &Marks, node: &NodeFacts) -> Option<Change> {
     let mut after = marks.clone();
     let mut change = Change::marks(None);
@@ -55,21 +61,26 @@ fn undo(what: Restore, marks: &Marks, node: &NodeFacts) -> Option<Change> {
         Restore::Schedulability => {
             after.cordoned = false;
             after.drain_began = None;
-            if marks.cordoned && node.unschedulable && !marks.cordoned_before {
-                change.unschedulable = Some(false);
-            }
+            change.unschedulable = schedulable(marks, node);
         }
         Restore::LoadBalancing => {
             after.excluded = false;
-            // A label that somebody has removed since stays removed.
-            if marks.excluded && node.exclusion.is_some() {
-                let before = marks.exclusion_before.clone();
-                change.exclusion = Some(before.filter(|value| is_label_value(value)));
-            }
+            change.exclusion = label(marks, node);
         }
     }
     change.marks = (after.cordoned || after.excluded).then_some(after);
     (change.marks.as_ref() != Some(marks)).then_some(change)
+}
+
+/// What becomes of `spec.unschedulable`.
+fn schedulable(marks: &Marks, node: &NodeFacts) -> Option<bool> {
+    (marks.cordoned && node.unschedulable && !marks.cordoned_before).then_some(false)
+}
+
+/// What becomes of the exclusion label. One that somebody has removed since stays removed.
+fn label(marks: &Marks, node: &NodeFacts) -> Option<Option<String>> {
+    let before = marks.exclusion_before.clone().filter(|value| is_label_value(value));
+    (marks.excluded && node.exclusion.is_some()).then_some(before)
 }
 
 /// Whether the API server takes it as a label's value. The marks are an annotation that others can write.
@@ -120,6 +131,16 @@ mod tests {
         assert!(left.cordoned && !left.excluded);
         let second = give_back(Restore::Schedulability, &idle(), &marked(left, true, None));
         assert_eq!(second.unwrap(), Some(Change { marks: None, unschedulable: Some(false), exclusion: None }));
+    }
+
+    #[test]
+    fn everything_is_undone_at_once_as_it_is_one_by_one() {
+        let node = marked(both(), true, Some("true"));
+        let all = undo_all(&both(), &node);
+        assert_eq!(all, Change { marks: None, unschedulable: Some(false), exclusion: Some(None) });
+        let before = Marks { cordoned_before: true, exclusion_before: Some("theirs".to_owned()), ..both() };
+        let all = undo_all(&before, &marked(before.clone(), true, Some("true")));
+        assert_eq!((all.unschedulable, all.exclusion), (None, Some(Some("theirs".to_owned()))));
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! What may be done to a Node, and doing it.
 
+mod attend;
 mod disrupt;
 mod facts;
 mod give_back;
@@ -9,9 +10,12 @@ mod right;
 mod right_tests;
 #[cfg(test)]
 pub(crate) mod samples;
+mod unattended;
 
+pub use attend::attend;
 pub use disrupt::{NotDisrupted, disrupt, read_both};
 pub use facts::{Change, NodeFacts, UnreadableNode};
 pub use give_back::{NotGivingBack, Restore, give_back};
 pub use restore::restore;
 pub use right::{Goal, NoRight, Step, WRITE_DEADLINE, leftover, may_continue, step};
+pub use unattended::{Attended, Standing, Unattended, unattended};

@@ -48,6 +48,7 @@ pub(crate) fn node() -> NodeFacts {
         exclusion: None,
         marks: Ok(None),
         update_now: None,
+        managed: true,
     }
 }
 

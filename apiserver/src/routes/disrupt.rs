@@ -11,9 +11,9 @@ use http::{HeaderMap, StatusCode};
 use tokio::time::{Instant, sleep};
 
 use crate::app::App;
-use crate::drain::{Outcome, drain};
+use crate::drain::{Outcome, drain, vetoed};
 use crate::identity::{Identity, authenticate};
-use crate::node::{Goal, NotDisrupted, disrupt};
+use crate::node::{Goal, NoRight, NotDisrupted, disrupt};
 use crate::preferences;
 use crate::refusal::Refusal;
 
@@ -48,7 +48,11 @@ pub async fn cordon_and_drain(State(app): State<Arc<App>>, headers: HeaderMap) -
 }
 
 async fn once(app: &App, identity: &Identity, until: Option<Instant>) -> Result<Outcome, NotDisrupted> {
-    let marks = disrupt(app, identity, Goal::Cordon).await?;
+    let marks = disrupt(app, identity, Goal::Cordon).await.inspect_err(|not| {
+        if *not == NotDisrupted::NoRight(NoRight::Vetoed) {
+            vetoed(app, identity);
+        }
+    })?;
     drain(app, identity, &marks, until).await
 }
 

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use api::wire::{CORDON_AND_DRAIN, DrainProgress, PodWait, Reason};
+use apiserver::notices::Subject;
 use axum::body::Body;
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep, timeout};
@@ -261,4 +262,45 @@ async fn a_pod_that_is_put_back_whatever_the_cordon_does_not_hold_up_the_drain_f
     let ((status, seconds), ()) = tokio::join!(drained, put_back);
     assert_eq!(status, 200);
     assert!(seconds < 130, "{seconds}");
+}
+
+fn told(site: &Site) -> Vec<(Subject, String)> {
+    site.told().into_iter().map(|notice| (notice.subject, notice.note)).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_blocked_drain_is_told_once_for_each_change_of_the_budget_and_so_is_its_end() {
+    let site = with_pods(&["one", "two"]).await;
+    site.world().evictions.insert("one".to_owned(), full());
+    for _ in 0..10 {
+        assert_eq!(waiting(&site, 20).await.status, 202);
+    }
+    let first = told(&site);
+    assert!(matches!(&first[..], [(Subject::DrainBlocked, note)] if note.contains("web/one")), "{first:?}");
+    let mut other = full();
+    other.1["details"]["causes"][0]["message"] = "The disruption budget tight needs 2 healthy pods and has 2".into();
+    site.world().evictions.insert("one".to_owned(), other);
+    assert_eq!(waiting(&site, 20).await.status, 202);
+    let second = told(&site);
+    assert!(matches!(&second[..], [(Subject::DrainBlocked, note)] if note.contains("web/tight")), "{second:?}");
+    site.world().evictions.clear();
+    assert_eq!(waiting(&site, 20).await.status, 200);
+    assert_eq!(waiting(&site, 20).await.status, 200, "asked once more before the reboot");
+    assert_eq!(told(&site).iter().map(|told| told.0).collect::<Vec<_>>(), [Subject::Drained]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_drain_that_is_vetoed_or_out_of_time_is_told() {
+    let site = with_pods(&["one"]).await;
+    site.world().evictions.insert("one".to_owned(), full());
+    assert_eq!(waiting(&site, 20).await.status, 202);
+    site.world().merge(NODE, json!({"spec": {"unschedulable": null}}));
+    assert_eq!(waiting(&site, 20).await.refusal(), (409, Reason::Vetoed));
+    let subjects: Vec<_> = told(&site).iter().map(|told| told.0).collect();
+    assert_eq!(subjects, [Subject::DrainBlocked, Subject::DrainAborted]);
+    site.world().merge(NODE, json!({"spec": {"unschedulable": true}}));
+    site.order(&json!({"drain": {"timeout_seconds": 60, "on_timeout": "Abort"}}));
+    assert_eq!(waiting(&site, 100).await.refusal(), (409, Reason::DrainTimedOut));
+    let told = told(&site);
+    assert!(matches!(&told[..], [.., (Subject::DrainAborted, note)] if note.contains("web/one")), "{told:?}");
 }

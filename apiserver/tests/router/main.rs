@@ -15,3 +15,5 @@ mod identity;
 mod shadows;
 #[cfg(test)]
 mod site;
+#[cfg(test)]
+mod unattended;

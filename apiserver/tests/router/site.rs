@@ -8,6 +8,7 @@ use api::{BottlerocketShadow, Marks};
 use apiserver::app::App;
 use apiserver::cluster::Cluster;
 use apiserver::metrics::Metrics;
+use apiserver::notices::{Notice, notices};
 use apiserver::router::router;
 use apiserver::watch::caches;
 use axum::Router;
@@ -19,6 +20,7 @@ use k8s_openapi::api::core::v1::Pod;
 use kube::runtime::watcher::{Event, Result as Watched};
 use prometheus::Registry;
 use serde_json::{Value, json};
+use tokio::sync::mpsc::Receiver;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
@@ -38,6 +40,7 @@ pub(crate) struct Site {
     pub(crate) world: Arc<Mutex<World>>,
     pub(crate) app: Arc<App>,
     pub(crate) pods: UnboundedSender<Watched<Event<Pod>>>,
+    pub(crate) told: Mutex<Receiver<Notice>>,
     routes: Router,
 }
 
@@ -126,8 +129,9 @@ impl Site {
         let (start, metrics) = (Instant::now(), Metrics::register(&Registry::new()).unwrap());
         let clock = Arc::new(move || beginning() + SignedDuration::try_from(start.elapsed()).unwrap());
         let cluster = Cluster::new(kube, "brupop");
-        let app = Arc::new(App::new(cluster, caches, metrics, CancellationToken::new(), clock));
-        let site = Self { routes: router(app.clone()), world, app, pods };
+        let (notices, told) = notices();
+        let app = Arc::new(App::new(cluster, caches, metrics, notices, CancellationToken::new(), clock));
+        let site = Self { routes: router(app.clone()), world, app, pods, told: Mutex::new(told) };
         site.furnish(shadow_events);
         site.settle().await;
         site
@@ -155,6 +159,12 @@ impl Site {
 
     pub(crate) fn world(&self) -> MutexGuard<'_, World> {
         self.world.lock().unwrap()
+    }
+
+    /// The reasons of what was told since the last call.
+    pub(crate) fn told(&self) -> Vec<Notice> {
+        let mut told = self.told.lock().unwrap();
+        std::iter::from_fn(|| told.try_recv().ok()).collect()
     }
 
     /// Lets the watches catch up.

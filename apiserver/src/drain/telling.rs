@@ -1,0 +1,68 @@
+//! What is told of a drain: Events on the Node when something changed, and how long it took.
+
+use api::shadow::NodeRef;
+use api::wire::Reason;
+use jiff::Timestamp;
+
+use super::run::Outcome;
+use super::tracker::Tracker;
+use crate::app::App;
+use crate::identity::Identity;
+use crate::node::{NoRight, NotDisrupted};
+use crate::notices::Subject;
+
+fn node(identity: &Identity) -> NodeRef {
+    NodeRef { name: identity.node.clone(), uid: identity.node_uid.clone() }
+}
+
+/// Tells which budgets hold the drain up, when they are others than before.
+pub(super) fn blocked(app: &App, identity: &Identity, began: Timestamp, tracker: &Tracker) {
+    let budgets = tracker.budgets();
+    if budgets.is_empty() {
+        return;
+    }
+    let names: Vec<_> = budgets.keys().map(String::as_str).collect();
+    let names = names.join(", ");
+    let pods = budgets.values().map(Vec::len).sum::<usize>();
+    let example = budgets.values().flatten().next().cloned().unwrap_or_default();
+    app.notices.tell(&node(identity), Subject::DrainBlocked, format!("{began} {names}"), || {
+        format!("the drain waits for room in PodDisruptionBudget {names}; pods that wait: {pods}, such as {example}")
+    });
+}
+
+/// Tells that a drain which was asked for again had been vetoed in between.
+pub fn vetoed(app: &App, identity: &Identity) {
+    let key = "vetoed".to_owned();
+    app.notices.tell(&node(identity), Subject::DrainAborted, key, || format!("the drain ends: {}", NoRight::Vetoed));
+}
+
+/// Tells how the drain ended, once.
+pub(super) fn ended(
+    app: &App,
+    identity: &Identity,
+    began: Timestamp,
+    tracker: &Tracker,
+    outcome: &Result<Outcome, NotDisrupted>,
+) {
+    let (subject, note) = match outcome {
+        Ok(Outcome::Going(_)) => return,
+        Ok(Outcome::Drained) if tracker.left() == 0 => {
+            (Subject::Drained, "every pod that had to go is gone".to_owned())
+        }
+        Ok(Outcome::Drained) => {
+            let note = format!("the forced drain is over; left behind: {}", tracker.names().join(", "));
+            (Subject::Drained, note)
+        }
+        Err(NotDisrupted::NoRight(why)) => (Subject::DrainAborted, format!("the drain ends: {why}")),
+        Err(NotDisrupted::Refused(refusal)) if refusal.reason == Reason::DrainTimedOut => {
+            (Subject::DrainAborted, refusal.error.clone())
+        }
+        // It says nothing of the drain, which the next request takes up.
+        Err(NotDisrupted::Refused(_)) => return,
+    };
+    // The agent asks once more before the reboot: that is the same drain.
+    if app.notices.tell(&node(identity), subject, began.to_string(), || note) {
+        let seconds = app.now().duration_since(began).as_secs_f64();
+        app.metrics.drain_ended(subject == Subject::Drained, seconds);
+    }
+}

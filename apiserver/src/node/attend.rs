@@ -1,0 +1,97 @@
+//! Giving back the marked nodes that nobody else gives back.
+//!
+//! Every replica does it: the writes are conditional on the Node's resourceVersion, so that one of them takes effect and the
+//! others find nothing left to do.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use api::Shadow;
+use api::shadow::NodeRef;
+use tokio::time::{Instant, sleep};
+
+use super::disrupt::write;
+use super::facts::NodeFacts;
+use super::give_back::undo_all;
+use super::unattended::{Standing, Unattended, unattended};
+use crate::app::App;
+use crate::cluster::ClusterError;
+use crate::marked::{Marked, MarkedNode};
+use crate::notices::Subject;
+use crate::refusal::Refusal;
+
+/// How often the marked nodes are looked at, by what the watches have brought.
+const LOOK: Duration = Duration::from_secs(10);
+/// Most nodes that are read and written in one look; the others follow in the next.
+const MOST: usize = 20;
+
+/// Since when a node has looked unattended, and why.
+type Since = BTreeMap<String, (Unattended, Instant)>;
+
+/// Looks after the marked nodes, for ever.
+pub async fn attend(app: &App, marked: &Marked) {
+    let mut since = Since::new();
+    loop {
+        sleep(LOOK.mul_f64(0.75 + 0.5 * fastrand::f64())).await;
+        let due = due(app, &marked.nodes(), &mut since, Instant::now());
+        for name in due.into_iter().take(MOST) {
+            // Whatever comes of it, it is not tried again before it has looked so for as long once more.
+            since.remove(&name);
+            match give_back(app, &name).await {
+                Ok(()) | Err(Refusal { reason: api::wire::Reason::NotFound, .. }) => {}
+                Err(refusal) => tracing::warn!(node = name, error = refusal.error, "cannot give a node back"),
+            }
+        }
+    }
+}
+
+/// The nodes that have looked unattended for long enough, the longest first. Judged by what the watches have brought, which
+/// costs nothing; what is done is judged again by what Kubernetes has.
+fn due(app: &App, marked: &[MarkedNode], since: &mut Since, now: Instant) -> Vec<String> {
+    let ready = if marked.is_empty() { Vec::new() } else { app.caches.ready_agents() };
+    let mut before = std::mem::take(since);
+    for MarkedNode { id, managed } in marked {
+        let shadow = app.caches.shadow(&id.name).and_then(|raw| Shadow::try_from(&raw).ok());
+        let agent_is_ready = ready.contains(&id.name);
+        let standing = Standing { node: id, managed: *managed, shadow: shadow.as_ref(), agent_is_ready };
+        if let Ok(why) = unattended(standing) {
+            let known = before.remove(&id.name).filter(|(known, _)| *known == why);
+            since.insert(id.name.clone(), known.unwrap_or((why, now)));
+        }
+    }
+    let mut due: Vec<_> =
+        since.iter().filter(|(_, (why, since))| now.duration_since(*since) >= why.patience()).collect();
+    due.sort_by_key(|(_, (_, since))| *since);
+    due.into_iter().map(|(name, _)| name.clone()).collect()
+}
+
+/// Gives a node back if it is unattended by what Kubernetes has now.
+async fn give_back(app: &App, name: &str) -> Result<(), Refusal> {
+    let node = NodeFacts::try_from(&app.cluster.node(name).await?)?;
+    let Some(marks) = node.marks.clone().map_err(|error| unavailable(&error))? else {
+        return Ok(());
+    };
+    let raw = app.cluster.shadow(name).await?;
+    let shadow = raw.map(|raw| Shadow::try_from(&raw)).transpose().map_err(|error| unavailable(&error))?;
+    let agent_is_ready = app.caches.ready_agents().contains(&node.id.name);
+    let standing = Standing { node: &node.id, managed: node.managed, shadow: shadow.as_ref(), agent_is_ready };
+    let Ok(why) = unattended(standing) else {
+        return Ok(());
+    };
+    match write(app, &node, &undo_all(&marks, &node)).await {
+        Ok(_) => told(app, &node.id, why),
+        // By another replica, or by an agent after all; if not, the next look finds it.
+        Err(ClusterError::Conflict(_)) => {}
+        Err(error) => return Err(error.into()),
+    }
+    Ok(())
+}
+
+fn unavailable(error: &dyn std::error::Error) -> Refusal {
+    Refusal::new(api::wire::Reason::Unavailable, error.to_string())
+}
+
+fn told(app: &App, node: &NodeRef, why: Unattended) {
+    app.metrics.given_back(why);
+    app.notices.tell(node, Subject::GivenBack, app.now().to_string(), || why.note().to_owned());
+}

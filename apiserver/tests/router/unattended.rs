@@ -1,0 +1,176 @@
+//! Giving back what no agent gives back.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use api::names::{MARKS_ANNOTATION, UPDATER_INTERFACE_LABEL, UPDATER_INTERFACE_VERSION};
+use api::wire::{CORDON_AND_DRAIN, EXCLUDE_FROM_LB};
+use apiserver::marked::Marked;
+use apiserver::node::attend;
+use apiserver::notices::Subject;
+use k8s_openapi::api::core::v1::{Node, Pod};
+use kube::core::PartialObjectMeta;
+use kube::runtime::watcher::Event;
+use serde_json::{Value, json};
+use tokio::time::{sleep, timeout};
+
+use crate::fake::{NODE, SHADOW};
+use crate::site::{Site, agent_pod};
+
+/// Time enough for anything but a node without a shadow.
+const A_MINUTE: Duration = Duration::from_secs(60);
+
+/// A node that was disrupted as far as it goes, whose agent is silent.
+async fn disrupted() -> Site {
+    let site = Site::with_go().await;
+    let managed = json!({"metadata": {"labels": { UPDATER_INTERFACE_LABEL: UPDATER_INTERFACE_VERSION }}});
+    site.world().merge(NODE, managed);
+    assert_eq!(site.ours("POST", EXCLUDE_FROM_LB).await.status, 200);
+    assert_eq!(site.ours("POST", CORDON_AND_DRAIN).await.status, 200);
+    site
+}
+
+async fn agent_is(site: &Site, ready: &str) {
+    let mut pod = agent_pod();
+    pod["status"]["conditions"] = json!([{"type": "Ready", "status": ready}]);
+    let pod: Pod = serde_json::from_value(pod).unwrap();
+    site.pods.unbounded_send(Ok(Event::Apply(pod))).unwrap();
+    site.settle().await;
+}
+
+/// Lets the apiserver look after its nodes for a while, with what the watch of Nodes shows now.
+async fn look_after(site: &Site, patience: Duration) {
+    let marked = seen(&site.node()).await;
+    assert!(timeout(patience, attend(&site.app, &marked)).await.is_err());
+}
+
+async fn seen(node: &Value) -> Marked {
+    let node: PartialObjectMeta<Node> = serde_json::from_value(node.clone()).unwrap();
+    let marked = Marked::default();
+    marked.follow(futures::stream::iter([Ok(Event::Apply(node))])).await;
+    marked
+}
+
+fn is_as_before(site: &Site) -> bool {
+    let node = site.node();
+    let labels = node["metadata"]["labels"].as_object().unwrap().len();
+    !site.is_cordoned() && site.marks().is_none() && labels == usize::from(is_managed(&node))
+}
+
+fn is_managed(node: &Value) -> bool {
+    node["metadata"]["labels"][UPDATER_INTERFACE_LABEL] == UPDATER_INTERFACE_VERSION
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_idle_node_with_a_silent_agent_is_given_back() {
+    let site = disrupted().await;
+    site.order(&json!({"state": "Idle"}));
+    agent_is(&site, "False").await;
+    look_after(&site, Duration::from_secs(29)).await;
+    assert!(!is_as_before(&site), "an agent that just restarts does it itself");
+    look_after(&site, A_MINUTE).await;
+    assert!(is_as_before(&site));
+    assert_eq!(site.told().last().unwrap().subject, Subject::GivenBack);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_agent_that_is_there_is_left_to_do_it() {
+    let site = disrupted().await;
+    site.order(&json!({"state": "Idle"}));
+    agent_is(&site, "True").await;
+    look_after(&site, 20 * A_MINUTE).await;
+    assert!(!is_as_before(&site));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_node_that_is_not_asked_to_be_idle_keeps_its_cordon() {
+    for state in ["StagedAndPerformedUpdate", "RebootedIntoUpdate", "MonitoringUpdate"] {
+        let site = disrupted().await;
+        site.order(&json!({ "state": state }));
+        agent_is(&site, "False").await;
+        look_after(&site, 20 * A_MINUTE).await;
+        assert!(!is_as_before(&site), "{state}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_unmanaged_node_is_given_back_in_the_middle_of_its_disruption() {
+    let site = disrupted().await;
+    site.world().merge(NODE, json!({"metadata": {"labels": { UPDATER_INTERFACE_LABEL: null }}}));
+    agent_is(&site, "True").await;
+    look_after(&site, A_MINUTE).await;
+    assert!(is_as_before(&site));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_node_without_a_shadow_is_given_back_after_ten_minutes() {
+    let site = disrupted().await;
+    site.world().objects.remove(SHADOW);
+    let gone: apiserver::watch::Guarded =
+        serde_json::from_value(crate::site::shadow(&json!({"state": "Idle"}))).unwrap();
+    site.world().show(Event::Delete(gone));
+    site.settle().await;
+    look_after(&site, 9 * A_MINUTE).await;
+    assert!(!is_as_before(&site));
+    look_after(&site, 11 * A_MINUTE).await;
+    assert!(is_as_before(&site));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_kubernetes_has_counts_and_not_what_the_watches_have_brought() {
+    let site = disrupted().await;
+    site.order(&json!({"state": "Idle"}));
+    agent_is(&site, "False").await;
+    let writes = site.world().writes().len();
+    // A new go, which no watch has shown.
+    let watchers = site.world().watchers.take();
+    site.order(&json!({"state": "RebootedIntoUpdate"}));
+    look_after(&site, 3 * A_MINUTE).await;
+    assert!(!is_as_before(&site));
+    assert_eq!(site.world().writes().len(), writes);
+    drop(watchers);
+}
+
+#[tokio::test(start_paused = true)]
+async fn marks_that_cannot_be_read_are_left_alone() {
+    let site = disrupted().await;
+    site.order(&json!({"state": "Idle"}));
+    site.world().merge(NODE, json!({"metadata": {"annotations": { MARKS_ANNOTATION: "true" }}}));
+    let writes = site.world().writes().len();
+    look_after(&site, 10 * A_MINUTE).await;
+    assert_eq!(site.world().writes().len(), writes);
+    assert!(site.is_cordoned());
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_several_replicas_one_gives_it_back() {
+    let site = Arc::new(disrupted().await);
+    site.order(&json!({"state": "Idle"}));
+    agent_is(&site, "False").await;
+    // Every write has a number of its own; the order above was the last one.
+    let before: u64 = site.shadow().metadata.resource_version.unwrap().parse().unwrap();
+    let marked = seen(&site.node()).await;
+    let replicas = futures::future::join_all((0..5).map(|_| attend(&site.app, &marked)));
+    assert!(timeout(A_MINUTE, replicas).await.is_err());
+    assert!(is_as_before(&site));
+    assert_eq!(site.node()["metadata"]["resourceVersion"], (before + 1).to_string(), "one write took effect");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_outage_is_sat_out() {
+    let site = disrupted().await;
+    site.order(&json!({"state": "Idle"}));
+    agent_is(&site, "False").await;
+    site.world().outage = true;
+    let back = async {
+        sleep(10 * A_MINUTE).await;
+        site.world().outage = false;
+        sleep(2 * A_MINUTE).await;
+    };
+    let marked = seen(&site.node()).await;
+    tokio::select! {
+        () = attend(&site.app, &marked) => unreachable!("it never ends"),
+        () = back => {}
+    }
+    assert!(is_as_before(&site));
+}

@@ -1,0 +1,108 @@
+//! What the tests share: one control plane with two replicas of the apiserver, for as long as a test needs it.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
+
+use api::{BottlerocketShadow, names};
+use e2e::controlplane::ControlPlane;
+use k8s_openapi::api::core::v1::{Node, Pod};
+use k8s_openapi::api::events::v1::Event;
+use kube::Api;
+use kube::api::ListParams;
+use serde_json::Value;
+use tokio::runtime::Runtime;
+
+use crate::install;
+
+/// Far longer than anything here takes on an idle machine.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
+
+/// The shared control plane. A client belongs to the runtime it was made in, so that is shared as well.
+struct Shared {
+    /// Before the runtime, so that it is dropped first.
+    site: Site,
+    runtime: Runtime,
+}
+
+static SHARED: Mutex<Weak<Shared>> = Mutex::new(Weak::new());
+
+/// Runs a test on the shared control plane, which ends with the last test that uses it.
+pub(crate) fn on_site(test: impl AsyncFnOnce(&Site)) {
+    let shared = {
+        let mut present = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
+        present.upgrade().unwrap_or_else(|| {
+            let runtime = Runtime::new().unwrap();
+            let site = runtime.block_on(Site::start());
+            let shared = Arc::new(Shared { site, runtime });
+            *present = Arc::downgrade(&shared);
+            shared
+        })
+    };
+    shared.runtime.block_on(test(&shared.site));
+}
+
+pub(crate) struct Site {
+    /// The ports of the two replicas.
+    pub(crate) replicas: [u16; 2],
+    /// The folder with the authority of the replicas' certificate.
+    pub(crate) certificates: PathBuf,
+    pub(crate) plane: ControlPlane,
+}
+
+impl Site {
+    async fn start() -> Self {
+        let program = install::build().await;
+        let plane = ControlPlane::start().await.unwrap();
+        install::manifests(&plane).await;
+        let (one, certificates) = install::start(&plane, &program, "brupop-apiserver-1").await;
+        let (other, _) = install::start(&plane, &program, "brupop-apiserver-2").await;
+        Self { replicas: [one, other], certificates, plane }
+    }
+
+    pub(crate) fn nodes(&self) -> Api<Node> {
+        Api::all(self.plane.client())
+    }
+
+    pub(crate) fn shadows(&self) -> Api<BottlerocketShadow> {
+        Api::namespaced(self.plane.client(), names::DEFAULT_NAMESPACE)
+    }
+
+    pub(crate) fn pods(&self, namespace: &str) -> Api<Pod> {
+        Api::namespaced(self.plane.client(), namespace)
+    }
+
+    /// What the apiserver has asked Kubernetes to change, by the audit log, as `verb resource/subresource namespace/name`;
+    /// without reviews and without Events, and only what `about` is true of.
+    pub(crate) fn writes(&self, about: impl Fn(&str) -> bool) -> Vec<String> {
+        let log = std::fs::read_to_string(self.plane.audit_log()).unwrap();
+        let account =
+            format!("system:serviceaccount:{}:{}", names::DEFAULT_NAMESPACE, names::APISERVER_SERVICE_ACCOUNT);
+        // The last line may not be whole.
+        let entries = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        let own = entries.filter(|entry| entry["user"]["username"] == *account && entry["stage"] == "ResponseComplete");
+        let writes = own.filter(|entry| !["get", "list", "watch"].iter().any(|verb| entry["verb"] == **verb));
+        let objects = writes.map(|entry| {
+            let text = |field: &str| entry["objectRef"][field].as_str().unwrap_or_default().to_owned();
+            let verb = entry["verb"].as_str().unwrap_or_default();
+            format!("{verb} {}/{} {}/{}", text("resource"), text("subresource"), text("namespace"), text("name"))
+        });
+        let others = objects.filter(|write| !write.contains("tokenreviews") && !write.contains("events"));
+        others.filter(|write| about(write)).collect()
+    }
+
+    /// How many evictions were asked for in a namespace.
+    pub(crate) fn evictions(&self, namespace: &str) -> usize {
+        self.writes(|write| write.starts_with(&format!("create pods/eviction {namespace}/"))).len()
+    }
+
+    /// The Events on a node: reason and note, the oldest first.
+    pub(crate) async fn events(&self, node: &str) -> Vec<(String, String)> {
+        let events: Api<Event> = Api::namespaced(self.plane.client(), "default");
+        let mut events = events.list(&ListParams::default()).await.unwrap().items;
+        events.retain(|event| event.regarding.as_ref().and_then(|object| object.name.as_deref()) == Some(node));
+        events.retain(|event| event.reporting_controller.as_deref() == Some(names::APISERVER_FIELD_MANAGER));
+        events.sort_by_key(|event| event.event_time.as_ref().map(|time| time.0));
+        events.into_iter().map(|event| (event.reason.unwrap_or_default(), event.note.unwrap_or_default())).collect()
+    }
+}

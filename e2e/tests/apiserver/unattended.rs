@@ -1,0 +1,63 @@
+//! Nodes that are given back without an agent.
+
+use std::time::Duration;
+
+use api::names;
+use e2e::controlplane::stages;
+use e2e::controlplane::wait::eventually;
+use kube::ResourceExt;
+use kube::api::{Patch, PatchParams};
+use serde_json::json;
+
+use crate::agent::Agent;
+use crate::site::{Site, on_site};
+
+/// Half a minute until a node counts as unattended, a look every ten seconds, and what a busy machine adds.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// A node that is drained and out of the load balancers.
+async fn disrupted<'a>(site: &'a Site, name: &str) -> Agent<'a> {
+    let agent = site.agent(name).await;
+    agent.create_shadow().await;
+    agent.give_go().await;
+    assert_eq!(agent.post(api::wire::EXCLUDE_FROM_LB).await.status, 200);
+    assert_eq!(agent.drain(0, 30).await.status, 200);
+    agent
+}
+
+async fn silence(agent: &Agent<'_>) {
+    let patch = Patch::Merge(json!({"metadata": {"annotations": { stages::READY: "false" }}}));
+    let pods = agent.site.pods(names::DEFAULT_NAMESPACE);
+    pods.patch(&agent.pod.name_any(), &PatchParams::default(), &patch).await.unwrap();
+}
+
+async fn given_back(agent: &Agent<'_>) {
+    let what = format!("{} to be given back", agent.node);
+    eventually(&what, PATIENCE, async || {
+        let marked = agent.marks().await.is_some();
+        Ok((!marked && !agent.is_cordoned().await && !agent.is_excluded().await).then_some(()))
+    })
+    .await
+    .unwrap();
+    let told = agent.site.events(&agent.node).await;
+    assert!(told.iter().filter(|(reason, _)| reason == "GivenBack").count() <= 1, "one of two replicas: {told:?}");
+}
+
+#[test]
+fn a_node_is_given_back_when_its_agent_is_silent_or_it_is_no_longer_managed() {
+    on_site(async |site| {
+        let silent = disrupted(site, "silent-1").await;
+        let unmanaged = disrupted(site, "unmanaged-1").await;
+        let attended = disrupted(site, "attended-1").await;
+        let busy = disrupted(site, "busy-1").await;
+        silence(&silent).await;
+        silence(&busy).await;
+        silent.order(json!({"state": "Idle"})).await;
+        attended.order(json!({"state": "Idle"})).await;
+        let label = format!("{}-", names::UPDATER_INTERFACE_LABEL);
+        site.plane.kubectl(["label", "node", "unmanaged-1", label.as_str()]).await.unwrap();
+        tokio::join!(given_back(&silent), given_back(&unmanaged));
+        assert!(attended.marks().await.is_some(), "its agent is there and does it");
+        assert!(busy.is_cordoned().await, "it is not asked to be idle");
+    });
+}
