@@ -106,7 +106,19 @@ impl Apiserver {
     /// When there is no answer or a refusal that does not concern the drain.
     pub async fn drain(&self, wait: u32) -> Result<Drained, CallError> {
         let request = Request::post(wire::CORDON_AND_DRAIN).header("prefer", format!("wait={wait}"));
-        match self.call(request, Bytes::new(), DEADLINE + Duration::from_secs(wait.into())).await {
+        self.disrupt(request, DEADLINE + Duration::from_secs(wait.into())).await
+    }
+
+    /// Asks to take the node out of the load balancers.
+    ///
+    /// # Errors
+    /// As [`Apiserver::drain`].
+    pub async fn exclude(&self) -> Result<Drained, CallError> {
+        self.disrupt(Request::post(wire::EXCLUDE_FROM_LB), DEADLINE).await
+    }
+
+    async fn disrupt(&self, request: request::Builder, deadline: Duration) -> Result<Drained, CallError> {
+        match self.call(request, Bytes::new(), deadline).await {
             Ok(answer) if answer.status() == StatusCode::ACCEPTED => {
                 parse::<DrainProgress>(&answer).map(Drained::Progress)
             }
@@ -125,7 +137,19 @@ impl Apiserver {
     /// # Errors
     /// When there is no answer or another refusal.
     pub async fn uncordon(&self) -> Result<bool, CallError> {
-        match self.call(Request::post(wire::UNCORDON), Bytes::new(), DEADLINE).await {
+        self.give_back(wire::UNCORDON).await
+    }
+
+    /// Asks to let load balancers use the node again. `false`: as for [`Apiserver::uncordon`].
+    ///
+    /// # Errors
+    /// As [`Apiserver::uncordon`].
+    pub async fn include(&self) -> Result<bool, CallError> {
+        self.give_back(wire::REMOVE_EXCLUSION_FROM_LB).await
+    }
+
+    async fn give_back(&self, path: &str) -> Result<bool, CallError> {
+        match self.call(Request::post(path), Bytes::new(), DEADLINE).await {
             Ok(_) => Ok(true),
             Err(error) if error.reason() == Some(Reason::NotGivingBack) => Ok(false),
             Err(error) => Err(error),

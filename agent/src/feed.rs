@@ -24,6 +24,7 @@ const HASTY: Duration = Duration::from_secs(1);
 pub struct Feed {
     apiserver: Apiserver,
     sight: Sight,
+    lock_before: Option<String>,
     poll: Poll,
 }
 
@@ -37,15 +38,27 @@ impl Drop for Poll {
     }
 }
 
-/// What a poll brought: what there is to see, and the resourceVersion from which to go on.
-type Seen = (Sight, Option<String>);
+/// What there is to see.
+struct Seen {
+    sight: Sight,
+    /// The status' field of that name, which the parsed shadow does not have.
+    lock_before: Option<String>,
+    /// The resourceVersion from which to go on.
+    version: Option<String>,
+}
+
+impl Seen {
+    const fn nothing(sight: Sight) -> Self {
+        Self { sight, lock_before: None, version: None }
+    }
+}
 
 impl Feed {
     /// Begins to poll.
     #[must_use]
     pub fn new(apiserver: Apiserver) -> Self {
         let poll = begin(apiserver.clone(), None, false);
-        Self { apiserver, sight: Sight::Unknown, poll }
+        Self { apiserver, sight: Sight::Unknown, lock_before: None, poll }
     }
 
     /// The shadow as last seen.
@@ -54,24 +67,29 @@ impl Feed {
         &self.sight
     }
 
+    /// The host's version-lock before it was pinned, as last seen.
+    #[must_use]
+    pub fn lock_before(&self) -> Option<&str> {
+        self.lock_before.as_deref()
+    }
+
     /// Resolves when the shadow has changed. Cancel safe.
     pub async fn changed(&mut self) {
-        let (sight, version) = match (&mut self.poll.0).await {
+        let seen = match (&mut self.poll.0).await {
             Ok(seen) => seen,
             // A poll that died is begun anew; nothing it could have seen is lost.
             Err(error) => {
                 tracing::error!(%error, "the poll for the shadow died");
                 tokio::time::sleep(Duration::from_secs(1)).await;
-                (Sight::Unknown, None)
+                Seen::nothing(Sight::Unknown)
             }
         };
-        self.go_on(sight, version);
+        self.go_on(seen);
     }
 
     /// Takes in an object that came with an answer.
     pub fn take(&mut self, found: &BottlerocketShadow) -> Option<Box<Shadow>> {
-        let (sight, version) = see(found);
-        self.go_on(sight, version);
+        self.go_on(see(found));
         match &self.sight {
             Sight::Known(shadow) => Some(shadow.clone()),
             _ => None,
@@ -80,7 +98,7 @@ impl Feed {
 
     /// Takes in that there is no shadow.
     pub fn lose(&mut self) {
-        self.go_on(Sight::Missing, None);
+        self.go_on(Seen::nothing(Sight::Missing));
     }
 
     /// Takes in that a report was stored under `version`: the write was conditional, so there is nothing in between.
@@ -90,13 +108,15 @@ impl Feed {
             report.failed = shadow.report.take().and_then(|report| report.failed);
             shadow.report = Some(report);
             version.clone_into(&mut shadow.resource_version);
-            self.go_on(Sight::Known(shadow), Some(version.to_owned()));
+            let lock_before = status.version_lock_before.clone();
+            self.go_on(Seen { sight: Sight::Known(shadow), lock_before, version: Some(version.to_owned()) });
         }
     }
 
-    fn go_on(&mut self, sight: Sight, version: Option<String>) {
+    fn go_on(&mut self, Seen { sight, lock_before, version }: Seen) {
         let missing = sight == Sight::Missing;
         self.sight = sight;
+        self.lock_before = lock_before;
         self.poll = begin(self.apiserver.clone(), version, missing);
     }
 }
@@ -116,7 +136,7 @@ fn begin(apiserver: Apiserver, mut version: Option<String>, missing: bool) -> Po
                 Ok(Found::Shadow(found)) if version.is_none() || found.metadata.resource_version != version => {
                     return see(&found);
                 }
-                Ok(Found::Missing) if !missing => return (Sight::Missing, None),
+                Ok(Found::Missing) if !missing => return Seen::nothing(Sight::Missing),
                 Ok(Found::Unchanged | Found::Shadow(_)) if asked.elapsed() > HASTY => {
                     delay = delays.build();
                     continue;
@@ -157,5 +177,6 @@ fn see(found: &BottlerocketShadow) -> Seen {
     if let Sight::Unreadable(error) = &sight {
         tracing::error!(error, "the shadow cannot be read; waiting until it changes");
     }
-    (sight, version)
+    let lock_before = found.status.as_ref().and_then(|status| status.version_lock_before.clone());
+    Seen { sight, lock_before, version }
 }

@@ -5,7 +5,10 @@
 //! GET  /updates/status                                       200 | 404 none since the boot | 423 a command runs | 500
 //! POST /actions/{refresh,prepare,activate,deactivate}-update 204 begun | 423 | 409 | 404 | 500
 //! POST /actions/reboot                                       204 | 500
+//! GET  /settings, PATCH /settings, POST /tx/commit_and_apply see `settings`
 //! ```
+
+mod settings;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -143,6 +146,10 @@ impl BottlerocketHost {
         let mut request = Request::new(Full::default());
         *request.method_mut() = method;
         *request.uri_mut() = http::Uri::from_static(path);
+        self.send(request, deadline).await
+    }
+
+    async fn send(&self, mut request: Request<Full<Bytes>>, deadline: Duration) -> Result<Response<Bytes>, NoAnswer> {
         request.headers_mut().insert(http::header::HOST, http::HeaderValue::from_static("localhost"));
         exchange(self.dial.as_ref(), request, LONGEST_BODY, deadline).await
     }

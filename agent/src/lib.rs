@@ -18,6 +18,7 @@ pub mod cycle;
 pub mod feed;
 pub mod host;
 pub mod http;
+pub mod lock;
 pub mod memory;
 pub mod metrics;
 pub mod observe;

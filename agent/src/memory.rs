@@ -57,6 +57,15 @@ pub struct DrainDone {
     pub activated: bool,
 }
 
+/// A version-lock that this process has set.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pinned {
+    /// What was there before the first pin.
+    pub before: String,
+    /// What is there now.
+    pub set: Version,
+}
+
 /// How a drain failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DrainLost {
@@ -71,6 +80,14 @@ pub enum DrainLost {
 pub struct ForOrder {
     /// Failures in a row by command.
     pub trouble: BTreeMap<Command, Trouble>,
+    /// The host's version-lock, as read since the last refresh.
+    pub lock: Option<String>,
+    /// Failures in a row to read or set it.
+    pub lock_trouble: Option<Trouble>,
+    /// Refreshes in a row that did not choose the version of the order.
+    pub unseen: u32,
+    /// Since when the node is out of the load balancers.
+    pub excluded_at: Option<Duration>,
     /// The drain, once it was answered as done.
     pub drained: Option<DrainDone>,
     /// Whether the shadow was read through to Kubernetes since.
@@ -81,6 +98,8 @@ pub struct ForOrder {
     pub drain_lost: Option<DrainLost>,
     /// The apiserver sees no go; not asked again before this.
     pub refused_until: Option<Duration>,
+    /// Whether load balancers may use the node again.
+    pub included: bool,
     /// Whether the node was given back.
     pub given_back: bool,
     /// Giving back is not asked again before this.
@@ -115,6 +134,8 @@ pub struct Memory {
     pub refused_since: Option<Duration>,
     /// The host has no in-place updates; not asked again before this.
     pub unsupported_until: Option<Duration>,
+    /// The version-lock this process has set.
+    pub pinned: Option<Pinned>,
     /// When the reboot was last asked for.
     pub reboot_asked: Option<Duration>,
     /// Requests to reboot that were refused, in a row.
@@ -144,6 +165,7 @@ impl Memory {
             unreadable_since: None,
             refused_since: None,
             unsupported_until: None,
+            pinned: None,
             reboot_asked: None,
             reboot_trouble: None,
             call_trouble: None,

@@ -54,10 +54,10 @@ impl Metrics {
 
 const fn word(outcome: &Outcome) -> &'static str {
     match outcome {
-        Outcome::Waited | Outcome::Shadow(_) | Outcome::GivenBack => "ok",
+        Outcome::Waited | Outcome::Shadow(_) | Outcome::GivenBack | Outcome::Lock(_) | Outcome::LockSet => "ok",
         Outcome::Conflict => "conflict",
         Outcome::NotGivingBack | Outcome::Drained(Drained::NoGo) => "refused",
-        Outcome::CallFailed(_) => "failed",
+        Outcome::CallFailed(_) | Outcome::LockFailed(_) => "failed",
         Outcome::Asked(asked) => match asked {
             Asked::Started => "ok",
             Asked::Busy => "busy",

@@ -25,7 +25,7 @@ pub enum Asked {
 /// What the apiserver answered to cordon-and-drain.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Drained {
-    /// The node is cordoned and empty.
+    /// The node is cordoned and empty, or excluded.
     Done,
     /// Not yet.
     Progress(DrainProgress),
@@ -50,7 +50,13 @@ pub enum Outcome {
     Conflict,
     /// An action of the host was asked for.
     Asked(Asked),
-    /// The drain was asked for.
+    /// The host's version-lock; where it was to be set and is not what it was, nothing was done.
+    Lock(String),
+    /// The version-lock is set.
+    LockSet,
+    /// The version-lock could not be read or set.
+    LockFailed(String),
+    /// The exclusion or the drain was asked for.
     Drained(Drained),
     /// The node is given back.
     GivenBack,

@@ -37,15 +37,25 @@ impl Hands {
             }
             Act::Command(command) => Outcome::Asked(self.host.command(*command).await),
             Act::Reboot => Outcome::Asked(self.host.reboot().await),
+            Act::ReadLock => self.host.lock().await.map_or_else(Outcome::LockFailed, Outcome::Lock),
+            Act::Pin { from, to, .. } => self.lock(from, &to.to_string()).await,
+            Act::Unpin { from, to } => self.lock(from, to).await,
             Act::Create => self.create().await,
             Act::Report(status) => self.report(status).await,
             Act::Reread => self.reread().await.unwrap_or_else(failed),
-            Act::Uncordon => match self.apiserver.uncordon().await {
-                Ok(true) => Outcome::GivenBack,
-                Ok(false) => Outcome::NotGivingBack,
-                Err(error) => failed(error),
-            },
+            Act::Uncordon => given_back(self.apiserver.uncordon().await),
+            Act::Include => given_back(self.apiserver.include().await),
+            Act::Exclude(_) => self.apiserver.exclude().await.map_or_else(failed, Outcome::Drained),
             Act::Drain { go, .. } => self.drain(go, if draining { DRAIN_WAIT } else { FIRST_DRAIN_WAIT }).await,
+        }
+    }
+
+    /// Nothing is changed unless the lock is what it was when that was decided.
+    async fn lock(&self, from: &str, to: &str) -> Outcome {
+        match self.host.lock().await {
+            Ok(lock) if lock != from => Outcome::Lock(lock),
+            Ok(_) => self.host.set_lock(to).await.map_or_else(Outcome::LockFailed, |()| Outcome::LockSet),
+            Err(error) => Outcome::LockFailed(error),
         }
     }
 
@@ -113,6 +123,14 @@ impl Hands {
                 }
             }
         }
+    }
+}
+
+fn given_back(answer: Result<bool, CallError>) -> Outcome {
+    match answer {
+        Ok(true) => Outcome::GivenBack,
+        Ok(false) => Outcome::NotGivingBack,
+        Err(error) => failed(error),
     }
 }
 

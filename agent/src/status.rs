@@ -6,6 +6,7 @@ use api::shadow::{
 use api::timestamp;
 use semver::Version;
 
+use crate::step::pin::held_to;
 use crate::step::{Draft, Failing, View};
 
 /// This program's version, as it reports it.
@@ -20,13 +21,13 @@ pub(crate) fn change(view: &View<'_>, draft: &Draft) -> Option<BottlerocketShado
     // What cannot be read back must not be stored; there is nothing of the kind.
     let mut after = Report::try_from(&status).ok()?;
     after.failed = before.and_then(|report| report.failed.clone());
-    (Some(&after) != before).then_some(status)
+    (Some(&after) != before || status.version_lock_before != view.o.lock_before).then_some(status)
 }
 
 fn compose(view: &View<'_>, draft: &Draft) -> BottlerocketShadowStatus {
     let before = view.shadow.report.as_ref();
     let failures = Failures::after(view, draft);
-    let (target, available) = offered(view);
+    let (target, available) = offered(view, draft);
     BottlerocketShadowStatus {
         current_version: view.running.to_string(),
         target_version: target.to_string(),
@@ -43,14 +44,21 @@ fn compose(view: &View<'_>, draft: &Draft) -> BottlerocketShadowStatus {
             from_version: intent.from_version.to_string(),
             boot_id: intent.boot_id.clone(),
         }),
-        version_lock_before: None,
+        version_lock_before: draft.lock_before.clone(),
         conditions: None,
         failed: None,
     }
 }
 
 /// What the host would take by itself, and all it is offered. Until the first refresh under this boot the last report stands.
-fn offered(view: &View<'_>) -> (Version, Option<Vec<Version>>) {
+/// While the host is held to a version, that is what it takes; stored, it tells our lock from somebody else's.
+fn offered(view: &View<'_>, draft: &Draft) -> (Version, Option<Vec<Version>>) {
+    let (target, available) = unheld(view);
+    let held = draft.lock_before.as_ref().and_then(|_| held_to(view).or(view.shadow.order.version.as_ref()));
+    (held.cloned().unwrap_or(target), available)
+}
+
+fn unheld(view: &View<'_>) -> (Version, Option<Vec<Version>>) {
     match (&view.o.memory.offered, &view.shadow.report) {
         (Some(offered), _) => {
             let target = offered.chosen.as_ref().unwrap_or(view.running);

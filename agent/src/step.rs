@@ -6,8 +6,10 @@
 
 mod command;
 mod draft;
+mod exclusion;
 mod go;
 mod image;
+pub(crate) mod pin;
 mod rest;
 mod words;
 

@@ -2,12 +2,15 @@
 
 use std::time::Duration;
 
-use super::{DrainDone, DrainLost, Issued, Memory, Trouble};
+use super::{DrainDone, DrainLost, Issued, Memory, Pinned, Trouble};
+use crate::lock::Lock;
 use crate::outcome::{Asked, Drained, Outcome};
 use crate::progress;
 use crate::step::Act;
 use crate::updates::Command;
 
+/// Until a changed setting is in the files of the host's update programs: 50 to 60 ms on a real one.
+pub(super) const RENDERED: Duration = Duration::from_millis(100);
 /// Until a busy host is asked again.
 const BUSY_PAUSE: Duration = Duration::from_secs(1);
 /// Until the apiserver is asked again for what it does not see yet.
@@ -33,13 +36,48 @@ impl Memory {
             },
             Outcome::Shadow(_) => self.on.reread |= matches!(act, Act::Reread),
             Outcome::Conflict => {}
+            Outcome::Lock(text) => self.read_lock(text),
+            Outcome::LockSet => self.set_lock(act, clock),
+            Outcome::LockFailed(text) => {
+                self.on.lock = None;
+                let before = self.on.lock_trouble.as_ref();
+                self.on.lock_trouble = Some(Trouble::after(before, text.clone(), clock, jitter));
+            }
             Outcome::Drained(drained) => self.drain(act, drained, clock, jitter),
+            Outcome::GivenBack if *act == Act::Include => self.on.included = true,
             Outcome::GivenBack => self.on.given_back = true,
             Outcome::NotGivingBack => self.on.give_back_at = clock + AGAIN.mul_f64(1.0 + jitter),
         }
-        if !matches!(outcome, Outcome::Asked(_)) {
+        if !matches!(outcome, Outcome::Asked(_) | Outcome::Lock(_) | Outcome::LockSet | Outcome::LockFailed(_)) {
             self.call_trouble = None;
         }
+    }
+
+    fn read_lock(&mut self, text: &str) {
+        let named = Lock::new(text);
+        self.pinned.take_if(|pinned| !named.is(&pinned.set));
+        self.on.lock = Some(text.to_owned());
+    }
+
+    fn set_lock(&mut self, act: &Act, clock: Duration) {
+        let (from, to) = match act {
+            Act::Pin { from, before, to } => {
+                self.pinned = Some(Pinned { before: before.clone(), set: to.clone() });
+                (from, to.to_string())
+            }
+            Act::Unpin { from, to } => {
+                self.pinned = None;
+                self.check_at = Some(clock);
+                (from, to.clone())
+            }
+            _ => return,
+        };
+        self.on.unseen = if *from == to { self.on.unseen.saturating_add(1) } else { 0 };
+        self.on.lock = Some(to);
+        self.on.lock_trouble = None;
+        // What the host would take is another version from now on, as soon as it has noticed.
+        self.refreshed_at = None;
+        self.hold_until = self.hold_until.max(clock + RENDERED);
     }
 
     fn asked(&mut self, command: Command, asked: &Asked, clock: Duration, jitter: f64) {
@@ -96,9 +134,13 @@ impl Memory {
     }
 
     fn drain(&mut self, act: &Act, drained: &Drained, clock: Duration, jitter: f64) {
-        let Act::Drain { go, activated } = act else { return };
         match drained {
+            Drained::Done if matches!(act, Act::Exclude(_)) => {
+                self.on.excluded_at = Some(clock);
+                return;
+            }
             Drained::Done => {
+                let Act::Drain { go, activated } = act else { return };
                 let since = self.on.drained.as_ref().map_or(clock, |done| done.since);
                 self.on.reread &= *activated;
                 self.on.progress = None;

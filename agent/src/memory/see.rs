@@ -5,6 +5,7 @@ use std::time::Duration;
 use api::Shadow;
 use api::shadow::Activity;
 
+use super::learn::RENDERED;
 use super::{ForOrder, Memory, Offered, Trouble};
 use crate::observe::{Host, Sight};
 use crate::updates::{Command, CommandStatus, Updates, Verdict, judge};
@@ -98,7 +99,7 @@ impl Memory {
             return;
         }
         match (command, updates) {
-            (Command::Refresh, _) => self.refreshed_at = Some(clock),
+            (Command::Refresh, _) => self.refreshed(updates, clock),
             (Command::Prepare, Updates::Known(status)) => {
                 let wrote = status
                     .staged()
@@ -116,6 +117,23 @@ impl Memory {
             (Command::Prepare | Command::Activate | Command::Deactivate | Command::Other, _) => {}
         }
         self.on.trouble.remove(&command);
+    }
+
+    /// Under an order for a version the host must choose that one; what it is held to is read again before it is relied on.
+    fn refreshed(&mut self, updates: &Updates, clock: Duration) {
+        self.refreshed_at = Some(clock);
+        self.on.lock = None;
+        let asked = self.order.as_ref().and_then(|(_, _, version)| version.as_ref());
+        let chosen = match updates {
+            Updates::Known(status) => status.chosen_update.as_ref().map(|image| &image.version),
+            Updates::Uninitialised | Updates::Busy | Updates::Unreadable(_) => None,
+        };
+        if asked.is_none() || asked == chosen {
+            self.on.unseen = 0;
+        } else {
+            self.on.unseen = self.on.unseen.saturating_add(1);
+            self.hold_until = clock + RENDERED.saturating_mul(1 << self.on.unseen.min(4));
+        }
     }
 
     pub(super) fn failed(&mut self, command: Command, text: String, clock: Duration, jitter: f64) {

@@ -2,7 +2,7 @@
 
 use api::shadow::{Activity, FailureKind, Rebooting, State};
 
-use super::{Act, LONGEST_WAIT, View, Why};
+use super::{Act, LONGEST_WAIT, View, Why, pin};
 
 /// A failure to report.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,6 +22,8 @@ pub struct Draft {
     pub message: Option<String>,
     /// The reboot that is or was asked for.
     pub rebooting: Option<Rebooting>,
+    /// The host's version-lock before it was pinned, as long as it is.
+    pub lock_before: Option<String>,
     /// What went wrong just now.
     pub failing: Option<Failing>,
     /// Whether the shadow must say all this before `act`.
@@ -47,6 +49,7 @@ impl Draft {
             activity: report.and_then(|report| report.activity).unwrap_or(Activity::Idle),
             message: report.and_then(|report| report.message.clone()),
             rebooting: intent,
+            lock_before: pin::record(view).map(str::to_owned),
             failing: None,
             reported: true,
             act,

@@ -7,6 +7,7 @@ use api::shadow::{Activity, FailureKind, Rebooting, State};
 use semver::Version;
 
 use super::command::{ask, occupied};
+use super::exclusion::exclude;
 use super::image::{after_failure, begun, failed, is_fresh, not_offered, obtain};
 use super::rest::check;
 use super::{Act, Draft, LONGEST_WAIT, View, Why};
@@ -59,7 +60,7 @@ pub(super) fn go(view: &View<'_>, version: &Version) -> Draft {
 }
 
 /// Staged, and not under way.
-fn staged(view: &View<'_>) -> Draft {
+pub(super) fn staged(view: &View<'_>) -> Draft {
     Draft::as_reported(view, Act::Wait(LONGEST_WAIT), Why::AwaitGo)
         .state(State::StagedAndPerformedUpdate)
         .doing(Activity::Staged)
@@ -108,7 +109,7 @@ fn before(view: &View<'_>, version: &Version, go: GoId) -> Draft {
             return draft.then((Act::Drain { go, activated }, Why::GoExpired));
         }
     }
-    draining(view, go, Why::Go)
+    exclude(view, &go).unwrap_or_else(|| draining(view, go, Why::Go))
 }
 
 fn draining(view: &View<'_>, go: GoId, why: Why) -> Draft {

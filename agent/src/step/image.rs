@@ -7,7 +7,7 @@ use semver::Version;
 
 use super::command::{ask, given_up, occupied, overdue};
 use super::rest::{check, unsupported};
-use super::{Act, Draft, LONGEST_WAIT, View, Why};
+use super::{Act, Draft, LONGEST_WAIT, View, Why, pin};
 use crate::updates::{Command, UpdateState, UpdateStatus, Updates};
 
 /// How old a refresh may be that is relied on.
@@ -89,14 +89,20 @@ fn foreign(view: &View<'_>, staging: &Draft) -> Draft {
 }
 
 fn prepare(view: &View<'_>, version: &Version, draft: Draft) -> Draft {
-    if let Some(why) = given_up(view, Command::Prepare) {
+    if let Some(why) = given_up(view, Command::Prepare).or_else(|| pin::given_up(view)) {
         return fail(view, why);
+    }
+    if let Some(first) = pin::pin(view, version, &draft) {
+        return first;
     }
     let offered = view.o.memory.offered.as_ref();
     let (Some(status), Some(offered), true) = (view.status(), offered, is_fresh(view)) else {
         return draft.then(ask(view, Command::Refresh, Why::RefreshDue));
     };
     if offered.chosen.as_ref() != Some(version) {
+        if pin::is_unseen(view, version) {
+            return draft.then(ask(view, Command::Refresh, Why::PinUnseen));
+        }
         return draft.saying(not_offered(version, offered.chosen.as_ref())).then(check(view, Why::NotOffered));
     }
     if status.running_is_unmarked() {

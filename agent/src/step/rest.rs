@@ -5,6 +5,7 @@ use std::time::Duration;
 use api::shadow::{Activity, State};
 
 use super::command::{ATTEMPTS, ask, occupied};
+use super::pin::{Release, release};
 use super::{Act, Draft, LONGEST_WAIT, View, Why};
 use crate::updates::Command;
 
@@ -12,15 +13,27 @@ use crate::updates::Command;
 pub(super) fn give_back(view: &View<'_>, end: State) -> Draft {
     let reported = view.reported();
     let done = reported == Some(end) || (end == State::Idle && reported == Some(State::MonitoringUpdate));
-    if done || (view.o.memory.on.given_back && !active(view)) {
-        return at_rest(view, end);
+    if !done && (active(view) || !view.o.memory.on.given_back) {
+        return giving_back(view, next(view));
     }
+    match release(view) {
+        Release::Free => Draft { lock_before: None, ..at_rest(view, end) },
+        Release::First(act, why) => giving_back(view, (act, why)),
+        Release::Stuck(text, due) => {
+            let draft = at_rest(view, end).saying(format!("the version-lock could not be put back: {text}"));
+            due.map_or(draft.clone(), |due| draft.then(due))
+        }
+    }
+}
+
+fn giving_back(view: &View<'_>, next: (Act, Why)) -> Draft {
+    let reported = view.reported();
     let draft = Draft {
         // Before the first report there is no state that could be kept; the node is given back first.
         reported: reported.is_some(),
         ..Draft::as_reported(view, Act::Wait(LONGEST_WAIT), Why::GiveBack)
     };
-    let draft = draft.doing(Activity::GivingBack).then(next(view));
+    let draft = draft.doing(Activity::GivingBack).then(next);
     // What failed is said until the node is given back.
     if reported == Some(State::ErrorReset) { draft } else { draft.silent() }
 }
@@ -40,7 +53,9 @@ fn next(view: &View<'_>) -> (Act, Why) {
     }
     if !on.given_back {
         let early = on.give_back_at.saturating_sub(view.o.clock);
-        return if early.is_zero() { (Act::Uncordon, Why::GiveBack) } else { (Act::Wait(early), Why::GiveBackUnseen) };
+        // The label first: load balancers take a while to see that it is gone.
+        let act = if on.included { Act::Uncordon } else { Act::Include };
+        return if early.is_zero() { (act, Why::GiveBack) } else { (Act::Wait(early), Why::GiveBackUnseen) };
     }
     occupied(view).unwrap_or((Act::Wait(LONGEST_WAIT), Why::GiveBack))
 }

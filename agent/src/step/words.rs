@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use api::GoId;
 use api::shadow::BottlerocketShadowStatus;
+use semver::Version;
 
 use crate::updates::Command;
 
@@ -17,6 +18,28 @@ pub enum Act {
     Report(Box<BottlerocketShadowStatus>),
     /// Ask the host for an action.
     Command(Command),
+    /// Read the host's version-lock.
+    ReadLock,
+    /// Hold the host to one version, if its version-lock is still what it was.
+    Pin {
+        /// What it was a moment ago.
+        from: String,
+        /// What it was before the first pin.
+        before: String,
+        /// The approved version.
+        to: Version,
+    },
+    /// Put the host's version-lock back, if it is still ours.
+    Unpin {
+        /// What it was a moment ago.
+        from: String,
+        /// What it was before the first pin.
+        to: String,
+    },
+    /// Ask the apiserver to take the node out of the load balancers.
+    Exclude(GoId),
+    /// Ask the apiserver to let load balancers use the node again.
+    Include,
     /// Ask the apiserver to cordon and drain, for at most one long answer.
     Drain {
         /// Under this go; a change of it ends the request.
@@ -44,6 +67,11 @@ impl Act {
             Self::Create => "create",
             Self::Report(_) => "report",
             Self::Command(command) => command.as_str(),
+            Self::ReadLock => "read-lock",
+            Self::Pin { .. } => "pin",
+            Self::Unpin { .. } => "unpin",
+            Self::Exclude(_) => "exclude",
+            Self::Include => "include",
             Self::Drain { .. } => "drain",
             Self::Reread => "reread",
             Self::Uncordon => "uncordon",
@@ -54,7 +82,16 @@ impl Act {
     }
 
     pub(super) const fn needs_apiserver(&self) -> bool {
-        matches!(self, Self::Create | Self::Report(_) | Self::Drain { .. } | Self::Reread | Self::Uncordon)
+        matches!(
+            self,
+            Self::Create
+                | Self::Report(_)
+                | Self::Exclude(_)
+                | Self::Include
+                | Self::Drain { .. }
+                | Self::Reread
+                | Self::Uncordon
+        )
     }
 }
 
@@ -91,6 +128,14 @@ pub enum Why {
     NotOffered,
     /// The last refresh is too old to rely on.
     RefreshDue,
+    /// The host is to be held to the approved version.
+    PinDue,
+    /// The host is held to the approved version and does not show it yet.
+    PinUnseen,
+    /// Somebody else holds the host to another version.
+    PinnedByOthers,
+    /// The version-lock is to be put back.
+    UnpinDue,
     /// The approved version is to be staged.
     StageApproved,
     /// An image that is not approved, or not yet, would be booted.
@@ -105,6 +150,8 @@ pub enum Why {
     GoRefused,
     /// There is a go.
     Go,
+    /// Out of the load balancers; waiting before the drain.
+    AwaitExclusion,
     /// Drained; the go is looked at once more.
     GoReread,
     /// Drained and the go still holds.

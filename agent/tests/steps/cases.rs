@@ -66,6 +66,19 @@ pub(crate) enum Remembered {
     AskedToReboot,
 }
 
+/// The host's version-lock, and whether the shadow records what was there before.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum OnLock {
+    Unread,
+    UnreadRecorded,
+    Latest,
+    LatestRecorded,
+    Approved,
+    ApprovedRecorded,
+    Theirs,
+    TheirsRecorded,
+}
+
 #[derive(Debug, Clone)]
 pub(crate) struct Case {
     pub(crate) order: State,
@@ -76,6 +89,7 @@ pub(crate) struct Case {
     pub(crate) running: Version,
     pub(crate) go: Go,
     pub(crate) remembered: Remembered,
+    pub(crate) lock: OnLock,
 }
 
 pub(crate) const STATES: [State; 5] = State::ALL;
@@ -125,8 +139,24 @@ pub(crate) fn every_case() -> impl Iterator<Item = Case> {
     let with_intent =
         |case: Case| [Intent::None, Intent::SameBoot, Intent::OtherBoot].map(|intent| Case { intent, ..case.clone() });
     let with_go = |case: Case| [Go::Valid, Go::Expired, Go::Absent].map(|go| Case { go, ..case.clone() });
-    cases.into_iter().flat_map(with_intent).flat_map(with_go)
+    let whole = cases.clone().into_iter().flat_map(with_intent).flat_map(with_go);
+    let with_lock = |case: Case| LOCKS.map(|lock| Case { lock, ..case.clone() });
+    let two = |case: &Case| matches!(case.activity, Activity::Idle | Activity::Staged);
+    whole.chain(cases.into_iter().filter(two).flat_map(with_lock))
 }
+
+pub(crate) const LOCKS: [OnLock; 7] = [
+    OnLock::Unread,
+    OnLock::UnreadRecorded,
+    OnLock::Latest,
+    OnLock::LatestRecorded,
+    OnLock::Approved,
+    OnLock::Theirs,
+    OnLock::TheirsRecorded,
+];
+
+/// A version-lock that an administrator has set.
+pub(crate) const THEIRS: &str = "v1.18.0";
 
 impl Case {
     fn base(running: &Version) -> Self {
@@ -139,6 +169,7 @@ impl Case {
             running: running.clone(),
             go: Go::Valid,
             remembered: Remembered::Refreshed,
+            lock: OnLock::ApprovedRecorded,
         }
     }
 
@@ -152,7 +183,19 @@ impl Case {
         let mut memory = Memory::new(Duration::from_secs(120));
         memory.see(BOOT, &shadow, &host, CLOCK - Duration::from_secs(1), 0.5);
         self.remember(&mut memory);
-        Observation { now: now(), clock: CLOCK, boot_id: BOOT.to_owned(), shadow, host, memory }
+        let (lock, recorded) = match self.lock {
+            OnLock::Unread => (None, false),
+            OnLock::UnreadRecorded => (None, true),
+            OnLock::Latest => (Some("latest"), false),
+            OnLock::LatestRecorded => (Some("latest"), true),
+            OnLock::Approved => (Some("1.20.0"), false),
+            OnLock::ApprovedRecorded => (Some("1.20.0"), true),
+            OnLock::Theirs => (Some(THEIRS), false),
+            OnLock::TheirsRecorded => (Some(THEIRS), true),
+        };
+        memory.on.lock = lock.map(str::to_owned);
+        let lock_before = recorded.then(|| "latest".to_owned());
+        Observation { now: now(), clock: CLOCK, boot_id: BOOT.to_owned(), shadow, lock_before, host, memory }
     }
 
     fn remember(&self, memory: &mut Memory) {
@@ -288,6 +331,7 @@ pub(crate) fn reported(observation: &mut Observation) -> Option<agent::step::Ste
     let Act::Report(status) = &step.act else { return None };
     let Sight::Known(shadow) = &mut observation.shadow else { return None };
     shadow.report = Some(Report::try_from(status.as_ref()).unwrap());
+    observation.lock_before.clone_from(&status.version_lock_before);
     Some(step)
 }
 

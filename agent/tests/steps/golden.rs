@@ -3,7 +3,7 @@
 use agent::step::{Act, next_step};
 use api::shadow::{Activity, State};
 
-use crate::cases::{Case, Go, Intent, OnHost, Remembered, approved, reported};
+use crate::cases::{Case, Go, Intent, OnHost, OnLock, Remembered, approved, reported};
 
 type Row = (Case, &'static str);
 
@@ -41,13 +41,16 @@ fn assert_rows(rows: &[Row]) {
 fn a_new_order_is_staged() {
     let case = Case::new;
     assert_rows(&[
-        (case(IDLE, IDLE, Activity::Idle, OnHost::Available), "- | wait | NothingToDo"),
+        (
+            Case { lock: OnLock::Latest, ..case(IDLE, IDLE, Activity::Idle, OnHost::Available) },
+            "- | wait | NothingToDo",
+        ),
         (
             with(case(STAGE, IDLE, Activity::Idle, OnHost::Available), Remembered::Nothing),
             "Idle/Staging | refresh | RefreshDue",
         ),
         (case(STAGE, IDLE, Activity::Staging, OnHost::Available), "- | prepare | StageApproved"),
-        (case(STAGE, IDLE, Activity::Staging, OnHost::AvailableOther), "Idle/Staging | wait | NotOffered"),
+        (case(STAGE, IDLE, Activity::Staging, OnHost::AvailableOther), "- | refresh | PinUnseen"),
         (case(STAGE, IDLE, Activity::Staging, OnHost::StagedFalsely), "- | refresh | RefreshDue"),
         (case(STAGE, IDLE, Activity::Staging, OnHost::Staged), "StagedAndPerformedUpdate/Staged | wait | AwaitGo"),
         (case(STAGE, STAGE, Activity::Staged, OnHost::Uninitialised), "Idle/Staging | refresh | RefreshDue"),
@@ -114,11 +117,11 @@ fn what_was_begun_is_given_back() {
     assert_rows(&[
         (
             Case { running: approved(), ..case(MONITOR, GO, Activity::Verifying, OnHost::Uninitialised) },
-            "RebootedIntoUpdate/GivingBack | uncordon | GiveBack",
+            "RebootedIntoUpdate/GivingBack | include | GiveBack",
         ),
         (
             Case { running: approved(), ..case(IDLE, MONITOR, Activity::Idle, OnHost::Uninitialised) },
-            "Idle/Idle | wait | NothingToDo",
+            "MonitoringUpdate/GivingBack | unpin | UnpinDue",
         ),
         (
             case(IDLE, STAGE, Activity::Activating, OnHost::Ready),
@@ -126,7 +129,7 @@ fn what_was_begun_is_given_back() {
         ),
         (
             case(IDLE, STAGE, Activity::Staged, OnHost::Staged),
-            "StagedAndPerformedUpdate/GivingBack | uncordon | GiveBack",
+            "StagedAndPerformedUpdate/GivingBack | include | GiveBack",
         ),
     ]);
 }
@@ -137,5 +140,32 @@ fn a_go_that_was_withdrawn_leaves_the_image_staged() {
     assert_rows(&[
         (case(STAGE, STAGE, Activity::Draining, OnHost::Staged), "StagedAndPerformedUpdate/Staged | wait | AwaitGo"),
         (case(STAGE, STAGE, Activity::Staged, OnHost::Ready), "Idle/Staging | deactivate | UnapprovedReady"),
+    ]);
+}
+
+#[test]
+fn the_host_is_held_to_the_approved_version_before_that_is_prepared() {
+    let case = |lock| Case { lock, ..Case::new(STAGE, IDLE, Activity::Staging, OnHost::Available) };
+    assert_rows(&[
+        (case(OnLock::Unread), "- | read-lock | PinDue"),
+        (case(OnLock::Latest), "Idle/Staging | pin | PinDue"),
+        (case(OnLock::LatestRecorded), "- | pin | PinDue"),
+        (case(OnLock::ApprovedRecorded), "- | prepare | StageApproved"),
+        (case(OnLock::Approved), "- | prepare | StageApproved"),
+        (case(OnLock::Theirs), "Idle/Staging | wait | PinnedByOthers"),
+        (case(OnLock::TheirsRecorded), "Idle/Staging | wait | PinnedByOthers"),
+    ]);
+}
+
+#[test]
+fn only_our_own_lock_is_put_back() {
+    let case = |lock| Case { lock, ..Case::new(IDLE, IDLE, Activity::Idle, OnHost::Available) };
+    assert_rows(&[
+        (case(OnLock::UnreadRecorded), "Idle/GivingBack | read-lock | UnpinDue"),
+        (case(OnLock::ApprovedRecorded), "Idle/GivingBack | unpin | UnpinDue"),
+        (case(OnLock::LatestRecorded), "Idle/Idle | wait | NothingToDo"),
+        (case(OnLock::TheirsRecorded), "Idle/Idle | wait | NothingToDo"),
+        (case(OnLock::Theirs), "- | wait | NothingToDo"),
+        (case(OnLock::Approved), "- | wait | NothingToDo"),
     ]);
 }

@@ -7,7 +7,9 @@ use api::Shadow;
 use api::shadow::{Activity, Rebooting, State};
 use semver::Version;
 
-use crate::cases::{BOOT, CLOCK, Case, Go, OnHost, Remembered, approved, every_case, offered, reported};
+use crate::cases::{
+    BOOT, CLOCK, Case, Go, OnHost, OnLock, Remembered, THEIRS, approved, every_case, offered, reported,
+};
 
 fn status(observation: &Observation) -> &UpdateStatus {
     match &observation.host {
@@ -33,6 +35,24 @@ fn assert_drained(observation: &Observation, case: &Case) {
     assert_eq!(shadow(observation).order.go().as_ref(), Some(&drained.go), "{case:?}");
     assert_eq!(status(observation).staged(), Some(&approved()), "{case:?}");
     assert_ne!(case.running, approved(), "{case:?}");
+}
+
+/// What was there is stored before, and what somebody else has set is left alone.
+fn assert_own_lock(observation: &Observation, step: &Step, case: &Case) {
+    let stored = observation.lock_before.as_ref();
+    match &step.act {
+        Act::Pin { from, before, to } => {
+            assert!(matches!(case.order, State::StagedAndPerformedUpdate | State::RebootedIntoUpdate), "{case:?}");
+            assert_eq!((stored, to), (Some(before), &approved()), "{case:?}");
+            assert_eq!(observation.memory.on.lock.as_ref(), Some(from), "{case:?}");
+            assert_ne!(from, THEIRS, "{case:?}");
+        }
+        Act::Unpin { from, to } => {
+            assert!(matches!(case.order, State::Idle | State::MonitoringUpdate | State::ErrorReset), "{case:?}");
+            assert_eq!((from.as_str(), stored), ("1.20.0", Some(to)), "{case:?}");
+        }
+        _ => {}
+    }
 }
 
 fn assert_safe(observation: &Observation, step: &Step, case: &Case) {
@@ -77,15 +97,18 @@ fn assert_safe(observation: &Observation, step: &Step, case: &Case) {
             assert!(matches!(order, State::StagedAndPerformedUpdate | State::RebootedIntoUpdate), "{case:?}");
             assert_eq!(offered(observation).unwrap().chosen, Some(approved()), "{case:?}");
             assert_ne!(state(), UpdateState::Ready, "{case:?}");
+            assert!(matches!(case.lock, OnLock::Approved | OnLock::ApprovedRecorded), "{case:?}");
         }
-        Act::Uncordon => {
+        Act::Pin { .. } | Act::Unpin { .. } => assert_own_lock(observation, step, case),
+        Act::Uncordon | Act::Include => {
             assert!(matches!(order, State::Idle | State::MonitoringUpdate | State::ErrorReset), "{case:?}");
         }
         Act::Command(Command::Deactivate) => assert_eq!(state(), UpdateState::Ready, "{case:?}"),
         Act::Command(Command::Refresh) => assert_ne!(case.on_host, OnHost::Busy, "{case:?}"),
         Act::Wait(time) => assert!(!time.is_zero(), "{case:?}"),
         Act::Command(Command::Other) | Act::GiveUp | Act::Create => panic!("{case:?}: {step:?}"),
-        Act::Reread | Act::Report(_) => {}
+        Act::Reread | Act::Report(_) | Act::ReadLock => {}
+        Act::Exclude(_) => panic!("no case has a wait: {case:?}"),
     }
 }
 
@@ -102,7 +125,7 @@ fn every_case_has_a_safe_step_and_a_report_is_made_once() {
         assert!(!matches!(step.act, Act::Report(_)), "{case:?} reports twice: {step:?}");
         assert_safe(&observation, &step, &case);
     }
-    assert_eq!(cases, 5 * 6 * 12 * 4 * 3 * 3 * 7 * 3);
+    assert_eq!(cases, 5 * 6 * 12 * 7 * 3 * (4 * 3 * 3 + 2 * 7));
 }
 
 #[test]
@@ -164,6 +187,7 @@ fn at_rest_there_is_only_waiting_until_the_check_is_due() {
         [OnHost::Uninitialised, OnHost::Idle, OnHost::Available, OnHost::Staged, OnHost::Ready, OnHost::ReadyOther]
     {
         let mut observation = Case::new(State::Idle, State::Idle, Activity::Idle, on_host).observation();
+        observation.lock_before = None;
         observation.memory.check_at = Some(CLOCK + std::time::Duration::from_secs(10));
         reported(&mut observation);
         let step = next_step(&observation);

@@ -46,30 +46,40 @@ async fn requests() -> u32 {
     node.scissors.count()
 }
 
-async fn matrix(before: Cut, after: Cut) -> u32 {
+/// Cuts at each request, before it is sent and after it had its effect, and prints what came of it.
+async fn matrix(what: &str, before: Cut, after: Cut) -> u32 {
     let requests = requests().await;
     for number in 1..=requests {
+        let mut row = Vec::new();
+        let mut step = String::new();
         for cut in [before, after] {
-            let context = format!("{cut:?} {number} of {requests}");
-            eprintln!("{context}");
             let mut node = Node::cut(Script::smooth(), Scissors::at(number, cut)).await;
             let time = node.until(updated).await;
+            // Of the second run, where the request was sent.
+            step = node.scissors.names.lock().unwrap().get(row_of(number)).cloned().unwrap_or_default();
+            let context = format!("{what} {cut:?} request {number}, {step}");
             node.assert_updated(&context);
             let boots = node.boots_by_agent();
             assert!(boots <= 1, "{context}: {boots} boots");
             assert!(node.double.look().given_back <= 1, "{context}");
             assert!(time < Duration::from_secs(120), "{context}: {time:?}");
+            row.push(format!("updated in {:4.1} s, {boots} reboot by the agent", time.as_secs_f64()));
         }
+        println!("| {number:2} {step:<55} | {what} killed before: {} | after: {} |", row[0], row[1]);
     }
     requests
 }
 
+fn row_of(number: u32) -> usize {
+    usize::try_from(number).unwrap() - 1
+}
+
 #[tokio::test(start_paused = true)]
 async fn an_agent_killed_at_any_request_goes_on_after_it() {
-    assert!(matrix(Cut::Before, Cut::After).await > 30);
+    assert!(matrix("agent", Cut::Before, Cut::After).await > 30);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_machine_power_cycled_at_any_request_is_updated_all_the_same() {
-    assert!(matrix(Cut::PowerBefore, Cut::PowerAfter).await > 30);
+    assert!(matrix("machine", Cut::PowerBefore, Cut::PowerAfter).await > 30);
 }

@@ -33,6 +33,10 @@ pub(crate) struct Script {
     pub(crate) withdraw: bool,
     /// A go is given.
     pub(crate) go: bool,
+    /// This version is ordered rather than the one the host would take.
+    pub(crate) order: Option<String>,
+    /// Seconds between exclusion and drain.
+    pub(crate) exclusion: i64,
 }
 
 impl Script {
@@ -48,6 +52,12 @@ pub(crate) struct Inside {
     version: u64,
     pub(crate) mark: Option<GoId>,
     pub(crate) cordoned: bool,
+    /// Out of the load balancers since.
+    pub(crate) excluded: Option<Instant>,
+    /// When the drain was first asked for.
+    pub(crate) drain_asked: Option<Instant>,
+    /// How often the exclusion was asked for.
+    pub(crate) exclusions: u32,
     drain_ends: Option<Instant>,
     /// How often marks were taken away.
     pub(crate) given_back: u32,
@@ -97,7 +107,9 @@ impl Double {
             (Method::POST, wire::NODE_RESOURCE) => self.create(),
             (Method::PUT, wire::NODE_RESOURCE) => self.store(&request),
             (Method::POST, wire::CORDON_AND_DRAIN) => self.drain(&request).await,
-            (Method::POST, wire::UNCORDON) => self.uncordon(),
+            (Method::POST, wire::UNCORDON) => self.give_back(|inside| inside.cordoned = false),
+            (Method::POST, wire::EXCLUDE_FROM_LB) => self.exclude(),
+            (Method::POST, wire::REMOVE_EXCLUSION_FROM_LB) => self.give_back(|inside| inside.excluded = None),
             _ => refusal(StatusCode::NOT_FOUND, Reason::NotFound),
         }
     }
@@ -194,6 +206,7 @@ impl Double {
                 let ends = *inside.drain_ends.get_or_insert(latest);
                 inside.mark = Some(go);
                 inside.cordoned = true;
+                inside.drain_asked.get_or_insert_with(Instant::now);
                 ends
             };
             self.withdraw();
@@ -223,7 +236,16 @@ impl Double {
         }
     }
 
-    fn uncordon(&self) -> Answer {
+    fn exclude(&self) -> Answer {
+        let mut inside = self.look();
+        let Some(go) = inside.go() else { return refusal(StatusCode::CONFLICT, Reason::NoGo) };
+        inside.exclusions += 1;
+        inside.mark = Some(go);
+        inside.excluded.get_or_insert_with(Instant::now);
+        empty(StatusCode::OK)
+    }
+
+    fn give_back(&self, restore: impl FnOnce(&mut Inside)) -> Answer {
         let mut inside = self.look();
         let state = inside.shadow.as_ref().map_or(State::Idle, |shadow| shadow.spec.state);
         let early = inside.script.early_give_backs > 0;
@@ -231,9 +253,9 @@ impl Double {
             inside.script.early_give_backs = inside.script.early_give_backs.saturating_sub(1);
             return refusal(StatusCode::CONFLICT, Reason::NotGivingBack);
         }
-        if inside.mark.take().is_some() {
+        restore(&mut inside);
+        if !inside.cordoned && inside.excluded.is_none() && inside.mark.take().is_some() {
             inside.given_back += 1;
-            inside.cordoned = false;
             inside.drain_ends = None;
         }
         empty(StatusCode::OK)
@@ -287,7 +309,8 @@ impl Inside {
             (Idle, Idle) if self.script.starts > 0 && status.target_version != status.current_version => {
                 self.script.starts -= 1;
                 Some(BottlerocketShadowSpec {
-                    version: Some(status.target_version),
+                    version: Some(self.script.order.clone().unwrap_or(status.target_version)),
+                    exclude_from_lb_wait_time_in_sec: Some(self.script.exclusion),
                     policy: Some("default".to_owned()),
                     ..to(StagedAndPerformedUpdate)
                 })

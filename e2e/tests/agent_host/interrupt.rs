@@ -36,6 +36,8 @@ pub(crate) enum Cut {
 #[derive(Debug, Default)]
 pub(crate) struct Scissors {
     count: Mutex<u32>,
+    /// The requests that were sent, by method and path.
+    pub(crate) names: Mutex<Vec<String>>,
     pub(crate) at: Option<(u32, Cut)>,
     /// The agent is to be killed.
     pub(crate) agent: Notify,
@@ -92,6 +94,7 @@ impl Dial for Line {
                 Peer::Host(socket) => Box::new(UnixStream::connect(socket).await?),
                 Peer::Apiserver(double) => connect(double)?,
             };
+            let stream: Box<dyn Stream> = Box::new(Named { stream, scissors: self.scissors.clone(), named: false });
             Ok(match cut {
                 None => stream,
                 Some(cut) => Box::new(Deaf { stream, scissors: self.scissors.clone(), cut, snipped: false }),
@@ -117,6 +120,39 @@ fn connect(double: &Double) -> io::Result<Box<dyn Stream>> {
     });
     tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(server), service));
     Ok(Box::new(client))
+}
+
+/// A connection whose request is noted.
+struct Named {
+    stream: Box<dyn Stream>,
+    scissors: Arc<Scissors>,
+    named: bool,
+}
+
+impl AsyncRead for Named {
+    fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(context, into)
+    }
+}
+
+impl AsyncWrite for Named {
+    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        if !std::mem::replace(&mut self.named, true) {
+            let text = String::from_utf8_lossy(bytes);
+            let line = text.lines().next().unwrap_or_default();
+            let name = line.split(['?', ' ']).take(2).collect::<Vec<_>>().join(" ");
+            self.scissors.names.lock().unwrap().push(name);
+        }
+        Pin::new(&mut self.stream).poll_write(context, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
 }
 
 /// A connection whose answer is never read.

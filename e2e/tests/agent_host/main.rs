@@ -5,8 +5,12 @@ mod crashes;
 #[cfg(test)]
 mod double;
 #[cfg(test)]
+mod exclusion;
+#[cfg(test)]
 mod faults;
 #[cfg(test)]
 mod interrupt;
 #[cfg(test)]
 mod node;
+#[cfg(test)]
+mod pin;

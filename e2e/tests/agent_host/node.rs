@@ -13,6 +13,7 @@ use agent::metrics::Metrics;
 use agent::perform::Hands;
 use e2e::host::{Cause, Client, Deed, Happening, Host, HostEvent, HostOptions, Repository};
 use http::StatusCode;
+use jiff::Timestamp;
 use runtime::health::Health;
 use semver::Version;
 use tempfile::TempDir;
@@ -26,6 +27,14 @@ pub(crate) const NEW: Version = Version::new(1, 20, 0);
 
 /// How long anything may take, in simulated time.
 const PATIENCE: Duration = Duration::from_secs(4 * 3600);
+
+/// The wall clock of the simulated time.
+fn wall() -> Timestamp {
+    thread_local! {
+        static BEGAN: (Instant, Timestamp) = (Instant::now(), runtime::clock::now());
+    }
+    BEGAN.with(|(instant, time)| *time + instant.elapsed())
+}
 
 pub(crate) struct Node {
     pub(crate) host: Host,
@@ -78,7 +87,7 @@ impl Node {
             },
             memory: Memory::new(Duration::from_secs(120)),
             boot_id_file: self.host.boot_id_file().to_owned(),
-            wall: runtime::clock::now,
+            wall,
             metrics,
             heartbeat: Health::default().heartbeat("cycle", Duration::from_secs(300)),
         }
@@ -166,6 +175,12 @@ impl Node {
         self.host.boots().iter().filter(|boot| boot.cause == asked).count()
     }
 
+    /// The version-lock as it is in the host's settings.
+    pub(crate) fn lock(&self) -> Option<Version> {
+        let settings = self.host.with(|machine, _| machine.datastore().settings());
+        settings.updates.unwrap().version_lock.unwrap().version()
+    }
+
     pub(crate) fn assert_updated(&self, context: &str) {
         let inside = self.double.look();
         let status = inside.status().unwrap();
@@ -173,6 +188,8 @@ impl Node {
         assert_eq!(self.host.state().version, NEW, "{context}");
         assert_eq!(status.current_version, NEW.to_string(), "{context}");
         assert!(!inside.cordoned && inside.mark.is_none(), "{context}: not given back");
+        assert!(inside.excluded.is_none(), "{context}: still out of the load balancers");
+        assert_eq!((self.lock(), &status.version_lock_before), (None, &None), "{context}: still pinned");
         assert_eq!(status.rebooting, None, "{context}");
         assert_eq!(status.failure, None, "{context}");
         assert_eq!(status.crash_count, 0, "{context}");

@@ -1,0 +1,58 @@
+//! Out of the load balancers before the drain, where the policy says so.
+
+use std::time::Duration;
+
+use api::GoId;
+use api::shadow::{Activity, FailureKind};
+use api::timestamp;
+use jiff::Timestamp;
+
+use super::command::{ask, given_up};
+use super::go::staged;
+use super::image::is_fresh;
+use super::{Act, Draft, LONGEST_WAIT, View, Why};
+use crate::updates::Command;
+
+/// Before the time, in the message. The time is read back by an agent that was restarted, so that it does not wait anew.
+const WORDS: &str = "out of the load balancers, draining from ";
+
+/// What comes before the drain; `None` when it may begin.
+pub(super) fn exclude(view: &View<'_>, go: &GoId) -> Option<Draft> {
+    let wait = Duration::from_secs(view.shadow.order.exclusion_wait_seconds.into());
+    let activity = view.shadow.report.as_ref().and_then(|report| report.activity);
+    let over = matches!(activity, Some(Activity::Draining | Activity::Activating | Activity::Rebooting));
+    if wait.is_zero() || over || view.o.memory.on.progress.is_some() {
+        return None;
+    }
+    let draft = staged(view).doing(Activity::ExcludingFromLoadBalancer);
+    let stored = stored(view, activity, wait);
+    let left = match (view.o.memory.on.excluded_at, stored) {
+        (Some(at), _) => (at + wait).saturating_sub(view.o.clock),
+        (None, Some(until)) => Duration::try_from(until.duration_since(view.o.now)).unwrap_or_default(),
+        (None, None) => return Some(draft.then((Act::Exclude(go.clone()), Why::Go))),
+    };
+    let draft = match stored.or_else(|| view.o.now.checked_add(left).ok()) {
+        Some(until) => draft.saying(format!("{WORDS}{}", timestamp::render(until))),
+        None => draft,
+    };
+    if !left.is_zero() {
+        return Some(draft.then((Act::Wait(left.min(LONGEST_WAIT)), Why::AwaitExclusion)));
+    }
+    // The wait may have been long: nothing is drained for a repository that has gone away meanwhile.
+    if is_fresh(view) {
+        return None;
+    }
+    Some(match given_up(view, Command::Refresh) {
+        Some(why) => Draft::failing(view, FailureKind::Drain, why),
+        None => draft.then(ask(view, Command::Refresh, Why::RefreshDue)),
+    })
+}
+
+/// Until when an earlier process was to wait, under this very go.
+fn stored(view: &View<'_>, activity: Option<Activity>, wait: Duration) -> Option<Timestamp> {
+    let report = view.shadow.report.as_ref().filter(|_| activity == Some(Activity::ExcludingFromLoadBalancer))?;
+    let until = timestamp::parse(report.message.as_deref()?.strip_prefix(WORDS)?).ok()?;
+    let earliest = view.shadow.order.since?.checked_add(wait).ok()?;
+    let latest = view.o.now.checked_add(wait).ok()?;
+    (earliest <= until && until <= latest).then_some(until)
+}

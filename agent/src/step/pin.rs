@@ -1,0 +1,110 @@
+//! The version-lock: the host is held to the approved version from before that is staged until the node is given back, and
+//! then to what it was held to before. The record of what was there is stored before the host is touched.
+
+use semver::Version;
+
+use super::command::ATTEMPTS;
+use super::{Act, Draft, LONGEST_WAIT, View, Why};
+use crate::lock::Lock;
+
+/// Refreshes until the host is taken at its word that it would install something else. It writes its configuration files a
+/// moment after a change of its settings.
+const UNSEEN: u32 = 6;
+/// After so many of them the same is set once more, in case the host died between the change and the files.
+const AGAIN: u32 = 3;
+
+/// What was there before the pin, if there is one: as stored, or as this process remembers it when the shadow got lost.
+pub(super) fn record<'a>(view: &View<'a>) -> Option<&'a str> {
+    let remembered = view.o.memory.pinned.as_ref().map(|pinned| pinned.before.as_str());
+    view.o.lock_before.as_deref().or(remembered)
+}
+
+/// What comes before `version` can be prepared; `None` when the host is held to it.
+pub(super) fn pin(view: &View<'_>, version: &Version, draft: &Draft) -> Option<Draft> {
+    let on = &view.o.memory.on;
+    let Some(lock) = &on.lock else {
+        return Some(draft.clone().then(touch(view, Act::ReadLock, Why::PinDue)));
+    };
+    let named = Lock::new(lock);
+    let set = |before: String| {
+        let act = Act::Pin { from: lock.clone(), before: before.clone(), to: version.clone() };
+        let pinned = Draft { lock_before: Some(before), ..draft.clone() };
+        Some(pinned.then(touch(view, act, Why::PinDue)))
+    };
+    match record(view) {
+        None if named == Lock::Latest => set(lock.clone()),
+        None if named.is(version) => None,
+        Some(_) if named.is(version) && on.unseen != AGAIN => None,
+        Some(before) if lock == before || is_ours(view, lock) => set(before.to_owned()),
+        // Somebody has set it, or has changed it since: it is theirs.
+        None | Some(_) => {
+            let text = format!("somebody else has set the version-lock of the host to {lock}");
+            let draft = Draft { lock_before: None, ..draft.clone() };
+            Some(draft.saying(text).then(super::rest::check(view, Why::PinnedByOthers)))
+        }
+    }
+}
+
+/// Whether a host that would install something else may just not show the pin yet.
+pub(super) fn is_unseen(view: &View<'_>, version: &Version) -> bool {
+    let offered = view.o.memory.offered.as_ref();
+    view.o.memory.on.unseen <= UNSEEN && offered.is_some_and(|offered| offered.available.contains(version))
+}
+
+/// What there is to put back.
+pub(super) enum Release {
+    /// Nothing, or somebody else has changed it since.
+    Free,
+    /// This first.
+    First(Act, Why),
+    /// It cannot be put back for now, which must not keep the node; tried on, when this is due.
+    Stuck(String, Option<(Act, Why)>),
+}
+
+/// Puts back what was there before the pin.
+pub(super) fn release(view: &View<'_>) -> Release {
+    let Some(before) = record(view) else { return Release::Free };
+    let on = &view.o.memory.on;
+    let act = match &on.lock {
+        None => Act::ReadLock,
+        Some(lock) if lock == before || !is_ours(view, lock) => return Release::Free,
+        Some(lock) => Act::Unpin { from: lock.clone(), to: before.to_owned() },
+    };
+    let (act, why) = touch(view, act, Why::UnpinDue);
+    match &on.lock_trouble {
+        Some(trouble) if trouble.count >= ATTEMPTS => {
+            let due = !matches!(act, Act::Wait(_));
+            Release::Stuck(trouble.text.clone(), due.then_some((act, why)))
+        }
+        _ => Release::First(act, why),
+    }
+}
+
+/// The version the host was last held to by us, while the record stands: it is stored as the target.
+pub(crate) fn held_to<'a>(view: &View<'a>) -> Option<&'a Version> {
+    let remembered = view.o.memory.pinned.as_ref().map(|pinned| &pinned.set);
+    let stored = view.o.lock_before.as_ref().and(view.shadow.report.as_ref()).map(|report| &report.target_version);
+    remembered.or(stored)
+}
+
+/// Whether a lock is one that we have set: the last one, or the one for the present order just before a crash.
+fn is_ours(view: &View<'_>, lock: &str) -> bool {
+    let named = Lock::new(lock);
+    [held_to(view), view.shadow.order.version.as_ref()].into_iter().flatten().any(|version| named.is(version))
+}
+
+/// Why the pin is given up, if it is.
+pub(super) fn given_up(view: &View<'_>) -> Option<String> {
+    let trouble = view.o.memory.on.lock_trouble.as_ref()?;
+    (trouble.count >= ATTEMPTS)
+        .then(|| format!("the version-lock could not be set, tried {} times: {}", trouble.count, trouble.text))
+}
+
+fn touch(view: &View<'_>, act: Act, why: Why) -> (Act, Why) {
+    match &view.o.memory.on.lock_trouble {
+        Some(trouble) if view.o.clock < trouble.retry_at => {
+            (Act::Wait((trouble.retry_at - view.o.clock).min(LONGEST_WAIT)), Why::CommandTrouble)
+        }
+        _ => (act, why),
+    }
+}
