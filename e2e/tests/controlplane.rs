@@ -42,14 +42,14 @@ async fn two_run_side_by_side_and_leave_nothing_behind() {
     }
     let sleeper = one.spawn("sleeper", Program::new("/bin/sleep").arg("600")).unwrap();
     let traces: Vec<_> = [&one, &other].into_iter().map(traces).collect();
-    assert!(traces[0].1.contains(&sleeper.pid()));
+    assert!(traces[0].1.iter().any(|trace| trace.pid == sleeper.pid()));
 
     let stopping = Instant::now();
     drop((one, other));
     println!("and gone after {:?}", stopping.elapsed());
     for (folder, processes) in traces {
         assert!(!folder.exists());
-        assert!(!processes.into_iter().any(runs));
+        assert!(!processes.iter().any(Trace::runs));
     }
 }
 
@@ -242,7 +242,7 @@ fn a_test_that_fails_leaves_its_logs_and_objects() {
     });
     assert!(test.join().is_err());
     let (folder, processes) = receiver.recv().unwrap();
-    assert!(!processes.into_iter().any(runs));
+    assert!(!processes.iter().any(Trace::runs));
     let read = |name: &str| std::fs::read_to_string(folder.join(name)).unwrap();
     assert!(read("dump/nodes.yaml").contains("name: witness"));
     assert!(!read("logs/kube-apiserver.log").is_empty());
@@ -266,24 +266,45 @@ async fn a_killed_process_leaves_nothing_behind() {
     let mut test = test.spawn().unwrap();
     let mut lines = BufReader::new(test.stdout.take().unwrap()).lines().map_while(Result::ok);
     let line = lines.find_map(|line| line.strip_prefix("victim ").map(str::to_owned)).expect("it did not start");
-    let (folder, processes): (PathBuf, Vec<u32>) = serde_json::from_str(&line).unwrap();
-    assert!(folder.exists() && processes.len() == 6 && processes.iter().all(|&pid| runs(pid)));
+    let (folder, processes): (PathBuf, Vec<Trace>) = serde_json::from_str(&line).unwrap();
+    assert!(folder.exists() && processes.len() == 6 && processes.iter().all(Trace::runs));
 
     test.kill().unwrap();
     test.wait().unwrap();
-    let gone = async || Ok((!folder.exists() && !processes.iter().any(|&pid| runs(pid))).then_some(()));
+    let gone = async || Ok((!folder.exists() && !processes.iter().any(Trace::runs)).then_some(()));
     eventually("the folder and the processes to be gone", PATIENCE, gone).await.unwrap();
 }
 
-/// What a control plane could leave behind.
-fn traces(plane: &ControlPlane) -> (PathBuf, Vec<u32>) {
-    (plane.dir().to_path_buf(), plane.processes().iter().map(|process| process.pid()).collect())
+/// A process that a control plane could leave behind. A pid alone does not name it: on a busy machine another process soon
+/// has the same.
+#[derive(serde::Serialize, serde::Deserialize)]
+struct Trace {
+    pid: u32,
+    /// When it was started, in ticks since the boot; field 22 of `/proc/PID/stat` (proc(5)).
+    started: String,
 }
 
-/// Whether there is such a process; one that has ended and waits for a parent to notice does not count.
-fn runs(pid: u32) -> bool {
-    let status = std::fs::read_to_string(Path::new("/proc").join(pid.to_string()).join("status"));
-    status.is_ok_and(|status| !status.contains("State:\tZ"))
+impl Trace {
+    fn of(pid: u32) -> Self {
+        Self { pid, started: stat(pid).expect("a process that runs").1 }
+    }
+
+    /// Whether it is still there; one that has ended and waits for a parent to notice does not count.
+    fn runs(&self) -> bool {
+        stat(self.pid).is_some_and(|(state, started)| state != "Z" && started == self.started)
+    }
+}
+
+/// State and start of a process, if there is one. The second field, in parentheses, may have blanks in it.
+fn stat(pid: u32) -> Option<(String, String)> {
+    let text = std::fs::read_to_string(Path::new("/proc").join(pid.to_string()).join("stat")).ok()?;
+    let fields: Vec<_> = text.rsplit_once(')')?.1.split_whitespace().collect();
+    Some(((*fields.first()?).to_owned(), (*fields.get(19)?).to_owned()))
+}
+
+/// What a control plane could leave behind.
+fn traces(plane: &ControlPlane) -> (PathBuf, Vec<Trace>) {
+    (plane.dir().to_path_buf(), plane.processes().iter().map(|process| Trace::of(process.pid())).collect())
 }
 
 async fn create_node(plane: &ControlPlane, name: &str) {
