@@ -65,7 +65,6 @@ impl Cycle {
                 clock,
                 boot_id,
                 shadow: self.hands.feed.sight().clone(),
-                lock_before: self.hands.feed.lock_before().map(str::to_owned),
                 host,
                 memory: self.memory.clone(),
             };

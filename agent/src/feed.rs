@@ -24,7 +24,6 @@ const HASTY: Duration = Duration::from_secs(1);
 pub struct Feed {
     apiserver: Apiserver,
     sight: Sight,
-    lock_before: Option<String>,
     poll: Poll,
 }
 
@@ -41,15 +40,13 @@ impl Drop for Poll {
 /// What there is to see.
 struct Seen {
     sight: Sight,
-    /// The status' field of that name, which the parsed shadow does not have.
-    lock_before: Option<String>,
     /// The resourceVersion from which to go on.
     version: Option<String>,
 }
 
 impl Seen {
     const fn nothing(sight: Sight) -> Self {
-        Self { sight, lock_before: None, version: None }
+        Self { sight, version: None }
     }
 }
 
@@ -58,19 +55,13 @@ impl Feed {
     #[must_use]
     pub fn new(apiserver: Apiserver) -> Self {
         let poll = begin(apiserver.clone(), None, false);
-        Self { apiserver, sight: Sight::Unknown, lock_before: None, poll }
+        Self { apiserver, sight: Sight::Unknown, poll }
     }
 
     /// The shadow as last seen.
     #[must_use]
     pub const fn sight(&self) -> &Sight {
         &self.sight
-    }
-
-    /// The host's version-lock before it was pinned, as last seen.
-    #[must_use]
-    pub fn lock_before(&self) -> Option<&str> {
-        self.lock_before.as_deref()
     }
 
     /// Resolves when the shadow has changed. Cancel safe.
@@ -108,15 +99,13 @@ impl Feed {
             report.failed = shadow.report.take().and_then(|report| report.failed);
             shadow.report = Some(report);
             version.clone_into(&mut shadow.resource_version);
-            let lock_before = status.version_lock_before.clone();
-            self.go_on(Seen { sight: Sight::Known(shadow), lock_before, version: Some(version.to_owned()) });
+            self.go_on(Seen { sight: Sight::Known(shadow), version: Some(version.to_owned()) });
         }
     }
 
-    fn go_on(&mut self, Seen { sight, lock_before, version }: Seen) {
+    fn go_on(&mut self, Seen { sight, version }: Seen) {
         let missing = sight == Sight::Missing;
         self.sight = sight;
-        self.lock_before = lock_before;
         self.poll = begin(self.apiserver.clone(), version, missing);
     }
 }
@@ -177,6 +166,5 @@ fn see(found: &BottlerocketShadow) -> Seen {
     if let Sight::Unreadable(error) = &sight {
         tracing::error!(error, "the shadow cannot be read; waiting until it changes");
     }
-    let lock_before = found.status.as_ref().and_then(|status| status.version_lock_before.clone());
-    Seen { sight, lock_before, version }
+    Seen { sight, version }
 }

@@ -66,6 +66,17 @@ pub struct Pinned {
     pub set: Version,
 }
 
+/// A host that gives no answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Absence {
+    /// Since when.
+    pub since: Duration,
+    /// Looks in a row that brought nothing.
+    pub count: u32,
+    /// Not looked at again before this.
+    pub retry_at: Duration,
+}
+
 /// How a drain failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DrainLost {
@@ -132,10 +143,14 @@ pub struct Memory {
     pub unreadable_since: Option<Duration>,
     /// Since when nobody is on the socket.
     pub refused_since: Option<Duration>,
+    /// Since when the host gives no answer, and when it is asked again.
+    pub away: Option<Absence>,
     /// The host has no in-place updates; not asked again before this.
     pub unsupported_until: Option<Duration>,
     /// The version-lock this process has set.
     pub pinned: Option<Pinned>,
+    /// The host's version-lock as last read or set, for what is reported; what is relied on is read anew.
+    pub lock: Option<String>,
     /// When the reboot was last asked for.
     pub reboot_asked: Option<Duration>,
     /// Requests to reboot that were refused, in a row.
@@ -164,13 +179,27 @@ impl Memory {
             hold_until: Duration::ZERO,
             unreadable_since: None,
             refused_since: None,
+            away: None,
             unsupported_until: None,
             pinned: None,
+            lock: None,
             reboot_asked: None,
             reboot_trouble: None,
             call_trouble: None,
             on: ForOrder::default(),
         }
+    }
+}
+
+impl Absence {
+    /// One look more that brought nothing: half a second and twice as long each time, at most four, and up to half of that
+    /// again by `jitter`. A host comes back within seconds of its reboot, and looking costs next to nothing.
+    #[must_use]
+    pub fn after(before: Option<&Self>, clock: Duration, jitter: f64) -> Self {
+        let count = before.map_or(0, |absence| absence.count).saturating_add(1);
+        let delay = Duration::from_millis(500) * (1 << (count - 1).min(3));
+        let since = before.map_or(clock, |absence| absence.since);
+        Self { since, count, retry_at: clock + delay.mul_f64(1.0 + jitter / 2.0) }
     }
 }
 

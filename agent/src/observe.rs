@@ -52,8 +52,6 @@ pub struct Observation {
     pub boot_id: String,
     /// The shadow.
     pub shadow: Sight,
-    /// The host's version-lock before it was pinned, as stored in the shadow.
-    pub lock_before: Option<String>,
     /// The host.
     pub host: Host,
     /// What this process knows besides. Losing it costs time, never safety.

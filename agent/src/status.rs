@@ -6,7 +6,8 @@ use api::shadow::{
 use api::timestamp;
 use semver::Version;
 
-use crate::step::pin::held_to;
+use crate::lock::Lock;
+use crate::step::pin::{held_to, is_known, theirs};
 use crate::step::{Draft, Failing, View};
 
 /// This program's version, as it reports it.
@@ -21,7 +22,7 @@ pub(crate) fn change(view: &View<'_>, draft: &Draft) -> Option<BottlerocketShado
     // What cannot be read back must not be stored; there is nothing of the kind.
     let mut after = Report::try_from(&status).ok()?;
     after.failed = before.and_then(|report| report.failed.clone());
-    (Some(&after) != before || status.version_lock_before != view.o.lock_before).then_some(status)
+    (Some(&after) != before).then_some(status)
 }
 
 fn compose(view: &View<'_>, draft: &Draft) -> BottlerocketShadowStatus {
@@ -45,6 +46,7 @@ fn compose(view: &View<'_>, draft: &Draft) -> BottlerocketShadowStatus {
             boot_id: intent.boot_id.clone(),
         }),
         version_lock_before: draft.lock_before.clone(),
+        version_lock: theirs(view).map(str::to_owned),
         conditions: None,
         failed: None,
     }
@@ -59,10 +61,14 @@ fn offered(view: &View<'_>, draft: &Draft) -> (Version, Option<Vec<Version>>) {
 }
 
 fn unheld(view: &View<'_>) -> (Version, Option<Vec<Version>>) {
-    match (&view.o.memory.offered, &view.shadow.report) {
+    // What the host is offered means little until it is known what its lock lets it have.
+    let offered = view.o.memory.offered.as_ref().filter(|_| is_known(view));
+    match (offered, &view.shadow.report) {
         (Some(offered), _) => {
             let target = offered.chosen.as_ref().unwrap_or(view.running);
-            (target.clone(), Some(offered.available.clone()))
+            let lock = theirs(view).map(Lock::new);
+            let allowed = |version: &&Version| lock.as_ref().is_none_or(|lock| lock.is(version));
+            (target.clone(), Some(offered.available.iter().filter(allowed).cloned().collect()))
         }
         (None, Some(report)) => (report.target_version.clone(), None),
         (None, None) => (view.running.clone(), None),

@@ -56,7 +56,12 @@ impl Memory {
     fn read_lock(&mut self, text: &str) {
         let named = Lock::new(text);
         self.pinned.take_if(|pinned| !named.is(&pinned.set));
-        self.on.lock = Some(text.to_owned());
+        self.know_lock(text.to_owned());
+    }
+
+    fn know_lock(&mut self, text: String) {
+        self.lock = Some(text.clone());
+        self.on.lock = Some(text);
     }
 
     fn set_lock(&mut self, act: &Act, clock: Duration) {
@@ -73,7 +78,7 @@ impl Memory {
             _ => return,
         };
         self.on.unseen = if *from == to { self.on.unseen.saturating_add(1) } else { 0 };
-        self.on.lock = Some(to);
+        self.know_lock(to);
         self.on.lock_trouble = None;
         // What the host would take is another version from now on, as soon as it has noticed.
         self.refreshed_at = None;

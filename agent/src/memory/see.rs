@@ -6,7 +6,7 @@ use api::Shadow;
 use api::shadow::Activity;
 
 use super::learn::RENDERED;
-use super::{ForOrder, Memory, Offered, Trouble};
+use super::{Absence, ForOrder, Memory, Offered, Trouble};
 use crate::observe::{Host, Sight};
 use crate::updates::{Command, CommandStatus, Updates, Verdict, judge};
 
@@ -19,6 +19,10 @@ impl Memory {
         if let Sight::Known(shadow) = shadow {
             self.see_order(shadow, clock, jitter);
         }
+        self.away = match host {
+            Host::Away { .. } => Some(Absence::after(self.away.as_ref(), clock, jitter)),
+            Host::Up { .. } => None,
+        };
         match host {
             Host::Away { refused: true, .. } => {
                 self.refused_since.get_or_insert(clock);

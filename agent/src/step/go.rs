@@ -9,6 +9,7 @@ use semver::Version;
 use super::command::{ask, occupied};
 use super::exclusion::exclude;
 use super::image::{after_failure, begun, failed, is_fresh, not_offered, obtain};
+use super::pin::{self, Consent};
 use super::rest::check;
 use super::{Act, Draft, LONGEST_WAIT, View, Why};
 use crate::memory::{DrainDone, DrainLost};
@@ -102,6 +103,12 @@ fn before(view: &View<'_>, version: &Version, go: GoId) -> Draft {
         if let Some(text) = withdrawn(view, version) {
             return draft.saying(text).then(check(view, Why::NotOffered));
         }
+        if let Some(why) = pin::given_up(view) {
+            return Draft::failing(view, FailureKind::Stage, why);
+        }
+        if let Some(first) = pin::pin(view, version, &draft) {
+            return first;
+        }
         if !valid {
             // Its disruption may have begun all the same, under an agent whose image was then lost to a power cycle. The
             // apiserver sees the marks, and refuses if there are none.
@@ -144,6 +151,11 @@ fn activate(view: &View<'_>, version: &Version, drained: &DrainDone) -> Draft {
     }
     if let Some(text) = withdrawn(view, version) {
         return Draft::failing(view, FailureKind::Activate, text);
+    }
+    match pin::consent(view, version) {
+        Consent::Given => {}
+        Consent::Unread(act, why) => return draft.then((act, why)),
+        Consent::Refused(text) => return Draft::failing(view, FailureKind::Activate, text),
     }
     let ask = ask(view, Command::Activate, Why::ActivateApproved);
     if ask.0 == Act::Command(Command::Activate) && !memory.on.reread {

@@ -16,7 +16,8 @@ const AGAIN: u32 = 3;
 /// What was there before the pin, if there is one: as stored, or as this process remembers it when the shadow got lost.
 pub(super) fn record<'a>(view: &View<'a>) -> Option<&'a str> {
     let remembered = view.o.memory.pinned.as_ref().map(|pinned| pinned.before.as_str());
-    view.o.lock_before.as_deref().or(remembered)
+    let stored = view.shadow.report.as_ref().and_then(|report| report.version_lock_before.as_deref());
+    stored.or(remembered)
 }
 
 /// What comes before `version` can be prepared; `None` when the host is held to it.
@@ -38,11 +39,62 @@ pub(super) fn pin(view: &View<'_>, version: &Version, draft: &Draft) -> Option<D
         Some(before) if lock == before || is_ours(view, lock) => set(before.to_owned()),
         // Somebody has set it, or has changed it since: it is theirs.
         None | Some(_) => {
-            let text = format!("somebody else has set the version-lock of the host to {lock}");
             let draft = Draft { lock_before: None, ..draft.clone() };
-            Some(draft.saying(text).then(super::rest::check(view, Why::PinnedByOthers)))
+            Some(draft.saying(set_by_others(lock)).then(super::rest::check(view, Why::PinnedByOthers)))
         }
     }
+}
+
+/// What stands in the way of booting `version` from the settings' side, once the node is disrupted for it.
+pub(super) enum Consent {
+    /// Nothing.
+    Given,
+    /// It is not known yet; this first.
+    Unread(Act, Why),
+    /// Somebody else has set the lock to something else since: the node is not to run this version.
+    Refused(String),
+}
+
+/// Looks whether somebody has taken the host's consent back meanwhile. A lock that was put back to what it was says nothing
+/// about the version.
+pub(super) fn consent(view: &View<'_>, version: &Version) -> Consent {
+    let Some(lock) = &view.o.memory.on.lock else {
+        let (act, why) = touch(view, Act::ReadLock, Why::LockDue);
+        return Consent::Unread(act, why);
+    };
+    match set_by_somebody_else(view, lock) {
+        Some(other) if !Lock::new(other).is(version) => Consent::Refused(set_by_others(other)),
+        Some(_) | None => Consent::Given,
+    }
+}
+
+/// The version-lock as last read, where it is neither `latest` nor ours: an administrator's.
+pub(crate) fn theirs<'a>(view: &View<'a>) -> Option<&'a str> {
+    set_by_somebody_else(view, view.o.memory.lock.as_deref()?)
+}
+
+fn set_by_somebody_else<'a>(view: &View<'_>, lock: &'a str) -> Option<&'a str> {
+    let ours = record(view).is_some() && is_ours(view, lock);
+    (Lock::new(lock) != Lock::Latest && !ours).then_some(lock)
+}
+
+fn set_by_others(lock: &str) -> String {
+    format!("somebody else has set the version-lock of the host to {lock}")
+}
+
+/// Reading the lock after a refresh, at rest: what the host is offered is reported as far as the lock lets it have it.
+/// `None` while there is no need, or after a failure that is not over yet.
+pub(super) fn read(view: &View<'_>) -> Option<(Act, Why)> {
+    let memory = &view.o.memory;
+    let due = memory.refreshed_at.is_some() && memory.on.lock.is_none();
+    let step = touch(view, Act::ReadLock, Why::LockDue);
+    (due && step.0 == Act::ReadLock).then_some(step)
+}
+
+/// Whether the lock was read since this process began, or is given up for now.
+pub(crate) fn is_known(view: &View<'_>) -> bool {
+    let memory = &view.o.memory;
+    memory.lock.is_some() || memory.on.lock_trouble.as_ref().is_some_and(|trouble| trouble.count >= ATTEMPTS)
 }
 
 /// Whether a host that would install something else may just not show the pin yet.
@@ -83,8 +135,8 @@ pub(super) fn release(view: &View<'_>) -> Release {
 /// The version the host was last held to by us, while the record stands: it is stored as the target.
 pub(crate) fn held_to<'a>(view: &View<'a>) -> Option<&'a Version> {
     let remembered = view.o.memory.pinned.as_ref().map(|pinned| &pinned.set);
-    let stored = view.o.lock_before.as_ref().and(view.shadow.report.as_ref()).map(|report| &report.target_version);
-    remembered.or(stored)
+    let stored = view.shadow.report.as_ref().filter(|report| report.version_lock_before.is_some());
+    remembered.or(stored.map(|report| &report.target_version))
 }
 
 /// Whether a lock is one that we have set: the last one, or the one for the present order just before a crash.

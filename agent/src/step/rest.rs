@@ -5,7 +5,7 @@ use std::time::Duration;
 use api::shadow::{Activity, State};
 
 use super::command::{ATTEMPTS, ask, occupied};
-use super::pin::{Release, release};
+use super::pin::{self, Release, release};
 use super::{Act, Draft, LONGEST_WAIT, View, Why};
 use crate::updates::Command;
 
@@ -67,14 +67,16 @@ fn at_rest(view: &View<'_>, end: State) -> Draft {
     }
     let memory = &view.o.memory;
     let first = view.shadow.report.as_ref().is_none_or(|report| report.activity == Some(Activity::Checking));
-    let checked =
-        memory.refreshed_at.is_some() || memory.on.trouble.contains_key(&Command::Refresh) || unsupported(view);
+    let refreshed = memory.refreshed_at.is_some() && pin::is_known(view);
+    let checked = refreshed || memory.on.trouble.contains_key(&Command::Refresh) || unsupported(view);
     let activity = if first && !checked { Activity::Checking } else { Activity::Idle };
-    let draft = draft.doing(activity).then(check(view, Why::NothingToDo));
-    match memory.on.trouble.get(&Command::Refresh) {
+    let look = if view.in_flight(Command::Refresh) { None } else { pin::read(view) };
+    let draft = draft.doing(activity).then(look.unwrap_or_else(|| check(view, Why::NothingToDo)));
+    match (memory.on.trouble.get(&Command::Refresh), pin::theirs(view)) {
         _ if unsupported(view) => draft.saying("this image has no in-place updates"),
-        Some(trouble) => draft.saying(format!("the check for updates failed: {}", trouble.text)),
-        None => draft,
+        (Some(trouble), _) => draft.saying(format!("the check for updates failed: {}", trouble.text)),
+        (None, Some(lock)) => draft.saying(format!("the version-lock of the host allows {lock} alone")),
+        (None, None) => draft,
     }
 }
 

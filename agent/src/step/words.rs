@@ -128,6 +128,8 @@ pub enum Why {
     NotOffered,
     /// The last refresh is too old to rely on.
     RefreshDue,
+    /// The host's version-lock is to be read.
+    LockDue,
     /// The host is to be held to the approved version.
     PinDue,
     /// The host is held to the approved version and does not show it yet.

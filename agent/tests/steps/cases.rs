@@ -194,8 +194,13 @@ impl Case {
             OnLock::TheirsRecorded => (Some(THEIRS), true),
         };
         memory.on.lock = lock.map(str::to_owned);
-        let lock_before = recorded.then(|| "latest".to_owned());
-        Observation { now: now(), clock: CLOCK, boot_id: BOOT.to_owned(), shadow, lock_before, host, memory }
+        memory.lock = lock.map(str::to_owned);
+        let mut shadow = self.shadow();
+        if let Some(report) = &mut shadow.report {
+            report.version_lock_before = recorded.then(|| "latest".to_owned());
+        }
+        let shadow = Sight::Known(Box::new(shadow));
+        Observation { now: now(), clock: CLOCK, boot_id: BOOT.to_owned(), shadow, host, memory }
     }
 
     fn remember(&self, memory: &mut Memory) {
@@ -255,22 +260,15 @@ impl Case {
             Intent::OtherBoot => Some("boot-0"),
         };
         Report {
-            state,
-            current_version: self.running.clone(),
-            target_version: approved(),
-            crash_count: 0,
-            failed_at: None,
             agent_version: Some(agent::status::AGENT_VERSION.to_owned()),
             available_versions: vec![Version::new(1, 22, 0), approved()],
             activity: Some(self.activity),
-            message: None,
-            failure: None,
             rebooting: boot_id.map(|boot_id| Rebooting {
                 version: approved(),
                 from_version: Version::new(1, 19, 0),
                 boot_id: boot_id.to_owned(),
             }),
-            failed: None,
+            ..Report::new(state, self.running.clone(), approved())
         }
     }
 
@@ -331,7 +329,6 @@ pub(crate) fn reported(observation: &mut Observation) -> Option<agent::step::Ste
     let Act::Report(status) = &step.act else { return None };
     let Sight::Known(shadow) = &mut observation.shadow else { return None };
     shadow.report = Some(Report::try_from(status.as_ref()).unwrap());
-    observation.lock_before.clone_from(&status.version_lock_before);
     Some(step)
 }
 

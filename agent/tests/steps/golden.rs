@@ -151,7 +151,7 @@ fn the_host_is_held_to_the_approved_version_before_that_is_prepared() {
         (case(OnLock::Latest), "Idle/Staging | pin | PinDue"),
         (case(OnLock::LatestRecorded), "- | pin | PinDue"),
         (case(OnLock::ApprovedRecorded), "- | prepare | StageApproved"),
-        (case(OnLock::Approved), "- | prepare | StageApproved"),
+        (case(OnLock::Approved), "Idle/Staging | prepare | StageApproved"),
         (case(OnLock::Theirs), "Idle/Staging | wait | PinnedByOthers"),
         (case(OnLock::TheirsRecorded), "Idle/Staging | wait | PinnedByOthers"),
     ]);
@@ -165,7 +165,7 @@ fn only_our_own_lock_is_put_back() {
         (case(OnLock::ApprovedRecorded), "Idle/GivingBack | unpin | UnpinDue"),
         (case(OnLock::LatestRecorded), "Idle/Idle | wait | NothingToDo"),
         (case(OnLock::TheirsRecorded), "Idle/Idle | wait | NothingToDo"),
-        (case(OnLock::Theirs), "- | wait | NothingToDo"),
-        (case(OnLock::Approved), "- | wait | NothingToDo"),
+        (case(OnLock::Theirs), "Idle/Idle | wait | NothingToDo"),
+        (case(OnLock::Approved), "Idle/Idle | wait | NothingToDo"),
     ]);
 }

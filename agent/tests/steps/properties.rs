@@ -39,7 +39,7 @@ fn assert_drained(observation: &Observation, case: &Case) {
 
 /// What was there is stored before, and what somebody else has set is left alone.
 fn assert_own_lock(observation: &Observation, step: &Step, case: &Case) {
-    let stored = observation.lock_before.as_ref();
+    let stored = shadow(observation).report.as_ref().and_then(|report| report.version_lock_before.as_ref());
     match &step.act {
         Act::Pin { from, before, to } => {
             assert!(matches!(case.order, State::StagedAndPerformedUpdate | State::RebootedIntoUpdate), "{case:?}");
@@ -187,7 +187,8 @@ fn at_rest_there_is_only_waiting_until_the_check_is_due() {
         [OnHost::Uninitialised, OnHost::Idle, OnHost::Available, OnHost::Staged, OnHost::Ready, OnHost::ReadyOther]
     {
         let mut observation = Case::new(State::Idle, State::Idle, Activity::Idle, on_host).observation();
-        observation.lock_before = None;
+        let Sight::Known(shadow) = &mut observation.shadow else { unreachable!() };
+        shadow.report.as_mut().unwrap().version_lock_before = None;
         observation.memory.check_at = Some(CLOCK + std::time::Duration::from_secs(10));
         reported(&mut observation);
         let step = next_step(&observation);

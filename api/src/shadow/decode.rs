@@ -125,8 +125,35 @@ pub struct Report {
     pub failure: Option<Failure>,
     /// The reboot that was asked for.
     pub rebooting: Option<Rebooting>,
+    /// The host's version-lock before the agent pinned it, as long as it is pinned.
+    pub version_lock_before: Option<String>,
+    /// The host's version-lock, where somebody other than the agent has set it.
+    pub version_lock: Option<String>,
     /// The controller's own verdict.
     pub failed: Option<(Verdict, Version)>,
+}
+
+impl Report {
+    /// A report of these three and nothing else.
+    #[must_use]
+    pub const fn new(state: State, current_version: Version, target_version: Version) -> Self {
+        Self {
+            state,
+            current_version,
+            target_version,
+            crash_count: 0,
+            failed_at: None,
+            agent_version: None,
+            available_versions: Vec::new(),
+            activity: None,
+            message: None,
+            failure: None,
+            rebooting: None,
+            version_lock_before: None,
+            version_lock: None,
+            failed: None,
+        }
+    }
 }
 
 /// Why a shadow cannot be read. Such a shadow counts as in flight and gets no action.
@@ -207,6 +234,8 @@ impl TryFrom<&BottlerocketShadowStatus> for Report {
             message: raw.message.clone(),
             failure: raw.failure.as_ref().map(failure).transpose()?,
             rebooting: raw.rebooting.as_ref().map(rebooting).transpose()?,
+            version_lock_before: raw.version_lock_before.clone(),
+            version_lock: raw.version_lock.clone(),
             failed: raw
                 .failed
                 .as_ref()

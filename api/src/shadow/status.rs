@@ -148,6 +148,11 @@ pub struct BottlerocketShadowStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 128))]
     pub version_lock_before: Option<String>,
+    /// The host's `version-lock` where somebody other than the agent has set it to a version, as the host has it. Such a lock is
+    /// respected: the node is offered that version alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 128))]
+    pub version_lock: Option<String>,
     /// What the controller says of the node; `Held` has the reason why it does not move.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
@@ -161,7 +166,7 @@ pub struct BottlerocketShadowStatus {
 impl BottlerocketShadowStatus {
     /// The fields that a report replaces: present or absent, they become what the agent sent. The others are the
     /// controller's and no report touches them.
-    pub const REPORTED_FIELDS: [&'static str; 12] = [
+    pub const REPORTED_FIELDS: [&'static str; 13] = [
         "current_version",
         "target_version",
         "current_state",
@@ -174,5 +179,6 @@ impl BottlerocketShadowStatus {
         "failure",
         "rebooting",
         "version_lock_before",
+        "version_lock",
     ];
 }

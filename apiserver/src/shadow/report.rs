@@ -36,6 +36,7 @@ pub fn check(status: &BottlerocketShadowStatus) -> Result<(), InvalidReport> {
         ("message", status.message.as_ref(), MAX_MESSAGE),
         ("agent_version", status.agent_version.as_ref(), MAX_WORD),
         ("version_lock_before", status.version_lock_before.as_ref(), MAX_VERSION),
+        ("version_lock", status.version_lock.as_ref(), MAX_VERSION),
         (
             "state_transition_failure_timestamp",
             status.state_transition_failure_timestamp.as_ref(),

@@ -50,18 +50,10 @@ mod tests {
 
     fn report(crash_count: u32, failure: Option<Failure>) -> Report {
         Report {
-            state: State::Idle,
-            current_version: Version::new(1, 19, 0),
-            target_version: Version::new(1, 20, 0),
             crash_count,
             failed_at: (crash_count > 0).then_some(Timestamp::UNIX_EPOCH),
-            agent_version: None,
-            available_versions: Vec::new(),
-            activity: None,
-            message: None,
             failure,
-            rebooting: None,
-            failed: None,
+            ..Report::new(State::Idle, Version::new(1, 19, 0), Version::new(1, 20, 0))
         }
     }
 

@@ -330,18 +330,8 @@ pub(super) fn node(name: &str) -> NodeFacts {
 
 pub(super) fn shadow(node: &str) -> ShadowFacts {
     let report = Report {
-        state: State::Idle,
-        current_version: Version::new(1, 19, 0),
-        target_version: new_version(),
-        crash_count: 0,
-        failed_at: None,
         agent_version: Some("0.1.0".to_owned()),
-        available_versions: Vec::new(),
-        activity: None,
-        message: None,
-        failure: None,
-        rebooting: None,
-        failed: None,
+        ..Report::new(State::Idle, Version::new(1, 19, 0), new_version())
     };
     let shadow = Shadow {
         name: format!("brs-{node}"),

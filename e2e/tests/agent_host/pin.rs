@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use api::shadow::{Activity, State};
-use e2e::host::{Command, Deed, Happening, Host, Mangled, Moment, Release};
+use e2e::host::{Client, Command, Deed, Happening, Host, Mangled, Moment, Release};
 use http::StatusCode;
 use semver::Version;
 use tokio::time::Instant;
@@ -76,6 +76,63 @@ async fn an_administrators_lock_is_respected_and_named_until_it_is_gone() {
     let time = node.until(updated).await;
     assert!(time < Duration::from_secs(200), "{time:?}");
     node.assert_updated("unlocked");
+}
+
+#[tokio::test(start_paused = true)]
+async fn under_an_administrators_lock_a_host_is_offered_that_version_alone() {
+    let mut node = Node::start(Script { starts: 0, ..Script::smooth() }).await;
+    node.repository.publish(Release::new(NEWER));
+    let offers = |double: &Double| double.look().status().and_then(|status| status.available_versions.clone());
+    let newest = |double: &Double, _: &Host| offers(double).is_some_and(|offers| offers.contains(&NEWER.to_string()));
+    node.until(newest).await;
+    for (lock, offered) in [("v1.20.0", vec!["1.20.0"]), ("1.18.0", vec![]), ("1.19.0", vec!["1.19.0"])] {
+        node.host.perform(Deed::lock(lock).unwrap());
+        let said = format!("the version-lock of the host allows {lock} alone");
+        node.until(|double, _| message(double).as_ref() == Some(&said)).await;
+        let status = node.double.look().status().unwrap().clone();
+        assert_eq!(status.version_lock.as_deref(), Some(lock));
+        assert_eq!(status.available_versions.unwrap(), offered, "{lock}");
+    }
+    node.host.perform(Deed::lock("latest").unwrap());
+    node.until(newest).await;
+    assert_eq!((message(&node.double), &node.double.look().status().unwrap().version_lock), (None, &None));
+    assert!(!node.host.record().iter().any(|(_, it)| matches!(it, Happening::Committed(_, Client::Socket))));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_administrators_lock_on_another_version_stops_a_staged_node_before_its_drain() {
+    let mut node = Node::start(Script { go: false, ..Script::smooth() }).await;
+    node.until(staged).await;
+    node.host.perform(Deed::lock("1.19.0").unwrap());
+    node.double.edit(give_the_go);
+    node.until(|double, _| message(double).is_some_and(|text| text.contains("version-lock of the host to 1.19.0")))
+        .await;
+    let begin = Instant::now();
+    node.until(|_, _| begin.elapsed() > Duration::from_secs(1000)).await;
+    assert!(!node.double.look().cordoned, "drained for nothing");
+    node.host.perform(Deed::lock("latest").unwrap());
+    node.until(updated).await;
+    node.assert_updated("unlocked");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_administrators_lock_on_another_version_during_the_drain_gives_the_node_back() {
+    let mut node = Node::start(Script { drain: Duration::from_secs(400), ..Script::smooth() }).await;
+    node.until(|double, _| double.look().cordoned).await;
+    node.host.perform(Deed::lock("1.19.0").unwrap());
+    node.until(ended).await;
+    let status = node.double.look().status().unwrap().clone();
+    assert_eq!(status.failure.unwrap().kind, api::shadow::FailureKind::Activate);
+    assert_eq!((node.lock(), node.reboots(), node.host.state().version), (Some(OLD), 0, OLD));
+    assert!(!node.double.look().cordoned);
+}
+
+/// The go, in the double's place of a controller that gives none by itself.
+fn give_the_go(inside: &mut crate::double::Inside) {
+    inside.script.go = true;
+    let spec = &mut inside.shadow.as_mut().unwrap().spec;
+    spec.state = State::RebootedIntoUpdate;
+    spec.disrupt_not_after = Some("2999-01-01T00:00:00Z".to_owned());
 }
 
 #[tokio::test(start_paused = true)]
