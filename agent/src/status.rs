@@ -1,9 +1,6 @@
 //! The report: what the shadow is to say, from what is observed and drafted.
 
-use api::shadow::{
-    AgentFailure, BottlerocketShadowStatus, Failure, FailureKind, MAX_AVAILABLE_VERSIONS, RebootIntent, Report, State,
-};
-use api::timestamp;
+use api::shadow::{BottlerocketShadowStatus, Failure, FailureKind, MAX_AVAILABLE_VERSIONS, Report, State};
 use semver::Version;
 
 use crate::lock::Lock;
@@ -17,38 +14,28 @@ const LONGEST_MESSAGE: usize = 512;
 
 /// The status to store, if it differs from the stored one.
 pub(crate) fn change(view: &View<'_>, draft: &Draft) -> Option<BottlerocketShadowStatus> {
-    let status = compose(view, draft);
-    let before = view.shadow.report.as_ref();
-    // What cannot be read back must not be stored; there is nothing of the kind.
-    let mut after = Report::try_from(&status).ok()?;
-    after.failed = before.and_then(|report| report.failed.clone());
-    (Some(&after) != before).then_some(status)
+    let report = compose(view, draft);
+    (Some(&report) != view.shadow.report.as_ref()).then(|| BottlerocketShadowStatus::from(&report))
 }
 
-fn compose(view: &View<'_>, draft: &Draft) -> BottlerocketShadowStatus {
+fn compose(view: &View<'_>, draft: &Draft) -> Report {
     let before = view.shadow.report.as_ref();
     let failures = Failures::after(view, draft);
     let (target, available) = offered(view, draft);
-    BottlerocketShadowStatus {
-        current_version: view.running.to_string(),
-        target_version: target.to_string(),
-        current_state: draft.state,
-        crash_count: i64::from(failures.count),
-        state_transition_failure_timestamp: failures.at.map(timestamp::render),
+    let available = available.or_else(|| before.map(|report| report.available_versions.clone()));
+    Report {
+        crash_count: failures.count,
+        failed_at: failures.at,
         agent_version: Some(AGENT_VERSION.to_owned()),
-        available_versions: available.or_else(|| before.map(|report| report.available_versions.clone())).map(listed),
+        available_versions: available.map(listed).unwrap_or_default(),
         activity: Some(draft.activity),
         message: draft.message.as_deref().map(one_line),
-        failure: failures.last.as_ref().map(raw_failure),
-        rebooting: draft.rebooting.as_ref().map(|intent| RebootIntent {
-            version: intent.version.to_string(),
-            from_version: intent.from_version.to_string(),
-            boot_id: intent.boot_id.clone(),
-        }),
+        failure: failures.last,
+        rebooting: draft.rebooting.clone(),
         version_lock_before: draft.lock_before.clone(),
         version_lock: theirs(view).map(str::to_owned),
-        conditions: None,
-        failed: None,
+        failed: before.and_then(|report| report.failed.clone()),
+        ..Report::new(draft.state, view.running.clone(), target)
     }
 }
 
@@ -112,25 +99,16 @@ impl Failures {
     }
 }
 
-fn raw_failure(failure: &Failure) -> AgentFailure {
-    AgentFailure {
-        kind: failure.kind,
-        version: failure.version.to_string(),
-        time: timestamp::render(failure.time),
-        attempts: Some(i64::from(failure.attempts)),
-    }
-}
-
 /// Newest first, each once, and no more than the schema takes.
-fn listed(mut versions: Vec<Version>) -> Vec<String> {
+fn listed(mut versions: Vec<Version>) -> Vec<Version> {
     versions.sort_unstable_by(|a, b| b.cmp(a));
     versions.dedup();
     versions.truncate(MAX_AVAILABLE_VERSIONS);
-    versions.iter().map(Version::to_string).collect()
+    versions
 }
 
 /// Text of others in one line of bounded length.
-fn one_line(text: &str) -> String {
+pub(crate) fn one_line(text: &str) -> String {
     let words: Vec<_> =
         text.split(|c: char| c.is_whitespace() || c.is_control()).filter(|word| !word.is_empty()).collect();
     words.join(" ").chars().take(LONGEST_MESSAGE).collect()

@@ -4,6 +4,7 @@
 //! shadow does not say so yet, saying so comes first. That way everything a restarted agent must know is stored before it is
 //! acted on.
 
+mod away;
 mod command;
 mod draft;
 mod exclusion;
@@ -82,7 +83,7 @@ pub fn next_step(o: &Observation) -> Step {
     };
     let (running, updates) = match &o.host {
         Host::Up { running, updates } => (running, updates),
-        Host::Away { .. } => return Step::new(Act::Wait(Duration::from_secs(1)), Why::HostAway),
+        Host::Away { why, .. } => return gate(o, away::away(o, shadow, why)),
     };
     let view = View { o, shadow, running, updates };
     let draft = decide(&view);

@@ -2,7 +2,7 @@
 
 use api::shadow::{Activity, FailureKind, Rebooting, State};
 
-use super::{Act, LONGEST_WAIT, View, Why, pin};
+use super::{Act, LONGEST_WAIT, View, Why, away, pin};
 
 /// A failure to report.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,7 +47,7 @@ impl Draft {
         Self {
             state: report.map_or(State::Idle, |report| report.state),
             activity: report.and_then(|report| report.activity).unwrap_or(Activity::Idle),
-            message: report.and_then(|report| report.message.clone()),
+            message: report.and_then(|report| report.message.clone()).filter(|text| !text.starts_with(away::WORDS)),
             rebooting: intent,
             lock_before: pin::record(view).map(str::to_owned),
             failing: None,

@@ -5,6 +5,7 @@
 //! an original shadow still fit. Versions and times are text here, as they are stored; [`Shadow`] is the parsed form.
 
 mod decode;
+mod encode;
 mod status;
 
 use kube::CustomResource;

@@ -177,7 +177,7 @@ impl Double {
     }
 
     /// What the controller makes of the last report.
-    fn control(&self) {
+    pub(crate) fn control(&self) {
         let spec = self.look().next_spec();
         if let Some(spec) = spec {
             self.edit(|inside| inside.shadow.as_mut().unwrap().spec = spec);

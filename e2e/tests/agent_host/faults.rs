@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use api::shadow::{Activity, FailureKind, State};
-use e2e::host::{Command, Deed, Happening, Moment, OnBoot, Reach, Reboot, Service, Updater};
+use e2e::host::{Command, Deed, Happening, Mangled, Moment, OnBoot, Reach, Reboot, Service, Updater, Waves};
 use tokio::time::Instant;
 
 use crate::double::Script;
@@ -11,6 +11,10 @@ use crate::node::{NEW, Node, OLD, ended, updated};
 
 fn failure(node: &Node) -> Option<FailureKind> {
     node.double.look().status().unwrap().failure.as_ref().map(|failure| failure.kind)
+}
+
+fn message(double: &crate::double::Double) -> Option<String> {
+    double.look().status()?.message.clone()
 }
 
 fn assert_untouched(node: &Node) {
@@ -178,11 +182,69 @@ async fn a_host_that_says_nothing_or_nonsense_for_a_while_is_waited_for() {
         node.until(|double, _| double.look().cordoned).await;
         node.host.set_service(service.clone()).unwrap();
         let begin = Instant::now();
+        let told = |double: &crate::double::Double, _: &e2e::host::Host| {
+            message(double).is_some_and(|text| text.starts_with("the update API gives no answer: "))
+        };
+        node.until(told).await;
+        let reports = node.double.look().reports.len();
         node.until(|_, _| begin.elapsed() > Duration::from_secs(100)).await;
+        assert_eq!(node.double.look().reports.len(), reports, "{service:?}: told more than once");
         node.host.set_service(Service::Serving).unwrap();
         node.until(updated).await;
         node.assert_updated(&format!("{service:?}"));
+        assert_eq!(message(&node.double), None, "{service:?}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn answers_without_end_or_sense_are_waited_out_for_each_request_of_an_update() {
+    for path in ["/os", "/updates/status", "/actions/refresh-updates", "/actions/prepare-update", "/settings"] {
+        for answer in [Mangled::Huge(64 << 20), Mangled::HangUp, Mangled::Silence] {
+            let mut node = Node::start(Script::smooth()).await;
+            node.host.faults(|faults| drop(faults.answers.insert(path.to_owned(), answer.clone())));
+            let begin = Instant::now();
+            node.until(|_, _| begin.elapsed() > Duration::from_secs(300)).await;
+            assert_eq!((node.reboots(), node.double.look().cordoned), (0, false), "{path} {answer:?}");
+            node.host.faults(|faults| faults.answers.clear());
+            // An order that failed meanwhile has ended; the next one is the controller's to give.
+            node.until(|double, _| double.look().status().is_some()).await;
+            node.double.look().script.starts += 1;
+            node.double.control();
+            node.until(updated).await;
+            assert_eq!((node.reboots(), &node.breaches), (1, &Vec::new()), "{path} {answer:?}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_socket_that_nobody_may_open_ends_the_process_like_one_that_is_gone() {
+    let mut node = Node::start(Script::smooth()).await;
+    node.until(|double, _| double.look().is_at_rest()).await;
+    node.scissors.forbid(true);
+    let (begin, agents) = (Instant::now(), node.agents);
+    node.until(|_, _| begin.elapsed() > Duration::from_secs(100)).await;
+    assert!((2..=3).contains(&(node.agents - agents)), "{} agents in 100 s", node.agents - agents);
+    assert_eq!(node.last_words.as_deref().map(|words| words.contains("permission denied")), Some(true));
+    node.scissors.forbid(false);
+    node.until(updated).await;
+    node.assert_updated("forbidden for a while");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wave_that_hides_the_approved_version_stops_a_staged_node_before_its_drain() {
+    let mut node = Node::start(Script { go: false, ..Script::smooth() }).await;
+    node.until(|double, _| double.look().status().is_some_and(|s| s.activity == Some(Activity::Staged))).await;
+    node.repository.change(|release| release.waves = Waves::not_before(jiff::Timestamp::MAX));
+    let begin = Instant::now();
+    node.until(|_, _| begin.elapsed() > Duration::from_secs(301)).await;
+    node.double.edit(crate::pin::give_the_go);
+    node.until(|double, _| message(double).is_some_and(|text| text.contains("not offered 1.20.0"))).await;
+    let begin = Instant::now();
+    node.until(|_, _| begin.elapsed() > Duration::from_secs(1000)).await;
+    assert!(!node.double.look().cordoned, "drained for nothing");
+    node.repository.change(|release| release.waves = Waves::default());
+    node.until(updated).await;
+    node.assert_updated("a wave later");
 }
 
 #[tokio::test(start_paused = true)]

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 
@@ -39,6 +40,8 @@ pub(crate) struct Scissors {
     /// The requests that were sent, by method and path.
     pub(crate) names: Mutex<Vec<String>>,
     pub(crate) at: Option<(u32, Cut)>,
+    /// The host's socket may not be opened.
+    forbidden: AtomicBool,
     /// The agent is to be killed.
     pub(crate) agent: Notify,
     /// The power is to be cycled.
@@ -48,6 +51,11 @@ pub(crate) struct Scissors {
 impl Scissors {
     pub(crate) fn at(number: u32, cut: Cut) -> Self {
         Self { at: Some((number, cut)), ..Self::default() }
+    }
+
+    /// Whether the host's socket may be opened. As root, a socket's mode stops nobody.
+    pub(crate) fn forbid(&self, forbidden: bool) {
+        self.forbidden.store(forbidden, Ordering::Relaxed);
     }
 
     pub(crate) fn count(&self) -> u32 {
@@ -91,6 +99,9 @@ impl Dial for Line {
                 std::future::pending::<()>().await;
             }
             let stream: Box<dyn Stream> = match &self.peer {
+                Peer::Host(_) if self.scissors.forbidden.load(Ordering::Relaxed) => {
+                    return Err(io::ErrorKind::PermissionDenied.into());
+                }
                 Peer::Host(socket) => Box::new(UnixStream::connect(socket).await?),
                 Peer::Apiserver(double) => connect(double)?,
             };

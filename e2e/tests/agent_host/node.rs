@@ -44,6 +44,8 @@ pub(crate) struct Node {
     /// Boots that were asked for by the agent without everything in place.
     pub(crate) breaches: Vec<String>,
     pub(crate) agents: u32,
+    /// Why an agent ended by itself last.
+    pub(crate) last_words: Option<String>,
     folder: TempDir,
 }
 
@@ -65,6 +67,7 @@ impl Node {
             scissors: Arc::new(scissors),
             breaches: Vec::new(),
             agents: 0,
+            last_words: None,
             folder,
         }
     }
@@ -138,7 +141,11 @@ impl Node {
                     }
                 }
                 // A restarted container waits a little.
-                ended = &mut agent => { assert!(ended.unwrap().is_err()); sleep(Duration::from_secs(1)).await; break }
+                ended = &mut agent => {
+                    self.last_words = Some(format!("{:#}", ended.unwrap().unwrap_err()));
+                    sleep(Duration::from_secs(1)).await;
+                    break;
+                }
                 _ = tick.tick() => if done(&self.double, &self.host) {
                     agent.abort();
                     return true;

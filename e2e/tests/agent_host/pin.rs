@@ -91,7 +91,7 @@ async fn under_an_administrators_lock_a_host_is_offered_that_version_alone() {
         node.until(|double, _| message(double).as_ref() == Some(&said)).await;
         let status = node.double.look().status().unwrap().clone();
         assert_eq!(status.version_lock.as_deref(), Some(lock));
-        assert_eq!(status.available_versions.unwrap(), offered, "{lock}");
+        assert_eq!(status.available_versions.unwrap_or_default(), offered, "{lock}");
     }
     node.host.perform(Deed::lock("latest").unwrap());
     node.until(newest).await;
@@ -128,7 +128,7 @@ async fn an_administrators_lock_on_another_version_during_the_drain_gives_the_no
 }
 
 /// The go, in the double's place of a controller that gives none by itself.
-fn give_the_go(inside: &mut crate::double::Inside) {
+pub(crate) fn give_the_go(inside: &mut crate::double::Inside) {
     inside.script.go = true;
     let spec = &mut inside.shadow.as_mut().unwrap().spec;
     spec.state = State::RebootedIntoUpdate;

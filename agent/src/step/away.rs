@@ -1,0 +1,35 @@
+//! A host that gives no answer: waited for, and told of when it takes longer than a restart of its API server.
+
+use std::time::Duration;
+
+use api::Shadow;
+use api::shadow::BottlerocketShadowStatus;
+
+use super::{Act, Step, Why, rebooting};
+use crate::observe::Observation;
+use crate::status;
+
+/// How long a host may be silent before the shadow says so. Its API server is restarted within five seconds.
+const UNMENTIONED: Duration = Duration::from_secs(15);
+/// What the message begins with; it goes as soon as the host answers.
+pub(super) const WORDS: &str = "the update API gives no answer: ";
+
+pub(super) fn away(o: &Observation, shadow: &Shadow, why: &str) -> Step {
+    let absence = o.memory.away.as_ref();
+    let long = absence.is_some_and(|absence| o.clock.saturating_sub(absence.since) >= UNMENTIONED);
+    match told(shadow, why).filter(|_| long && !rebooting(o)) {
+        Some(status) => Step::new(Act::Report(Box::new(status)), Why::HostAway),
+        None => {
+            let early = absence.map_or(Duration::ZERO, |absence| absence.retry_at.saturating_sub(o.clock));
+            Step::new(Act::Wait(early.max(Duration::from_millis(100))), Why::HostAway)
+        }
+    }
+}
+
+/// The last report with this message; `None` where there is nothing to add to it.
+fn told(shadow: &Shadow, why: &str) -> Option<BottlerocketShadowStatus> {
+    let report = shadow.report.as_ref()?;
+    let message = status::one_line(&format!("{WORDS}{why}"));
+    (report.message.as_ref() != Some(&message))
+        .then(|| BottlerocketShadowStatus { message: Some(message), ..BottlerocketShadowStatus::from(report) })
+}
