@@ -6,3 +6,4 @@ pub mod demo;
 pub mod fleet;
 pub mod host;
 pub mod observer;
+pub mod original;

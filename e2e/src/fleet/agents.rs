@@ -1,5 +1,6 @@
 //! One agent process for each host, with the token that is bound to its DaemonSet pod.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Context;
@@ -24,8 +25,8 @@ pub(super) const TOKEN_FILE: &str = "token";
 /// An agent on a node.
 pub(super) struct Agent {
     pub(super) process: Process,
-    /// Where it says whether it is ready.
-    pub(super) health_port: u16,
+    /// Where it says whether it is ready; an original agent says nothing, and is as ready as it runs.
+    pub(super) health_port: Option<u16>,
     /// Its pod's name.
     pub(super) pod: String,
 }
@@ -39,13 +40,7 @@ pub(super) async fn start(
     options: &FleetOptions,
 ) -> anyhow::Result<Agent> {
     let node = host.name();
-    let pod = pod_on(plane, node).await?;
-    let uid = pod.uid().context("a pod without a uid")?;
-    let account = names::AGENT_SERVICE_ACCOUNT;
-    let pod = pod.name_any();
-    let token = plane.token_for_pod(names::DEFAULT_NAMESPACE, account, &pod, &uid, names::TOKEN_AUDIENCE).await?;
-    let token_file = host.socket().with_file_name(TOKEN_FILE);
-    std::fs::write(&token_file, token).with_context(|| format!("cannot write {}", token_file.display()))?;
+    let (pod, token_file) = enlist(plane, host).await?;
     let [health_port] = free_ports()?;
     let program = Program::new(programs.path("agent"))
         .args(["--node-name", node])
@@ -60,7 +55,19 @@ pub(super) async fn start(
         .args(["--termination-log".into(), host.socket().with_file_name("termination-log").into_os_string()])
         .args(["--log-filter", &options.log_filter]);
     let process = plane.spawn(&format!("agent-{node}"), program)?;
-    Ok(Agent { process, health_port, pod })
+    Ok(Agent { process, health_port: Some(health_port), pod })
+}
+
+/// Waits for the pod of a host's agent; answers its name and the file with its token.
+pub(super) async fn enlist(plane: &ControlPlane, host: &Host) -> anyhow::Result<(String, PathBuf)> {
+    let pod = pod_on(plane, host.name()).await?;
+    let uid = pod.uid().context("a pod without a uid")?;
+    let account = names::AGENT_SERVICE_ACCOUNT;
+    let pod = pod.name_any();
+    let token = plane.token_for_pod(names::DEFAULT_NAMESPACE, account, &pod, &uid, names::TOKEN_AUDIENCE).await?;
+    let token_file = host.socket().with_file_name(TOKEN_FILE);
+    std::fs::write(&token_file, token).with_context(|| format!("cannot write {}", token_file.display()))?;
+    Ok((pod, token_file))
 }
 
 async fn pod_on(plane: &ControlPlane, node: &str) -> anyhow::Result<Pod> {

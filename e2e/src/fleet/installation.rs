@@ -14,6 +14,7 @@ use tokio::time::timeout;
 use super::programs::Programs;
 use crate::controlplane::wait::eventually;
 use crate::controlplane::{ControlPlane, Process, Program};
+use crate::original;
 
 /// How long a program has until it is ready.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -54,7 +55,7 @@ pub(super) async fn start_programs(
     programs: &Programs,
     log_filter: &str,
 ) -> anyhow::Result<Installed> {
-    let certificates = plane.issue_server_certificate("apiserver", &[APISERVER_NAME])?;
+    let certificates = plane.issue_server_certificate("apiserver", &[APISERVER_NAME, original::SERVER_NAME])?;
     let [apiserver_port, apiserver_metrics, controller_metrics] = free_ports()?;
     let account = async |account| plane.service_account_kubeconfig(names::DEFAULT_NAMESPACE, account).await;
     let apiserver = Program::new(programs.path("apiserver"))

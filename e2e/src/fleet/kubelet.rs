@@ -100,7 +100,10 @@ impl Duties {
         {
             tracing::warn!(node = self.host.name(), %error, "agent not restarted");
         }
-        let ready = is_ready(self.agent.health_port).await;
+        let ready = match self.agent.health_port {
+            Some(port) => is_ready(port).await,
+            None => self.agent.process.is_running(),
+        };
         self.show_ready(ready).await;
     }
 

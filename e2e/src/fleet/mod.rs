@@ -6,13 +6,15 @@
 //! ```
 //!
 //! Every program runs with the token of its own ServiceAccount under the roles in `config/rbac`; an agent has the token that
-//! is bound to its DaemonSet pod, and no access to Kubernetes at all.
+//! is bound to its DaemonSet pod, and no access to Kubernetes at all. Only where [`OriginalAgents`] asks for agents of the
+//! original operator, agents get the role that these need, from `e2e/fixtures`.
 
 mod agents;
 mod installation;
 mod kubelet;
 mod nodes;
 mod options;
+mod original;
 mod programs;
 mod start;
 
@@ -36,7 +38,7 @@ use installation::get;
 use kubelet::Kubelet;
 
 pub use installation::APISERVER_NAME;
-pub use options::FleetOptions;
+pub use options::{FleetOptions, OriginalAgents};
 
 /// A running fleet. Dropping it stops everything.
 pub struct Fleet {

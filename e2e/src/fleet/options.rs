@@ -24,6 +24,33 @@ pub struct FleetOptions {
     pub check_interval: Duration,
     /// What the programs log.
     pub log_filter: String,
+    /// The nodes whose agent is one of the original operator.
+    pub original: OriginalAgents,
+}
+
+/// The nodes of a fleet whose agent is one of the original operator, v1.4.0.
+#[derive(Clone, Copy, Debug)]
+pub struct OriginalAgents {
+    /// How many: the last ones.
+    pub nodes: usize,
+    /// What `EXCLUDE_FROM_LB_WAIT_TIME_IN_SEC` is for them; 0: no exclusion.
+    pub exclude_from_lb_wait: u64,
+    /// All their pauses, waits and limits are divided by this. With 1 one update takes more than two minutes.
+    pub faster: u32,
+}
+
+impl Default for OriginalAgents {
+    /// None.
+    fn default() -> Self {
+        Self { nodes: 0, exclude_from_lb_wait: 0, faster: 20 }
+    }
+}
+
+impl FleetOptions {
+    /// Whether the agent of the node with this number, counted from 1, is one of the original operator.
+    pub(super) fn is_original(&self, number: usize) -> bool {
+        number + self.original.nodes > self.nodes
+    }
 }
 
 impl Default for FleetOptions {
@@ -37,6 +64,7 @@ impl Default for FleetOptions {
             seed: 1,
             check_interval: Duration::from_secs(2),
             log_filter: "info".to_owned(),
+            original: OriginalAgents::default(),
         }
     }
 }

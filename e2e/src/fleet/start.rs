@@ -5,10 +5,12 @@ use std::sync::Arc;
 use anyhow::Context;
 use futures::future::try_join_all;
 
+use super::agents::Agent;
+use super::installation::Installed;
 use super::kubelet::Kubelet;
 use super::options::FleetOptions;
 use super::programs::Programs;
-use super::{Fleet, agents, installation, nodes};
+use super::{Fleet, agents, installation, nodes, original};
 use crate::controlplane::ControlPlane;
 use crate::host::{Host, HostOptions, Repository};
 
@@ -26,8 +28,7 @@ impl Fleet {
         let hosts = (1..=options.nodes).map(|number| host(&plane, &options, &repository, number));
         let hosts = try_join_all(hosts).await?;
         let installed = installation::start_programs(&plane, &programs, &options.log_filter).await?;
-        let agents = hosts.iter().map(|host| agents::start(&plane, &programs, &installed, host, &options));
-        let agents = try_join_all(agents).await?;
+        let agents = agents(&plane, &programs, &installed, &hosts, &options).await?;
         let kubelets = hosts
             .into_iter()
             .zip(agents)
@@ -44,6 +45,23 @@ impl Fleet {
             plane,
         })
     }
+}
+
+async fn agents(
+    plane: &ControlPlane,
+    programs: &Programs,
+    installed: &Installed,
+    hosts: &[Arc<Host>],
+    options: &FleetOptions,
+) -> anyhow::Result<Vec<Agent>> {
+    let kubeconfig = if options.original.nodes > 0 { Some(original::install(plane).await?) } else { None };
+    let agents = (1..).zip(hosts).map(async |(number, host): (usize, &Arc<Host>)| match &kubeconfig {
+        Some(kubeconfig) if options.is_original(number) => {
+            original::start(plane, programs, installed, host, options, kubeconfig).await
+        }
+        _ => agents::start(plane, programs, installed, host, options).await,
+    });
+    try_join_all(agents).await
 }
 
 async fn host(

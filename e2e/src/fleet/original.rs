@@ -1,0 +1,42 @@
+//! Agents of the original operator in a fleet: they read their shadow and their Node from Kubernetes by themselves.
+
+use std::path::{Path, PathBuf};
+
+use api::names;
+
+use super::agents::{Agent, enlist};
+use super::installation::Installed;
+use super::options::FleetOptions;
+use super::programs::Programs;
+use crate::controlplane::{ControlPlane, Program};
+use crate::host::Host;
+
+/// Gives agents the role of the original's agents; answers a kubeconfig for them.
+pub(super) async fn install(plane: &ControlPlane) -> anyhow::Result<PathBuf> {
+    let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/original-agent-role.yaml");
+    plane.apply_path(&fixture).await?;
+    plane.service_account_kubeconfig(names::DEFAULT_NAMESPACE, names::AGENT_SERVICE_ACCOUNT).await
+}
+
+/// Starts the original agent of `host`.
+pub(super) async fn start(
+    plane: &ControlPlane,
+    programs: &Programs,
+    installed: &Installed,
+    host: &Host,
+    options: &FleetOptions,
+    kubeconfig: &Path,
+) -> anyhow::Result<Agent> {
+    let (pod, token_file) = enlist(plane, host).await?;
+    let program = Program::new(programs.path("original-agent"))
+        .args(["--node-name", host.name()])
+        .args(["--socket".into(), host.socket().as_os_str().to_owned()])
+        .args(["--kubeconfig".into(), kubeconfig.as_os_str().to_owned()])
+        .args(["--token-file".into(), token_file.into_os_string()])
+        .args(["--ca-file".into(), installed.certificates.join("ca.crt").into_os_string()])
+        .args(["--apiserver-port".to_owned(), installed.apiserver_port.to_string()])
+        .args(["--exclude-from-lb-wait".to_owned(), options.original.exclude_from_lb_wait.to_string()])
+        .args(["--faster".to_owned(), options.original.faster.to_string()]);
+    let process = plane.spawn(&format!("original-agent-{}", host.name()), program)?;
+    Ok(Agent { process, health_port: None, pod })
+}
