@@ -6,6 +6,8 @@ use std::time::Duration;
 use clap::Parser;
 use semver::Version;
 
+use crate::fleet::OriginalAgents;
+
 /// Rolls a Bottlerocket update over simulated hosts on a real Kubernetes control plane.
 #[derive(Parser, Clone, Debug)]
 #[command(name = "cargo demo")]
@@ -13,6 +15,9 @@ pub struct Args {
     /// How many hosts.
     #[arg(long, default_value_t = 6, value_parser = clap::value_parser!(u16).range(1..=200))]
     nodes: u16,
+    /// How many of them, the last ones, have an agent of the original operator, at twenty times its speed.
+    #[arg(long, default_value_t = 0)]
+    original: u16,
     /// The version that is published.
     #[arg(long, default_value = "1.51.0")]
     pub release: Version,
@@ -34,6 +39,11 @@ impl Args {
     /// How many hosts.
     pub fn nodes(&self) -> usize {
         usize::from(self.nodes)
+    }
+
+    /// The hosts with an agent of the original operator.
+    pub fn original(&self) -> OriginalAgents {
+        OriginalAgents { nodes: usize::from(self.original), ..OriginalAgents::default() }
     }
 
     /// How long the rollout may take.

@@ -32,7 +32,9 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
     let began = Instant::now();
     let mut screen = Screen::new();
     screen.line("building the programs and starting the control plane");
-    let fleet = Fleet::start(FleetOptions { nodes: args.nodes(), seed: args.seed, ..FleetOptions::default() }).await?;
+    let options =
+        FleetOptions { nodes: args.nodes(), seed: args.seed, original: args.original(), ..FleetOptions::default() };
+    let fleet = Fleet::start(options).await?;
     let observer = Observer::start(fleet.plane.client(), names::DEFAULT_NAMESPACE);
     fleet.hosts().for_each(|host| observer.follow(host));
     workloads::deploy(&fleet.plane).await?;

@@ -63,7 +63,7 @@ async fn a_node_that_an_administrator_cordoned_is_left_alone_and_stays_cordoned(
 }
 
 /// A pod that may run on the one node only, and a budget that never lets it go.
-const WORKLOAD_WITHOUT_ROOM: &str = "apiVersion: apps/v1
+pub(crate) const WORKLOAD_WITHOUT_ROOM: &str = "apiVersion: apps/v1
 kind: Deployment
 metadata: {name: pinned, namespace: default}
 spec:

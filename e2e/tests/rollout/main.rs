@@ -5,6 +5,7 @@
 mod drains;
 mod identity;
 mod interruptions;
+mod originals;
 mod policies;
 
 use std::collections::BTreeMap;
@@ -25,7 +26,12 @@ pub(crate) const NEW: Version = Version::new(1, 51, 0);
 
 /// A fleet whose agents have all reported, and an observer of it.
 pub(crate) async fn fleet(nodes: usize) -> (Fleet, Observer) {
-    let fleet = Fleet::start(FleetOptions { nodes, ..FleetOptions::default() }).await.unwrap();
+    follow(FleetOptions { nodes, ..FleetOptions::default() }).await
+}
+
+/// As [`fleet`], with options of its own.
+pub(crate) async fn follow(options: FleetOptions) -> (Fleet, Observer) {
+    let fleet = Fleet::start(options).await.unwrap();
     let observer = Observer::start(fleet.plane.client(), names::DEFAULT_NAMESPACE);
     fleet.hosts().for_each(|host| observer.follow(host));
     fleet.reported(PATIENCE).await.unwrap();
