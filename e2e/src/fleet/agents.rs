@@ -31,14 +31,18 @@ pub(super) struct Agent {
     pub(super) pod: String,
 }
 
-/// Starts the agent of `host`.
-pub(super) async fn start(
-    plane: &ControlPlane,
-    programs: &Programs,
-    installed: &Installed,
-    host: &Host,
-    options: &FleetOptions,
-) -> anyhow::Result<Agent> {
+/// Where agents are started.
+#[derive(Clone, Copy)]
+pub(super) struct Site<'a> {
+    pub(super) plane: &'a ControlPlane,
+    pub(super) programs: &'a Programs,
+    pub(super) installed: &'a Installed,
+    pub(super) options: &'a FleetOptions,
+}
+
+/// Starts the agent of `host`, which finds the apiserver on `apiserver_port`.
+pub(super) async fn start(site: Site<'_>, host: &Host, apiserver_port: u16) -> anyhow::Result<Agent> {
+    let Site { plane, programs, installed, options } = site;
     let node = host.name();
     let (pod, token_file) = enlist(plane, host).await?;
     let [health_port] = free_ports()?;
@@ -49,7 +53,7 @@ pub(super) async fn start(
         .args(["--token-file".into(), token_file.into_os_string()])
         .args(["--ca-file".into(), installed.certificates.join("ca.crt").into_os_string()])
         .args(["--apiserver-host", "127.0.0.1", "--apiserver-name", APISERVER_NAME])
-        .args(["--apiserver-port".to_owned(), installed.apiserver_port.to_string()])
+        .args(["--apiserver-port".to_owned(), apiserver_port.to_string()])
         .args(["--check-interval".to_owned(), options.check_interval.as_secs().to_string()])
         .args(["--health-listen".to_owned(), local(health_port)])
         .args(["--termination-log".into(), host.socket().with_file_name("termination-log").into_os_string()])

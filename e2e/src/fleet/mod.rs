@@ -17,6 +17,7 @@ mod options;
 mod original;
 mod programs;
 mod start;
+mod tap;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -36,6 +37,7 @@ use crate::controlplane::{ControlPlane, Process};
 use crate::host::{Host, Release, Repository};
 use installation::get;
 use kubelet::Kubelet;
+use tap::Tap;
 
 pub use installation::APISERVER_NAME;
 pub use options::{FleetOptions, OriginalAgents};
@@ -43,6 +45,7 @@ pub use options::{FleetOptions, OriginalAgents};
 /// A running fleet. Dropping it stops everything.
 pub struct Fleet {
     kubelets: BTreeMap<String, Kubelet>,
+    taps: BTreeMap<String, Tap>,
     /// The versions that hosts are offered.
     pub repository: Repository,
     /// The controller.
@@ -85,6 +88,11 @@ impl Fleet {
     #[expect(clippy::panic, reason = "a test that names a node that is not there is wrong")]
     pub fn agent(&self, node: &str) -> &Process {
         self.kubelets.get(node).map_or_else(|| panic!("no node {node}"), Kubelet::agent)
+    }
+
+    /// How often a node's agent has called the apiserver; 0 unless [`FleetOptions::count_calls`].
+    pub fn calls(&self, node: &str) -> u64 {
+        self.taps.get(node).map_or(0, Tap::connections)
     }
 
     /// The shadows.

@@ -26,6 +26,8 @@ pub struct FleetOptions {
     pub log_filter: String,
     /// The nodes whose agent is one of the original operator.
     pub original: OriginalAgents,
+    /// Whether [`super::Fleet::calls`] counts.
+    pub count_calls: bool,
 }
 
 /// The nodes of a fleet whose agent is one of the original operator, v1.4.0.
@@ -65,6 +67,7 @@ impl Default for FleetOptions {
             check_interval: Duration::from_secs(2),
             log_filter: "info".to_owned(),
             original: OriginalAgents::default(),
+            count_calls: false,
         }
     }
 }

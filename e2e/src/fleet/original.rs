@@ -4,10 +4,7 @@ use std::path::{Path, PathBuf};
 
 use api::names;
 
-use super::agents::{Agent, enlist};
-use super::installation::Installed;
-use super::options::FleetOptions;
-use super::programs::Programs;
+use super::agents::{Agent, Site, enlist};
 use crate::controlplane::{ControlPlane, Program};
 use crate::host::Host;
 
@@ -18,15 +15,14 @@ pub(super) async fn install(plane: &ControlPlane) -> anyhow::Result<PathBuf> {
     plane.service_account_kubeconfig(names::DEFAULT_NAMESPACE, names::AGENT_SERVICE_ACCOUNT).await
 }
 
-/// Starts the original agent of `host`.
+/// Starts the original agent of `host`, which finds the apiserver on `apiserver_port`.
 pub(super) async fn start(
-    plane: &ControlPlane,
-    programs: &Programs,
-    installed: &Installed,
+    site: Site<'_>,
     host: &Host,
-    options: &FleetOptions,
+    apiserver_port: u16,
     kubeconfig: &Path,
 ) -> anyhow::Result<Agent> {
+    let Site { plane, programs, installed, options } = site;
     let (pod, token_file) = enlist(plane, host).await?;
     let program = Program::new(programs.path("original-agent"))
         .args(["--node-name", host.name()])
@@ -34,7 +30,7 @@ pub(super) async fn start(
         .args(["--kubeconfig".into(), kubeconfig.as_os_str().to_owned()])
         .args(["--token-file".into(), token_file.into_os_string()])
         .args(["--ca-file".into(), installed.certificates.join("ca.crt").into_os_string()])
-        .args(["--apiserver-port".to_owned(), installed.apiserver_port.to_string()])
+        .args(["--apiserver-port".to_owned(), apiserver_port.to_string()])
         .args(["--exclude-from-lb-wait".to_owned(), options.original.exclude_from_lb_wait.to_string()])
         .args(["--faster".to_owned(), options.original.faster.to_string()]);
     let process = plane.spawn(&format!("original-agent-{}", host.name()), program)?;

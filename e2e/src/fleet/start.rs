@@ -1,15 +1,17 @@
 //! How a fleet comes up.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use anyhow::Context;
 use futures::future::try_join_all;
 
-use super::agents::Agent;
+use super::agents::{Agent, Site};
 use super::installation::Installed;
 use super::kubelet::Kubelet;
 use super::options::FleetOptions;
 use super::programs::Programs;
+use super::tap::Tap;
 use super::{Fleet, agents, installation, nodes, original};
 use crate::controlplane::ControlPlane;
 use crate::host::{Host, HostOptions, Repository};
@@ -28,7 +30,9 @@ impl Fleet {
         let hosts = (1..=options.nodes).map(|number| host(&plane, &options, &repository, number));
         let hosts = try_join_all(hosts).await?;
         let installed = installation::start_programs(&plane, &programs, &options.log_filter).await?;
-        let agents = agents(&plane, &programs, &installed, &hosts, &options).await?;
+        let taps = taps(&options, &installed, &hosts).await?;
+        let site = Site { plane: &plane, programs: &programs, installed: &installed, options: &options };
+        let agents = agents(site, &hosts, &taps).await?;
         let kubelets = hosts
             .into_iter()
             .zip(agents)
@@ -36,6 +40,7 @@ impl Fleet {
         let kubelets = kubelets.collect();
         Ok(Self {
             kubelets,
+            taps,
             repository,
             controller: installed.controller,
             apiserver: installed.apiserver,
@@ -47,21 +52,29 @@ impl Fleet {
     }
 }
 
-async fn agents(
-    plane: &ControlPlane,
-    programs: &Programs,
-    installed: &Installed,
-    hosts: &[Arc<Host>],
-    options: &FleetOptions,
-) -> anyhow::Result<Vec<Agent>> {
-    let kubeconfig = if options.original.nodes > 0 { Some(original::install(plane).await?) } else { None };
-    let agents = (1..).zip(hosts).map(async |(number, host): (usize, &Arc<Host>)| match &kubeconfig {
-        Some(kubeconfig) if options.is_original(number) => {
-            original::start(plane, programs, installed, host, options, kubeconfig).await
+async fn agents(site: Site<'_>, hosts: &[Arc<Host>], taps: &BTreeMap<String, Tap>) -> anyhow::Result<Vec<Agent>> {
+    let mixed = site.options.original.nodes > 0;
+    let kubeconfig = if mixed { Some(original::install(site.plane).await?) } else { None };
+    let agents = (1..).zip(hosts).map(async |(number, host): (usize, &Arc<Host>)| {
+        let port = taps.get(host.name()).map_or(site.installed.apiserver_port, Tap::port);
+        match &kubeconfig {
+            Some(kubeconfig) if site.options.is_original(number) => original::start(site, host, port, kubeconfig).await,
+            _ => agents::start(site, host, port).await,
         }
-        _ => agents::start(plane, programs, installed, host, options).await,
     });
     try_join_all(agents).await
+}
+
+async fn taps(
+    options: &FleetOptions,
+    installed: &Installed,
+    hosts: &[Arc<Host>],
+) -> anyhow::Result<BTreeMap<String, Tap>> {
+    let mut taps = BTreeMap::new();
+    for host in hosts.iter().filter(|_| options.count_calls) {
+        taps.insert(host.name().to_owned(), Tap::before(installed.apiserver_port).await?);
+    }
+    Ok(taps)
 }
 
 async fn host(

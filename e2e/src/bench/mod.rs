@@ -1,0 +1,17 @@
+//! `cargo bench-agent`: what an agent costs a node, beside an agent of the original operator on another node of the same
+//! fleet.
+//!
+//! ```text
+//! Fleet (one node each, taps before the apiserver) ─► idle window ─► publish ─► follow both updates ─► table
+//!                       footprint: /proc of the agent's process, ten times a second
+//! ```
+
+mod agent;
+mod args;
+mod follow;
+mod footprint;
+mod table;
+mod way;
+
+pub use agent::run;
+pub use args::Args;
