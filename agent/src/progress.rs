@@ -27,7 +27,9 @@ fn pod(pod: &PodProgress) -> String {
         (PodWait::Budget, None) => format!("{name} (blocked by a budget)"),
         (PodWait::Eviction, _) => format!("{name} (being evicted)"),
         (PodWait::Termination, _) => format!("{name} (terminating)"),
+        (PodWait::SeveralBudgets, _) => format!("{name} (several budgets select it, so that it cannot be evicted)"),
         (PodWait::Refused, _) => format!("{name} (eviction refused)"),
+        (PodWait::Unknown, _) => format!("{name} (waiting)"),
     }
 }
 

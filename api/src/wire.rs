@@ -147,6 +147,11 @@ pub enum PodWait {
     Budget,
     /// It is terminating.
     Termination,
+    /// Several PodDisruptionBudgets select it, which the eviction API does not support: somebody must correct that.
+    SeveralBudgets,
     /// The API refuses the eviction for another reason.
     Refused,
+    /// Something this program does not know, from a newer one.
+    #[serde(other)]
+    Unknown,
 }
