@@ -141,7 +141,7 @@ async fn take_back(app: &App, identity: &Identity, shadow: &Shadow, mut node: No
 ///
 /// # Errors
 /// When it cannot be had, or is no longer the one whose agent was identified.
-pub(super) async fn read_node(app: &App, identity: &Identity) -> Result<NodeFacts, Refusal> {
+pub async fn read_node(app: &App, identity: &Identity) -> Result<NodeFacts, Refusal> {
     let node = NodeFacts::try_from(&app.cluster.node(&identity.node).await?)?;
     if node.id.uid == identity.node_uid { Ok(node) } else { Err(Denied::StaleNode.into()) }
 }

@@ -49,6 +49,7 @@ pub(crate) fn node() -> NodeFacts {
         marks: Ok(None),
         update_now: None,
         managed: true,
+        lock_before: None,
     }
 }
 

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use api::shadow::NodeRef;
 use api::wire::Reason;
 use axum::extract::State;
 use axum::response::Response;
@@ -11,22 +10,19 @@ use http::{HeaderMap, StatusCode};
 use super::{is_owned, shadow_answer};
 use crate::app::App;
 use crate::cluster::ClusterError;
-use crate::identity::{Denied, Identity, authenticate};
+use crate::identity::{Identity, authenticate};
+use crate::node::read_node;
 use crate::refusal::Refusal;
 use crate::shadow::fresh;
 
 /// Creates the caller's shadow, or answers with the one there is. The body is not read: who calls is known.
 pub async fn create(State(app): State<Arc<App>>, headers: HeaderMap) -> Result<Response, Refusal> {
     let identity = authenticate(&app, &headers).await?;
-    let uid = app.cluster.node_uid(&identity.node).await?;
-    if uid.as_ref() != Some(&identity.node_uid) {
-        return Err(Denied::StaleNode.into());
-    }
+    let found = read_node(&app, &identity).await?;
     if let Some(existing) = existing(&app, &identity).await? {
         return Ok(existing);
     }
-    let node = NodeRef { name: identity.node.clone(), uid: identity.node_uid.clone() };
-    match app.cluster.create_shadow(&fresh(&node)).await {
+    match app.cluster.create_shadow(&fresh(&found.id, found.lock_before.as_deref())).await {
         Ok(created) => {
             tracing::info!(node = identity.node, "shadow created");
             Ok(shadow_answer(StatusCode::CREATED, created))

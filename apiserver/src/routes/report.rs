@@ -17,6 +17,7 @@ use super::{MAX_BODY, is_owned, present, tagged, too_large};
 use crate::app::App;
 use crate::cluster::ClusterError;
 use crate::identity::{Identity, authenticate};
+use crate::node::{LockRecord, lock_record, record_lock};
 use crate::preferences;
 use crate::refusal::Refusal;
 use crate::shadow::{check, patch};
@@ -29,16 +30,24 @@ pub async fn report(State(app): State<Arc<App>>, headers: HeaderMap, body: Body)
     let identity = authenticate(&app, &headers).await?;
     let expected = preferences::if_match(&headers)?;
     let status = parse(&headers, body).await?;
+    let known = match app.caches.shadow(&identity.node).filter(|shadow| is_owned(shadow, &identity)) {
+        Some(shadow) => shadow,
+        None => present(&app, &identity).await?,
+    };
+    let record = lock_record(&status, known.version_lock_before());
+    if let LockRecord::Before(lock) = record {
+        record_lock(&app, &identity, Some(lock)).await?;
+    }
     let stored = match expected {
-        Some(version) => {
-            let known = app.caches.shadow(&identity.node).filter(|shadow| is_owned(shadow, &identity));
-            if known.is_none() {
-                present(&app, &identity).await?;
-            }
-            app.cluster.patch_status(&identity.node, &patch(&status, &version)).await?
-        }
+        Some(version) => app.cluster.patch_status(&identity.node, &patch(&status, &version)).await?,
         None => unconditional(&app, &identity, &status).await?,
     };
+    if record == LockRecord::After
+        && let Err(refusal) = record_lock(&app, &identity, None).await
+    {
+        // The report is stored, which is what was asked for; the next pin writes over what is left.
+        tracing::warn!(node = identity.node, error = refusal.error, "a record of the version-lock is left behind");
+    }
     Ok(tagged(Json(status).into_response(), &stored))
 }
 

@@ -1,13 +1,16 @@
 //! A shadow as it is created.
 
-use api::names::shadow_name;
+use std::collections::BTreeMap;
+
+use api::names::{VERSION_LOCK_BEFORE_ANNOTATION, shadow_name};
 use api::shadow::NodeRef;
 use api::{BottlerocketShadow, BottlerocketShadowSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 
-/// The shadow of a node about which nothing is known yet. It goes when its Node goes.
+/// The shadow of a node about which nothing is known yet, except perhaps what its version-lock was before a pin that an
+/// earlier shadow knew of. It goes when its Node goes.
 #[must_use]
-pub fn fresh(node: &NodeRef) -> BottlerocketShadow {
+pub fn fresh(node: &NodeRef, lock_before: Option<&str>) -> BottlerocketShadow {
     let mut shadow = BottlerocketShadow::new(&shadow_name(&node.name), BottlerocketShadowSpec::default());
     shadow.metadata.owner_references = Some(vec![OwnerReference {
         api_version: "v1".to_owned(),
@@ -16,6 +19,8 @@ pub fn fresh(node: &NodeRef) -> BottlerocketShadow {
         uid: node.uid.clone(),
         ..OwnerReference::default()
     }]);
+    let record = |lock: &str| BTreeMap::from([(VERSION_LOCK_BEFORE_ANNOTATION.to_owned(), lock.to_owned())]);
+    shadow.metadata.annotations = lock_before.map(record);
     shadow
 }
 
@@ -29,7 +34,7 @@ mod tests {
     fn a_fresh_shadow_is_idle_and_owned_by_its_node() {
         let node = NodeRef { name: "a".to_owned(), uid: "n1".to_owned() };
         assert_eq!(
-            serde_json::to_value(fresh(&node)).unwrap(),
+            serde_json::to_value(fresh(&node, None)).unwrap(),
             json!({
                 "apiVersion": "brupop.bottlerocket.aws/v2",
                 "kind": "BottlerocketShadow",
@@ -40,5 +45,7 @@ mod tests {
                 "spec": {"state": "Idle"},
             })
         );
+        let pinned = fresh(&node, Some("latest"));
+        assert_eq!(pinned.version_lock_before(), Some("latest"));
     }
 }

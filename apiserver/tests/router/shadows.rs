@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
+use api::names::VERSION_LOCK_BEFORE_ANNOTATION;
 use api::wire::{NODE_RESOURCE, Reason};
 use axum::body::Body;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_MATCH};
+use kube::runtime::watcher::Event;
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 
@@ -208,4 +210,77 @@ async fn what_is_no_report_is_refused_and_not_stored() {
     let request = ours("PUT", NODE_RESOURCE).body(Body::from(status().to_string())).unwrap();
     assert_eq!(site.send(request).await.refusal(), (415, Reason::UnsupportedMediaType));
     assert!(site.world().writes().is_empty());
+}
+
+fn record(site: &Site) -> Option<String> {
+    site.node()["metadata"]["annotations"][VERSION_LOCK_BEFORE_ANNOTATION].as_str().map(str::to_owned)
+}
+
+fn pinned(lock: Option<&str>) -> Value {
+    let mut status = status();
+    status["agent_version"] = "0.1.0".into();
+    status["version_lock_before"] = lock.into();
+    status
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_lock_before_a_pin_is_on_the_node_before_it_is_in_the_status_and_goes_after_it() {
+    let site = Site::new().await;
+    let report = async |body: &Value| {
+        site.settle().await;
+        let status = put(&site, ours("PUT", NODE_RESOURCE), body).await.status;
+        site.settle().await;
+        status
+    };
+    assert_eq!(report(&pinned(None)).await, 200);
+    assert_eq!(record(&site), None);
+    let before = site.world().asked.len();
+    assert_eq!(report(&pinned(Some("latest"))).await, 200);
+    let order = |site: &Site, from: usize| -> Vec<String> {
+        let world = site.world();
+        let writes = world.asked[from..].iter().filter(|asked| asked.starts_with("PATCH"));
+        writes.map(|asked| asked.rsplit('/').next().unwrap().to_owned()).collect()
+    };
+    assert_eq!((record(&site).as_deref(), order(&site, before)), (Some("latest"), vec!["a".into(), "status".into()]));
+    // A report that says the same costs no look at the Node, and an original's leaves the record alone.
+    let nodes = site.world().count("nodes/a");
+    assert_eq!(report(&pinned(Some("latest"))).await, 200);
+    assert_eq!(site.world().count("nodes/a"), nodes);
+    let before = site.world().asked.len();
+    assert_eq!(report(&pinned(None)).await, 200);
+    assert_eq!((record(&site), order(&site, before)), (None, vec!["status".into(), "a".into()]));
+    assert_eq!(report(&pinned(Some("1.18.0"))).await, 200);
+    assert_eq!(put(&site, original("PUT", NODE_RESOURCE), &status()).await.status, 200);
+    assert_eq!(record(&site).as_deref(), Some("1.18.0"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lock_that_cannot_be_recorded_is_not_reported_either() {
+    let site = Site::new().await;
+    assert_eq!(put(&site, ours("PUT", NODE_RESOURCE), &pinned(None)).await.status, 200);
+    site.settle().await;
+    // The read of the Node, then the outage.
+    let from = site.world().asked.len() + 1;
+    site.world().happenings.insert(from, vec![Box::new(|world: &mut crate::fake::World| world.outage = true)]);
+    let answer = put(&site, ours("PUT", NODE_RESOURCE), &pinned(Some("latest"))).await;
+    assert_eq!(answer.refusal(), (503, Reason::Unavailable));
+    assert_eq!(site.shadow().status.unwrap().version_lock_before, None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_shadow_that_was_lost_during_a_pin_comes_back_with_what_was_there_before() {
+    let site = Site::new().await;
+    assert_eq!(put(&site, ours("PUT", NODE_RESOURCE), &pinned(Some("latest"))).await.status, 200);
+    site.settle().await;
+    let lost = site.world().objects.remove(SHADOW).unwrap();
+    site.world().show(Event::Delete(serde_json::from_value(lost).unwrap()));
+    site.settle().await;
+    assert_eq!(site.ours("POST", NODE_RESOURCE).await.status, 201);
+    site.settle().await;
+    let read = site.ours("GET", NODE_RESOURCE).await;
+    let shadow: api::BottlerocketShadow = serde_json::from_value(read.body).unwrap();
+    assert_eq!((shadow.version_lock_before(), &shadow.status), (Some("latest"), &None));
+    // The first report counts from then on.
+    assert_eq!(put(&site, ours("PUT", NODE_RESOURCE), &pinned(None)).await.status, 200);
+    assert_eq!((site.shadow().version_lock_before(), record(&site)), (None, None));
 }

@@ -1,0 +1,102 @@
+//! The record on the Node of what the host's version-lock was before the agent pinned it.
+//!
+//! It is there before the report that says so is stored, and goes after the report that no longer does, so that at no moment
+//! a pinned host is without a record. A crash between the two leaves a record of a lock that is back in place; the next pin
+//! writes over it.
+
+use api::BottlerocketShadowStatus;
+use api::names::VERSION_LOCK_BEFORE_ANNOTATION;
+use api::wire::Reason;
+use serde_json::{Value, json};
+use tokio::time::sleep;
+
+use super::disrupt::{pause, read_node};
+use super::facts::NodeFacts;
+use crate::app::App;
+use crate::cluster::ClusterError;
+use crate::identity::Identity;
+use crate::refusal::Refusal;
+
+/// How often it is tried again because somebody else wrote the Node in between.
+const ATTEMPTS: u32 = 10;
+
+/// What a report means for the record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LockRecord<'a> {
+    /// It stays as it is.
+    Keep,
+    /// It must say this before the report is stored.
+    Before(&'a str),
+    /// It goes once the report is stored.
+    After,
+}
+
+/// What `report` means for the record, when the shadow told so far that the lock was `before`, as a cache knows it.
+#[must_use]
+pub fn lock_record<'a>(report: &'a BottlerocketShadowStatus, before: Option<&str>) -> LockRecord<'a> {
+    match report.version_lock_before.as_deref() {
+        Some(lock) if before == Some(lock) => LockRecord::Keep,
+        Some(lock) => LockRecord::Before(lock),
+        // An original agent knows of no pin: what ours has recorded is for when ours is back.
+        None if report.agent_version.is_none() => LockRecord::Keep,
+        None if before.is_some() => LockRecord::After,
+        None => LockRecord::Keep,
+    }
+}
+
+/// Makes the record on the caller's Node say `lock`.
+///
+/// # Errors
+/// When the Node cannot be read or written, or is no longer the caller's.
+pub async fn record_lock(app: &App, identity: &Identity, lock: Option<&str>) -> Result<(), Refusal> {
+    for attempt in 0..ATTEMPTS {
+        let node = read_node(app, identity).await?;
+        if node.lock_before.as_deref() == lock {
+            return Ok(());
+        }
+        match app.cluster.patch_node(&identity.node, &patch(&node, lock)).await {
+            Ok(_) => return Ok(()),
+            Err(ClusterError::Conflict(_)) => sleep(pause(attempt)).await,
+            Err(error) => return Err(error.into()),
+        }
+    }
+    let error = format!("node {} is being written by somebody else all the time", identity.node);
+    Err(Refusal::new(Reason::Unavailable, error))
+}
+
+fn patch(node: &NodeFacts, lock: Option<&str>) -> Value {
+    json!({"metadata": {
+        "uid": node.id.uid,
+        "resourceVersion": node.resource_version,
+        "annotations": { VERSION_LOCK_BEFORE_ANNOTATION: lock },
+    }})
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn status(agent: Option<&str>, lock: Option<&str>) -> BottlerocketShadowStatus {
+        serde_json::from_value(json!({
+            "current_version": "1.19.0", "target_version": "1.20.0", "current_state": "Idle", "crash_count": 0,
+            "agent_version": agent, "version_lock_before": lock,
+        }))
+        .unwrap()
+    }
+
+    #[test]
+    fn the_record_comes_before_the_report_and_goes_after_it() {
+        let ours = |lock| status(Some("0.1.0"), lock);
+        let pinned = ours(Some("latest"));
+        assert_eq!(lock_record(&pinned, None), LockRecord::Before("latest"));
+        assert_eq!(lock_record(&pinned, Some("1.18.0")), LockRecord::Before("latest"));
+        assert_eq!(lock_record(&pinned, Some("latest")), LockRecord::Keep);
+        assert_eq!(lock_record(&ours(None), Some("latest")), LockRecord::After);
+        assert_eq!(lock_record(&ours(None), None), LockRecord::Keep);
+    }
+
+    #[test]
+    fn an_original_agent_leaves_the_record_alone() {
+        assert_eq!(lock_record(&status(None, None), Some("latest")), LockRecord::Keep);
+    }
+}
