@@ -25,6 +25,8 @@ pub enum Subject {
     DrainAborted,
     /// A node was given back that no agent gave back.
     GivenBack,
+    /// An unmarked cordon or label was taken for the original operator's.
+    Adopted,
 }
 
 impl Subject {
@@ -36,6 +38,7 @@ impl Subject {
             Self::Drained => "Drained",
             Self::DrainAborted => "DrainAborted",
             Self::GivenBack => "GivenBack",
+            Self::Adopted => "Adopted",
         }
     }
 
@@ -44,7 +47,7 @@ impl Subject {
     pub const fn is_warning(self) -> bool {
         match self {
             Self::DrainBlocked | Self::DrainAborted => true,
-            Self::Drained | Self::GivenBack => false,
+            Self::Drained | Self::GivenBack | Self::Adopted => false,
         }
     }
 }

@@ -3,8 +3,8 @@
 use std::pin::pin;
 use std::sync::Arc;
 
-use api::BottlerocketShadow;
 use api::names::{AGENT_COMPONENT, COMPONENT_LABEL, shadow_name};
+use api::{BottlerocketShadow, State};
 use futures::{Stream, StreamExt};
 use k8s_openapi::api::core::v1::{Pod, PodSpec, PodStatus};
 use kube::core::DeserializeGuard;
@@ -69,6 +69,20 @@ impl Caches {
     pub fn shadow(&self, node: &str) -> Option<BottlerocketShadow> {
         let key = ObjectRef::new(&shadow_name(node)).within(&self.namespace);
         self.shadows.get(&key).and_then(|shadow| shadow.0.as_ref().ok().cloned())
+    }
+
+    /// The nodes whose shadow asks for a disruption or for its end, and is under no policy.
+    #[must_use]
+    pub fn past_the_originals_go(&self) -> Vec<String> {
+        let shadows = self.shadows.state();
+        let readable = shadows.iter().filter_map(|shadow| shadow.0.as_ref().ok());
+        let past = readable.filter(|shadow| {
+            let past = matches!(shadow.spec.state, State::RebootedIntoUpdate | State::MonitoringUpdate);
+            past && shadow.spec.policy.is_none()
+        });
+        past.filter_map(|shadow| shadow.owner_references().iter().find(|owner| owner.kind == "Node"))
+            .map(|owner| owner.name.clone())
+            .collect()
     }
 
     /// Those who wait for a shadow to change.

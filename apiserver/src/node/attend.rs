@@ -1,4 +1,5 @@
-//! Giving back the marked nodes that nobody else gives back.
+//! Looking after nodes without being asked: giving back the marked ones that nobody else gives back, and marking what the
+//! original operator has left behind, so that it counts and is undone.
 //!
 //! Every replica does it: the writes are conditional on the Node's resourceVersion, so that one of them takes effect and the
 //! others find nothing left to do.
@@ -10,8 +11,9 @@ use api::Shadow;
 use api::shadow::NodeRef;
 use tokio::time::{Instant, sleep};
 
+use super::adopt::adopted;
 use super::disrupt::write;
-use super::facts::NodeFacts;
+use super::facts::{Change, NodeFacts};
 use super::give_back::undo_all;
 use super::unattended::{Standing, Unattended, unattended};
 use crate::app::App;
@@ -28,7 +30,7 @@ const MOST: usize = 20;
 /// Since when a node has looked unattended, and why.
 type Since = BTreeMap<String, (Unattended, Instant)>;
 
-/// Looks after the marked nodes, for ever.
+/// Looks after the nodes, for ever.
 pub async fn attend(app: &App, marked: &Marked) {
     let mut since = Since::new();
     loop {
@@ -40,6 +42,14 @@ pub async fn attend(app: &App, marked: &Marked) {
             match give_back(app, &name).await {
                 Ok(()) | Err(Refusal { reason: api::wire::Reason::NotFound, .. }) => {}
                 Err(refusal) => tracing::warn!(node = name, error = refusal.error, "cannot give a node back"),
+            }
+        }
+        let mut originals = app.caches.past_the_originals_go();
+        fastrand::shuffle(&mut originals);
+        for name in originals.into_iter().take(MOST) {
+            match adopt(app, &name).await {
+                Ok(()) | Err(Refusal { reason: api::wire::Reason::NotFound, .. }) => {}
+                Err(refusal) => tracing::warn!(node = name, error = refusal.error, "cannot mark a node"),
             }
         }
     }
@@ -85,6 +95,25 @@ async fn give_back(app: &App, name: &str) -> Result<(), Refusal> {
         Err(error) => return Err(error.into()),
     }
     Ok(())
+}
+
+/// Marks what the original operator has done to a node, by what Kubernetes has now.
+async fn adopt(app: &App, name: &str) -> Result<(), Refusal> {
+    let node = NodeFacts::try_from(&app.cluster.node(name).await?)?;
+    let raw = app.cluster.shadow(name).await?;
+    let shadow = raw.map(|raw| Shadow::try_from(&raw)).transpose().map_err(|error| unavailable(&error))?;
+    let Some(marks) = shadow.and_then(|shadow| adopted(&shadow, &node, app.now())) else {
+        return Ok(());
+    };
+    match write(app, &node, &Change::marks(Some(marks))).await {
+        Ok(_) => {
+            let note = "the cordon or load-balancer label is taken for the original operator's, and will be undone";
+            app.notices.tell(&node.id, Subject::Adopted, app.now().to_string(), || note.to_owned());
+            Ok(())
+        }
+        Err(ClusterError::Conflict(_)) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
 }
 
 fn unavailable(error: &dyn std::error::Error) -> Refusal {

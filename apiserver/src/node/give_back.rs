@@ -1,8 +1,10 @@
 //! Whether what was done to a node is to be undone now, and how.
 
 use api::{Marks, Shadow, State};
+use jiff::Timestamp;
 use thiserror::Error;
 
+use super::adopt::adopted;
 use super::facts::{Change, NodeFacts};
 
 /// What an agent asks to have undone.
@@ -28,12 +30,17 @@ pub enum NotGivingBack {
     Unreadable(String),
 }
 
-/// The change that undoes what our marks say we did. `None` when they say nothing: what is not marked is an
-/// administrator's.
+/// The change that undoes what our marks say we did, or would say had the original operator left any. `None` when they say
+/// nothing: what is not marked is an administrator's.
 ///
 /// # Errors
 /// When it is not to be undone now.
-pub fn give_back(what: Restore, shadow: &Shadow, node: &NodeFacts) -> Result<Option<Change>, NotGivingBack> {
+pub fn give_back(
+    what: Restore,
+    shadow: &Shadow,
+    node: &NodeFacts,
+    now: Timestamp,
+) -> Result<Option<Change>, NotGivingBack> {
     if shadow.node != node.id {
         return Err(NotGivingBack::NotOwned);
     }
@@ -43,9 +50,9 @@ pub fn give_back(what: Restore, shadow: &Shadow, node: &NodeFacts) -> Result<Opt
             return Err(NotGivingBack::NotAsked(state));
         }
     }
-    let marks = node.marks.as_ref();
-    let marks = marks.map_err(|error| NotGivingBack::Unreadable(error.to_string()))?;
-    Ok(marks.as_ref().and_then(|marks| undo(what, marks, node)))
+    let marks = node.marks.clone().map_err(|error| NotGivingBack::Unreadable(error.to_string()))?;
+    let marks = marks.or_else(|| adopted(shadow, node, now));
+    Ok(marks.and_then(|marks| undo(what, &marks, node)))
 }
 
 /// The change that undoes all that our marks say we did, and takes them away.
@@ -94,7 +101,7 @@ fn is_label_value(value: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::node::samples::{marks, node, shadow};
+    use crate::node::samples::{marks, node, now, originals, shadow};
 
     fn marked(marks: Marks, unschedulable: bool, exclusion: Option<&str>) -> NodeFacts {
         NodeFacts { marks: Ok(Some(marks)), unschedulable, exclusion: exclusion.map(str::to_owned), ..node() }
@@ -116,7 +123,7 @@ mod tests {
         for state in State::ALL {
             let mut shadow = shadow();
             shadow.order.state = state;
-            let given = give_back(Restore::Schedulability, &shadow, &node);
+            let given = give_back(Restore::Schedulability, &shadow, &node, now());
             let expected = matches!(state, State::Idle | State::MonitoringUpdate);
             assert_eq!(given.is_ok(), expected, "{state:?}: {given:?}");
         }
@@ -124,12 +131,12 @@ mod tests {
 
     #[test]
     fn the_last_of_the_two_takes_the_marks_away() {
-        let first = give_back(Restore::LoadBalancing, &idle(), &marked(both(), true, Some("true")));
+        let first = give_back(Restore::LoadBalancing, &idle(), &marked(both(), true, Some("true")), now());
         let first = first.unwrap().unwrap();
         assert_eq!(first.exclusion, Some(None));
         let left = first.marks.unwrap();
         assert!(left.cordoned && !left.excluded);
-        let second = give_back(Restore::Schedulability, &idle(), &marked(left, true, None));
+        let second = give_back(Restore::Schedulability, &idle(), &marked(left, true, None), now());
         assert_eq!(second.unwrap(), Some(Change { marks: None, unschedulable: Some(false), exclusion: None }));
     }
 
@@ -147,9 +154,9 @@ mod tests {
     fn what_was_there_before_is_there_again() {
         let before = Marks { cordoned_before: true, exclusion_before: Some("theirs".to_owned()), ..both() };
         let node = marked(before, true, Some("true"));
-        let uncordon = give_back(Restore::Schedulability, &idle(), &node).unwrap().unwrap();
+        let uncordon = give_back(Restore::Schedulability, &idle(), &node, now()).unwrap().unwrap();
         assert_eq!(uncordon.unschedulable, None, "it was cordoned before");
-        let include = give_back(Restore::LoadBalancing, &idle(), &node).unwrap().unwrap();
+        let include = give_back(Restore::LoadBalancing, &idle(), &node, now()).unwrap().unwrap();
         assert_eq!(include.exclusion, Some(Some("theirs".to_owned())));
     }
 
@@ -157,23 +164,37 @@ mod tests {
     fn what_an_administrator_undid_since_is_not_done_again() {
         let before = Marks { cordoned_before: true, exclusion_before: Some("theirs".to_owned()), ..both() };
         let node = marked(before, false, None);
-        let uncordon = give_back(Restore::Schedulability, &idle(), &node).unwrap().unwrap();
+        let uncordon = give_back(Restore::Schedulability, &idle(), &node, now()).unwrap().unwrap();
         assert_eq!(uncordon.unschedulable, None);
-        let include = give_back(Restore::LoadBalancing, &idle(), &node).unwrap().unwrap();
+        let include = give_back(Restore::LoadBalancing, &idle(), &node, now()).unwrap().unwrap();
         assert_eq!(include.exclusion, None);
     }
 
     #[test]
     fn a_cordon_without_marks_is_left_alone() {
         let node = NodeFacts { unschedulable: true, exclusion: Some("true".to_owned()), ..node() };
-        assert_eq!(give_back(Restore::Schedulability, &idle(), &node), Ok(None));
-        assert_eq!(give_back(Restore::LoadBalancing, &idle(), &node), Ok(None));
+        assert_eq!(give_back(Restore::Schedulability, &idle(), &node, now()), Ok(None));
+        assert_eq!(give_back(Restore::LoadBalancing, &idle(), &node, now()), Ok(None));
+    }
+
+    #[test]
+    fn what_the_original_operator_did_is_undone_piece_by_piece() {
+        let shadow = originals(State::MonitoringUpdate);
+        let theirs = NodeFacts { unschedulable: true, exclusion: Some("True".to_owned()), ..node() };
+        let first = give_back(Restore::LoadBalancing, &shadow, &theirs, now()).unwrap().unwrap();
+        assert_eq!((first.exclusion, first.unschedulable), (Some(None), None));
+        let left = first.marks.unwrap();
+        assert!(left.cordoned && !left.excluded && !left.cordoned_before);
+        let second = give_back(Restore::Schedulability, &shadow, &marked(left, true, None), now());
+        assert_eq!(second.unwrap(), Some(Change { marks: None, unschedulable: Some(false), exclusion: None }));
+        // At rest an unmarked cordon is an administrator's, whoever wrote the order.
+        assert_eq!(give_back(Restore::Schedulability, &originals(State::Idle), &theirs, now()), Ok(None));
     }
 
     #[test]
     fn a_mark_under_which_nothing_was_done_goes_with_either() {
         for what in [Restore::Schedulability, Restore::LoadBalancing] {
-            let change = give_back(what, &idle(), &marked(marks(), false, None)).unwrap();
+            let change = give_back(what, &idle(), &marked(marks(), false, None), now()).unwrap();
             assert_eq!(change, Some(Change::marks(None)));
         }
     }
@@ -182,7 +203,7 @@ mod tests {
     fn asking_again_changes_nothing() {
         let only_cordoned = Marks { cordoned: true, ..marks() };
         let node = marked(only_cordoned, true, None);
-        assert_eq!(give_back(Restore::LoadBalancing, &idle(), &node), Ok(None));
+        assert_eq!(give_back(Restore::LoadBalancing, &idle(), &node, now()), Ok(None));
     }
 
     #[test]
@@ -190,7 +211,7 @@ mod tests {
         for forged in ["a b", "-a", "ä", &"a".repeat(64)] {
             let marks = Marks { exclusion_before: Some(forged.to_owned()), ..both() };
             let node = marked(marks, true, Some("true"));
-            let include = give_back(Restore::LoadBalancing, &idle(), &node).unwrap().unwrap();
+            let include = give_back(Restore::LoadBalancing, &idle(), &node, now()).unwrap().unwrap();
             assert_eq!(include.exclusion, Some(None), "{forged}");
         }
     }
@@ -202,6 +223,6 @@ mod tests {
             unschedulable: true,
             ..node()
         };
-        assert!(matches!(give_back(Restore::Schedulability, &idle(), &node), Err(NotGivingBack::Unreadable(_))));
+        assert!(matches!(give_back(Restore::Schedulability, &idle(), &node, now()), Err(NotGivingBack::Unreadable(_))));
     }
 }

@@ -1,5 +1,6 @@
 //! What may be done to a Node, and doing it.
 
+mod adopt;
 mod attend;
 mod disrupt;
 mod facts;
@@ -13,6 +14,7 @@ mod right_tests;
 pub(crate) mod samples;
 mod unattended;
 
+pub use adopt::{adopted, originals_go};
 pub use attend::attend;
 pub use disrupt::{NotDisrupted, disrupt, read_both, read_node};
 pub use facts::{Change, NodeFacts, UnreadableNode};

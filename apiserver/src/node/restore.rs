@@ -24,7 +24,7 @@ pub async fn restore(app: &App, identity: &Identity, what: Restore) -> Result<()
         let raw = app.cluster.shadow(&identity.node).await?;
         let raw = raw.ok_or_else(|| Refusal::no_shadow(&identity.node))?;
         let shadow = Shadow::try_from(&raw).map_err(|error| NotGivingBack::Unreadable(error.to_string()))?;
-        let Some(change) = give_back(what, &shadow, &node)? else {
+        let Some(change) = give_back(what, &shadow, &node, app.now())? else {
             return Ok(());
         };
         match write(app, &node, &change).await {

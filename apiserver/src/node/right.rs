@@ -9,6 +9,7 @@ use api::{GoId, Marks, Shadow, State};
 use jiff::{SignedDuration, Timestamp};
 use thiserror::Error;
 
+use super::adopt::{adopted, originals_go};
 use super::facts::{Change, NodeFacts};
 
 /// What must be left of a go when something is done under it for the first time: the longest a write may take, so that it
@@ -86,8 +87,11 @@ impl NoRight {
 /// # Errors
 /// When the node may not be disrupted.
 pub fn step(goal: Goal, shadow: &Shadow, node: &NodeFacts, unchecked: bool, now: Timestamp) -> Result<Step, NoRight> {
-    let go = go_of(shadow, node)?;
+    owned(shadow, node)?;
     let marks = readable(node)?;
+    let Some(go) = shadow.order.go() else {
+        return originals_step(goal, shadow, node, marks, now);
+    };
     let expiry = shadow.order.disrupt_not_after;
     let in_time = expiry.is_some_and(|expiry| expiry.duration_since(now) >= WRITE_DEADLINE);
     match marks {
@@ -112,12 +116,37 @@ pub fn step(goal: Goal, shadow: &Shadow, node: &NodeFacts, unchecked: bool, now:
     }
 }
 
+/// The next step under an order of the original operator, which gives no right to begin: only what that operator has begun
+/// goes on.
+fn originals_step(
+    goal: Goal,
+    shadow: &Shadow,
+    node: &NodeFacts,
+    marks: Option<&Marks>,
+    now: Timestamp,
+) -> Result<Step, NoRight> {
+    let no_go = NoRight::NoGo(shadow.order.state);
+    let Some(go) = originals_go(&shadow.order) else {
+        return Err(no_go);
+    };
+    match marks {
+        Some(marks) if marks.go == go && (marks.cordoned || marks.excluded) => {
+            vetoed(marks, node)?;
+            Ok(towards(goal, marks, node, now))
+        }
+        Some(_) => Err(no_go),
+        None => adopted(shadow, node, now).map(Step::Mark).ok_or(no_go),
+    }
+}
+
 /// The marks under which an open drain may go on.
 ///
 /// # Errors
 /// When it may not.
 pub fn may_continue<'a>(shadow: &Shadow, node: &'a NodeFacts) -> Result<&'a Marks, NoRight> {
-    let go = go_of(shadow, node)?;
+    owned(shadow, node)?;
+    let order = &shadow.order;
+    let go = order.go().or_else(|| originals_go(order)).ok_or(NoRight::NoGo(order.state))?;
     let marks = readable(node)?.filter(|marks| marks.go == go && marks.cordoned);
     let marks = marks.ok_or(NoRight::NotBegun)?;
     vetoed(marks, node)?;
@@ -130,17 +159,16 @@ pub fn may_continue<'a>(shadow: &Shadow, node: &'a NodeFacts) -> Result<&'a Mark
 pub fn leftover(shadow: &Shadow, node: &NodeFacts, written: Option<&Marks>, before: Option<&Marks>) -> Option<Change> {
     let marks = node.marks.as_ref().ok()?.as_ref()?;
     if written == Some(marks) {
-        return Some(Change::marks(before.cloned()));
+        // Adopted: what they tell of was there before them, and is to be undone some day.
+        let tells_of_more = before.is_none() && (marks.cordoned || marks.excluded);
+        return (!tells_of_more).then(|| Change::marks(before.cloned()));
     }
     let idle = !marks.cordoned && !marks.excluded && shadow.order.go().as_ref() != Some(&marks.go);
     idle.then(|| Change::marks(None))
 }
 
-fn go_of(shadow: &Shadow, node: &NodeFacts) -> Result<GoId, NoRight> {
-    if shadow.node != node.id {
-        return Err(NoRight::NotOwned);
-    }
-    shadow.order.go().ok_or(NoRight::NoGo(shadow.order.state))
+fn owned(shadow: &Shadow, node: &NodeFacts) -> Result<(), NoRight> {
+    if shadow.node == node.id { Ok(()) } else { Err(NoRight::NotOwned) }
 }
 
 fn readable(node: &NodeFacts) -> Result<Option<&Marks>, NoRight> {

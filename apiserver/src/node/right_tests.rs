@@ -3,7 +3,7 @@
 use api::{Marks, Shadow, State};
 use jiff::{SignedDuration, Timestamp};
 
-use super::samples::{go, marks, node, now, shadow};
+use super::samples::{go, marks, node, now, originals, shadow};
 use super::{Change, Goal, NoRight, NodeFacts, Step, leftover, may_continue, step};
 
 fn marked(marks: Marks) -> NodeFacts {
@@ -159,6 +159,32 @@ fn forged_marks_give_no_right() {
     assert!(matches!(first(&shadow(), &forged), Err(NoRight::Unreadable(_))));
     assert!(matches!(may_continue(&shadow(), &forged), Err(NoRight::Unreadable(_))));
     assert_eq!(leftover(&shadow(), &forged, None, None), None);
+}
+
+#[test]
+fn what_the_original_operator_has_begun_goes_on_and_nothing_begins_under_its_order() {
+    let order = originals(State::RebootedIntoUpdate);
+    let no_go = Err(NoRight::NoGo(State::RebootedIntoUpdate));
+    assert_eq!(first(&order, &node()), no_go);
+    let theirs = NodeFacts { unschedulable: true, ..node() };
+    let Ok(Step::Mark(mark)) = first(&order, &theirs) else {
+        panic!("not adopted");
+    };
+    assert_eq!(mark, cordoned_at(&mark));
+    let adopted = NodeFacts { marks: Ok(Some(mark.clone())), ..theirs };
+    assert_eq!(step(Goal::Cordon, &order, &adopted, true, now()), Ok(Step::Done(mark.clone())));
+    assert_eq!(may_continue(&order, &adopted), Ok(&mark));
+    assert_eq!(leftover(&order, &adopted, Some(&mark), None), None, "an adopted mark stays");
+    let uncordoned = NodeFacts { unschedulable: false, ..adopted };
+    assert_eq!(first(&order, &uncordoned), Err(NoRight::Vetoed));
+    assert_eq!(may_continue(&order, &uncordoned), Err(NoRight::Vetoed));
+    // A mark of that go under which nothing was done can only be forged.
+    assert_eq!(first(&order, &marked(marks())), no_go);
+    assert_eq!(may_continue(&order, &marked(marks())), Err(NoRight::NotBegun));
+}
+
+fn cordoned_at(mark: &Marks) -> Marks {
+    Marks { cordoned: true, drain_began: Some(mark.began), ..Marks::first(go(), now(), false, None) }
 }
 
 #[test]

@@ -39,6 +39,15 @@ pub(crate) fn shadow() -> Shadow {
     }
 }
 
+/// A shadow as the original operator writes it, about the same go.
+pub(crate) fn originals(state: State) -> Shadow {
+    let mut shadow = shadow();
+    shadow.order.state = state;
+    shadow.order.policy = None;
+    shadow.order.disrupt_not_after = None;
+    shadow
+}
+
 /// A Node that nobody has done anything to.
 pub(crate) fn node() -> NodeFacts {
     NodeFacts {

@@ -1,0 +1,98 @@
+//! What the original operator did to a node before this one took over: it left no marks.
+//!
+//! Its orders name no policy and no expiry. On a node whose order is past the go an unmarked cordon is therefore its own, and so
+//! is the exclusion label with the value it writes; both get the marks that they would have had, so that the disruption goes
+//! on, counts, and is undone like one of ours. Everywhere else an unmarked cordon is an administrator's.
+
+use api::shadow::Order;
+use api::{GoId, Marks, Shadow, State};
+use jiff::Timestamp;
+
+use super::facts::NodeFacts;
+
+/// The value of the exclusion label where the original operator set it.
+const ORIGINALS_LABEL: &str = "True";
+
+/// The name of the go that an order of the original operator is: asked to be disrupted, without an expiry.
+#[must_use]
+pub fn originals_go(order: &Order) -> Option<GoId> {
+    match (order.state, &order.version, order.since, order.disrupt_not_after) {
+        (State::RebootedIntoUpdate, Some(version), Some(since), None) => Some(GoId { version: version.clone(), since }),
+        _ => None,
+    }
+}
+
+/// The marks for what the original operator has done to the node; `None` when there is nothing to adopt.
+#[must_use]
+pub fn adopted(shadow: &Shadow, node: &NodeFacts, now: Timestamp) -> Option<Marks> {
+    let order = &shadow.order;
+    let past_the_go = matches!(order.state, State::RebootedIntoUpdate | State::MonitoringUpdate);
+    let originals = order.policy.is_none() && order.disrupt_not_after.is_none();
+    if shadow.node != node.id || node.marks != Ok(None) || !past_the_go || !originals {
+        return None;
+    }
+    let (cordoned, excluded) = (node.unschedulable, node.exclusion.as_deref() == Some(ORIGINALS_LABEL));
+    if !cordoned && !excluded {
+        return None;
+    }
+    let go = GoId { version: order.version.clone()?, since: order.since? };
+    let others_label = node.exclusion.clone().filter(|_| !excluded);
+    let drain_began = (cordoned && order.state == State::RebootedIntoUpdate).then_some(now);
+    Some(Marks { cordoned, excluded, drain_began, ..Marks::first(go, now, false, others_label) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::node::samples::{go, marks, node, now, originals};
+
+    fn cordoned() -> NodeFacts {
+        NodeFacts { unschedulable: true, ..node() }
+    }
+
+    #[test]
+    fn an_unmarked_cordon_past_the_originals_go_is_adopted() {
+        for (state, drains) in [(State::RebootedIntoUpdate, true), (State::MonitoringUpdate, false)] {
+            let marks = adopted(&originals(state), &cordoned(), now()).unwrap();
+            assert_eq!((marks.cordoned, marks.cordoned_before, marks.excluded), (true, false, false));
+            assert_eq!((marks.drain_began.is_some(), marks.go), (drains, go()));
+        }
+    }
+
+    #[test]
+    fn only_the_label_that_the_original_writes_is_its_own() {
+        let labelled = |value: &str| NodeFacts { exclusion: Some(value.to_owned()), ..node() };
+        let marks = adopted(&originals(State::RebootedIntoUpdate), &labelled("True"), now()).unwrap();
+        assert_eq!((marks.excluded, marks.exclusion_before), (true, None));
+        assert_eq!(adopted(&originals(State::RebootedIntoUpdate), &labelled("mine"), now()), None);
+        let both = NodeFacts { unschedulable: true, ..labelled("mine") };
+        let marks = adopted(&originals(State::RebootedIntoUpdate), &both, now()).unwrap();
+        assert_eq!((marks.excluded, marks.exclusion_before.as_deref()), (false, Some("mine")));
+    }
+
+    #[test]
+    fn an_administrators_cordon_is_not_adopted() {
+        for state in [State::Idle, State::StagedAndPerformedUpdate, State::ErrorReset] {
+            assert_eq!(adopted(&originals(state), &cordoned(), now()), None, "{state:?}");
+        }
+        let mut ours = originals(State::RebootedIntoUpdate);
+        ours.order.policy = Some("default".to_owned());
+        assert_eq!(adopted(&ours, &cordoned(), now()), None);
+        let mut ours = originals(State::RebootedIntoUpdate);
+        ours.order.disrupt_not_after = Some(now());
+        assert_eq!(adopted(&ours, &cordoned(), now()), None);
+    }
+
+    #[test]
+    fn nothing_is_adopted_twice_or_from_another_node_or_without_a_name() {
+        let marked = NodeFacts { marks: Ok(Some(marks())), ..cordoned() };
+        assert_eq!(adopted(&originals(State::RebootedIntoUpdate), &marked, now()), None);
+        assert_eq!(adopted(&originals(State::RebootedIntoUpdate), &node(), now()), None, "nothing was done");
+        let mut other = originals(State::RebootedIntoUpdate);
+        other.node.uid = "n0".to_owned();
+        assert_eq!(adopted(&other, &cordoned(), now()), None);
+        let mut unnamed = originals(State::MonitoringUpdate);
+        unnamed.order.since = None;
+        assert_eq!(adopted(&unnamed, &cordoned(), now()), None);
+    }
+}
