@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::cluster::Cluster;
 use crate::identity::Reviews;
+use crate::in_flight::InFlight;
 use crate::metrics::Metrics;
 use crate::notices::Notices;
 use crate::watch::Caches;
@@ -31,6 +32,8 @@ pub struct App {
     pub reviews: Reviews,
     /// Bounds the reviews under way.
     pub review_permits: Semaphore,
+    /// What each node has in flight.
+    pub in_flight: InFlight,
     /// What is counted.
     pub metrics: Metrics,
     /// What is told.
@@ -57,6 +60,7 @@ impl App {
             caches,
             reviews: Reviews::default(),
             review_permits: Semaphore::new(REVIEWS_AT_A_TIME),
+            in_flight: InFlight::default(),
             metrics,
             notices,
             stop,

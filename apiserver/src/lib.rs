@@ -19,6 +19,7 @@ pub mod client;
 pub mod cluster;
 pub mod drain;
 pub mod identity;
+pub mod in_flight;
 pub mod marked;
 pub mod metrics;
 pub mod node;

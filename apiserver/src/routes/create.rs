@@ -7,17 +7,17 @@ use axum::extract::State;
 use axum::response::Response;
 use http::{HeaderMap, StatusCode};
 
-use super::{is_owned, shadow_answer};
+use super::{admit, is_owned, shadow_answer};
 use crate::app::App;
 use crate::cluster::ClusterError;
-use crate::identity::{Identity, authenticate};
+use crate::identity::Identity;
 use crate::node::read_node;
 use crate::refusal::Refusal;
 use crate::shadow::fresh;
 
 /// Creates the caller's shadow, or answers with the one there is. The body is not read: who calls is known.
 pub async fn create(State(app): State<Arc<App>>, headers: HeaderMap) -> Result<Response, Refusal> {
-    let identity = authenticate(&app, &headers).await?;
+    let (identity, _place) = admit(&app, &headers).await?;
     let found = read_node(&app, &identity).await?;
     if let Some(existing) = existing(&app, &identity).await? {
         return Ok(existing);

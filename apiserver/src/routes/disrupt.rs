@@ -10,9 +10,10 @@ use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, StatusCode};
 use tokio::time::{Instant, sleep};
 
+use super::admit;
 use crate::app::App;
 use crate::drain::{Outcome, drain, vetoed};
-use crate::identity::{Identity, authenticate};
+use crate::identity::Identity;
 use crate::node::{Goal, NoRight, NotDisrupted, disrupt};
 use crate::preferences;
 use crate::refusal::Refusal;
@@ -22,7 +23,7 @@ const RECHECK: Duration = Duration::from_secs(3);
 
 /// Takes the caller's node out of the load balancers.
 pub async fn exclude(State(app): State<Arc<App>>, headers: HeaderMap) -> Result<Response, Refusal> {
-    let identity = authenticate(&app, &headers).await?;
+    let (identity, _place) = admit(&app, &headers).await?;
     loop {
         match disrupt(&app, &identity, Goal::Exclude).await {
             Ok(_) => return Ok(StatusCode::OK.into_response()),
@@ -33,7 +34,7 @@ pub async fn exclude(State(app): State<Arc<App>>, headers: HeaderMap) -> Result<
 
 /// Cordons the caller's node and evicts its pods.
 pub async fn cordon_and_drain(State(app): State<Arc<App>>, headers: HeaderMap) -> Result<Response, Refusal> {
-    let identity = authenticate(&app, &headers).await?;
+    let (identity, _place) = admit(&app, &headers).await?;
     let until = preferences::wait(&headers).map(|wait| Instant::now() + wait);
     loop {
         match once(&app, &identity, until).await {

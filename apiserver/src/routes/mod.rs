@@ -10,8 +10,8 @@ use api::BottlerocketShadow;
 use api::wire::Reason;
 use axum::Json;
 use axum::response::{IntoResponse, Response};
-use http::StatusCode;
 use http::header::{ETAG, HeaderValue};
+use http::{HeaderMap, StatusCode};
 use kube::ResourceExt;
 
 pub use create::create;
@@ -21,7 +21,8 @@ pub use report::report;
 pub use restore::{include, uncordon};
 
 use crate::app::App;
-use crate::identity::Identity;
+use crate::identity::{Identity, authenticate};
+use crate::in_flight::Place;
 use crate::refusal::Refusal;
 
 /// The largest body that is read: some twenty times the largest status the schema allows in practice.
@@ -31,6 +32,13 @@ pub const MAX_BODY: usize = 64 << 10;
 #[must_use]
 pub fn too_large() -> Refusal {
     Refusal::new(Reason::TooLarge, format!("the body is larger than {MAX_BODY} bytes"))
+}
+
+/// Who is calling, with a place among what its node has in flight, which is taken for as long as it is held.
+async fn admit<'a>(app: &'a App, headers: &HeaderMap) -> Result<(Identity, Place<'a>), Refusal> {
+    let identity = authenticate(app, headers).await?;
+    let place = app.in_flight.enter(&identity.node, identity.ours).await?;
+    Ok((identity, place))
 }
 
 /// Whether the shadow is that of the caller's Node, not of one that had its name before.

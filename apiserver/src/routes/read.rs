@@ -12,9 +12,9 @@ use http::{HeaderMap, StatusCode, Uri};
 use kube::ResourceExt;
 use tokio::time::{Instant, sleep_until};
 
-use super::{is_owned, present, shadow_answer};
+use super::{admit, is_owned, present, shadow_answer};
 use crate::app::App;
-use crate::identity::{Identity, authenticate};
+use crate::identity::Identity;
 use crate::preferences;
 use crate::refusal::Refusal;
 
@@ -23,7 +23,7 @@ const DEFAULT_WAIT_SECONDS: u32 = 60;
 
 /// Reads the caller's shadow, or waits until there is a newer one than the caller knows.
 pub async fn read(State(app): State<Arc<App>>, uri: Uri, headers: HeaderMap) -> Result<Response, Refusal> {
-    let identity = authenticate(&app, &headers).await?;
+    let (identity, _place) = admit(&app, &headers).await?;
     let (known, wait) = question(&uri)?;
     if preferences::no_cache(&headers) {
         return Ok(shadow_answer(StatusCode::OK, present(&app, &identity).await?));

@@ -13,10 +13,10 @@ use http::header::CONTENT_TYPE;
 use kube::ResourceExt;
 use serde_json::error::Category;
 
-use super::{MAX_BODY, is_owned, present, tagged, too_large};
+use super::{MAX_BODY, admit, is_owned, present, tagged, too_large};
 use crate::app::App;
 use crate::cluster::ClusterError;
-use crate::identity::{Identity, authenticate};
+use crate::identity::Identity;
 use crate::node::{LockRecord, lock_record, record_lock};
 use crate::preferences;
 use crate::refusal::Refusal;
@@ -27,7 +27,7 @@ const ATTEMPTS: usize = 10;
 
 /// Stores the caller's report.
 pub async fn report(State(app): State<Arc<App>>, headers: HeaderMap, body: Body) -> Result<Response, Refusal> {
-    let identity = authenticate(&app, &headers).await?;
+    let (identity, _place) = admit(&app, &headers).await?;
     let expected = preferences::if_match(&headers)?;
     let status = parse(&headers, body).await?;
     let known = match app.caches.shadow(&identity.node).filter(|shadow| is_owned(shadow, &identity)) {

@@ -7,8 +7,8 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, StatusCode};
 
+use super::admit;
 use crate::app::App;
-use crate::identity::authenticate;
 use crate::node::{Restore, restore};
 use crate::refusal::Refusal;
 
@@ -23,7 +23,7 @@ pub async fn include(State(app): State<Arc<App>>, headers: HeaderMap) -> Result<
 }
 
 async fn give_back(app: &App, headers: &HeaderMap, what: Restore) -> Result<Response, Refusal> {
-    let identity = authenticate(app, headers).await?;
+    let (identity, _place) = admit(app, headers).await?;
     match restore(app, &identity, what).await {
         // An original asks too early, right after the boot, and once more when it is time.
         Err(refusal) if refusal.reason == Reason::NotGivingBack && !identity.ours => {}

@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use api::names::TOKEN_AUDIENCE;
 use api::wire::{CORDON_AND_DRAIN, NODE_RESOURCE, NODE_UID_HEADER, PING, Reason, TOKEN_HEADER};
+use apiserver::in_flight::MOST;
 use axum::body::Body;
 use futures::future::join_all;
 use k8s_openapi::api::core::v1::Pod;
 use kube::runtime::watcher::Event;
 use serde_json::{Value, json};
-use tokio::time::advance;
+use tokio::time::{Instant, advance, sleep};
 
 use crate::fake::{NODE, pod_path};
 use crate::site::{Site, agent_pod, ours, review};
@@ -98,7 +99,7 @@ async fn a_review_is_remembered_for_a_while() {
 #[tokio::test(start_paused = true)]
 async fn a_token_is_reviewed_once_for_all_who_wait_for_it() {
     let site = Site::new().await;
-    let answers = join_all((0..50).map(|_| site.ours("GET", NODE_RESOURCE))).await;
+    let answers = join_all((0..16).map(|_| site.ours("GET", NODE_RESOURCE))).await;
     assert!(answers.iter().all(|answer| answer.status == 200));
     assert_eq!(site.world().count(REVIEWS), 1);
 }
@@ -154,4 +155,23 @@ async fn a_ping_needs_no_token() {
     let site = Site::new().await;
     let answer = site.send(http::Request::get(PING).body(Body::empty()).unwrap()).await;
     assert_eq!((answer.status, answer.body), (200, json!("pong")));
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_node_has_so_much_in_flight_and_an_original_agent_waits_instead() {
+    let site = Site::new().await;
+    let version: u64 = site.shadow().metadata.resource_version.unwrap().parse().unwrap();
+    let poll = format!("{NODE_RESOURCE}?resourceVersion={version}&timeoutSeconds=60");
+    let polls = join_all((0..MOST).map(|_| site.ours("GET", &poll)));
+    let others = async {
+        sleep(Duration::from_secs(5)).await;
+        assert_eq!(site.ours("GET", NODE_RESOURCE).await.refusal(), (429, Reason::TooManyRequests));
+        let begin = Instant::now();
+        let original = site.original("GET", NODE_RESOURCE).await;
+        (original.status, begin.elapsed().as_secs())
+    };
+    let (polls, (status, waited)) = tokio::join!(polls, others);
+    assert!(polls.iter().all(|poll| poll.status == 304));
+    assert!(status == 200 && (54..56).contains(&waited), "{status} after {waited} s");
+    assert_eq!(site.app.in_flight.nodes(), 0);
 }
