@@ -17,16 +17,23 @@ fn node(identity: &Identity) -> NodeRef {
 
 /// Tells which budgets hold the drain up, when they are others than before.
 pub(super) fn blocked(app: &App, identity: &Identity, began: Timestamp, tracker: &Tracker) {
-    let budgets = tracker.budgets();
-    if budgets.is_empty() {
+    let (budgets, several) = (tracker.budgets(), tracker.in_several_budgets());
+    if budgets.is_empty() && several.is_empty() {
         return;
     }
     let names: Vec<_> = budgets.keys().map(String::as_str).collect();
-    let names = names.join(", ");
-    let pods = budgets.values().map(Vec::len).sum::<usize>();
-    let example = budgets.values().flatten().next().cloned().unwrap_or_default();
-    app.notices.tell(&node(identity), Subject::DrainBlocked, format!("{began} {names}"), || {
-        format!("the drain waits for room in PodDisruptionBudget {names}; pods that wait: {pods}, such as {example}")
+    let (names, unevictable) = (names.join(", "), several.join(", "));
+    let key = format!("{began} {names} {unevictable}");
+    app.notices.tell(&node(identity), Subject::DrainBlocked, key, || {
+        let pods = budgets.values().map(Vec::len).sum::<usize>();
+        let example = budgets.values().flatten().next();
+        let full = example.map(|example| {
+            format!("the drain waits for room in PodDisruptionBudget {names}; pods that wait: {pods}, such as {example}")
+        });
+        let wrong = (!several.is_empty()).then(|| {
+            format!("the eviction API refuses pods that several PodDisruptionBudgets select, which somebody must correct: {unevictable}")
+        });
+        full.into_iter().chain(wrong).collect::<Vec<_>>().join("; ")
     });
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use api::wire::{DrainProgress, PodProgress, PodWait};
 use jiff::{SignedDuration, Timestamp};
 
-use super::answer::{Answer, pause};
+use super::answer::{Answer, Refused, pause};
 use super::select::PodFacts;
 
 /// How long a pod whose eviction was accepted may look as if it was not, before it is asked for again.
@@ -86,6 +86,7 @@ impl Tracker {
                 return;
             }
             Answer::Budget { name, .. } => tracked.turn(PodWait::Budget, name.clone(), now),
+            Answer::Refused { why: Refused::SeveralBudgets, .. } => tracked.turn(PodWait::SeveralBudgets, None, now),
             Answer::Refused { .. } => tracked.turn(PodWait::Refused, None, now),
         }
         tracked.tries = tracked.tries.saturating_add(1);
@@ -118,6 +119,15 @@ impl Tracker {
             pods.push(format!("{namespace}/{}", tracked.pod.name));
         }
         budgets
+    }
+
+    /// The pods that several budgets select, as `namespace/name`: they wait for a person.
+    #[must_use]
+    pub fn in_several_budgets(&self) -> Vec<String> {
+        let pods = self.0.values().filter(|tracked| tracked.wait == PodWait::SeveralBudgets);
+        let mut names: Vec<_> = pods.map(|tracked| format!("{}/{}", tracked.pod.namespace, tracked.pod.name)).collect();
+        names.sort();
+        names
     }
 
     /// How many pods wait for a budget.
@@ -191,7 +201,6 @@ impl Tracked {
 
 #[cfg(test)]
 mod tests {
-    use super::super::answer::Refused;
     use super::super::select::samples::pod;
     use super::*;
 
@@ -266,6 +275,17 @@ mod tests {
             .map(|pod| (pod.name.as_str(), pod.waiting_for, pod.budget.as_deref(), pod.seconds))
             .collect();
         assert_eq!(said, [("b", PodWait::Eviction, None, 12), ("a", PodWait::Budget, Some("web"), 10)]);
+    }
+
+    #[test]
+    fn a_pod_in_several_budgets_is_reported_as_that() {
+        let mut tracker = tracking(&["a", "b"]);
+        tracker.due(at(0), 2);
+        let several = Answer::Refused { why: Refused::SeveralBudgets, retry_after: None };
+        tracker.answered("uid-a", &several, at(2), 1.0);
+        assert_eq!(tracker.in_several_budgets(), ["web/a"]);
+        let said = tracker.progress(at(3), SignedDuration::ZERO).pods;
+        assert_eq!(said.last().map(|pod| pod.waiting_for), Some(PodWait::SeveralBudgets));
     }
 
     #[test]

@@ -262,3 +262,46 @@ async fn calls_that_race_have_one_outcome() {
     assert!(!site.is_cordoned() && site.node()["metadata"]["labels"].as_object().is_none_or(serde_json::Map::is_empty));
     assert_eq!(site.marks(), None);
 }
+
+#[tokio::test(start_paused = true)]
+async fn whenever_a_new_go_is_used_while_the_node_is_given_back_the_cordon_of_one_of_them_stands() {
+    let (mut kept, mut undone) = (0, 0);
+    for path in [UNCORDON, REMOVE_EXCLUSION_FROM_LB] {
+        for at in 0..7 {
+            let site = Site::with_go().await;
+            site.ours("POST", EXCLUDE_FROM_LB).await;
+            site.ours("POST", CORDON_AND_DRAIN).await;
+            site.order(&json!({"state": "Idle"}));
+            let from = site.world().asked.len();
+            // The controller gives a new go, and another replica marks, as it does for a node that is still cordoned.
+            let began = |world: &mut World| {
+                let since = rfc3339(-1);
+                let mut order = go();
+                order["state_transition_timestamp"] = since.clone().into();
+                world.merge(SHADOW, json!({ "spec": order }));
+                let text = world.objects[NODE]["metadata"]["annotations"][MARKS_ANNOTATION].as_str();
+                let Some(text) = text else { return };
+                let mut marks: api::Marks = serde_json::from_str(text).unwrap();
+                marks.go.since = since.parse().unwrap();
+                let annotations = json!({ MARKS_ANNOTATION: marks.encode() });
+                world.merge(NODE, json!({"metadata": {"annotations": annotations}}));
+            };
+            site.world().happenings.insert(from + at, vec![Box::new(began)]);
+            let answer = site.ours("POST", path).await;
+            let used = site.marks().is_some_and(|marks| marks.go.since.to_string() == rfc3339(-1));
+            match answer.refusal_or_status() {
+                Err((409, Reason::NotGivingBack)) => {
+                    assert!(used && site.is_cordoned(), "{path} {at}");
+                    kept += 1;
+                }
+                Ok(200) => {
+                    let restored = site.marks().is_none_or(|marks| !(marks.cordoned && marks.excluded));
+                    assert!(restored, "{path} {at}");
+                    undone += 1;
+                }
+                other => panic!("{path} {at}: {other:?}"),
+            }
+        }
+    }
+    assert!(kept > 2 && undone > 2, "{kept} {undone}");
+}

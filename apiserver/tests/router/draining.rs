@@ -304,3 +304,45 @@ async fn a_drain_that_is_vetoed_or_out_of_time_is_told() {
     let told = told(&site);
     assert!(matches!(&told[..], [.., (Subject::DrainAborted, note)] if note.contains("web/one")), "{told:?}");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_pod_that_several_budgets_select_is_told_as_what_it_is() {
+    let site = with_pods(&["one", "two"]).await;
+    let several = "This pod has more than one PodDisruptionBudget, which the eviction subresource does not support.";
+    site.world().evictions.insert("one".to_owned(), status(500, "InternalError", several));
+    let answer = waiting(&site, 20).await;
+    let progress: DrainProgress = serde_json::from_value(answer.body).unwrap();
+    assert_eq!((progress.pods_left, progress.pods[0].waiting_for), (1, PodWait::SeveralBudgets));
+    let told = told(&site);
+    let [(Subject::DrainBlocked, note)] = &told[..] else { panic!("{told:?}") };
+    assert!(note.contains("several PodDisruptionBudgets") && note.contains("web/one"), "{note}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_drain_that_the_original_operator_began_is_carried_on_and_vetoed_like_ours() {
+    let site = with_pods(&["one"]).await;
+    site.order(&json!({"disrupt_not_after": null, "policy": null}));
+    site.world().evictions.insert("one".to_owned(), full());
+    let uncordon = |cordoned: bool| site.world().merge(NODE, json!({"spec": {"unschedulable": cordoned}}));
+    let course = async {
+        // Not cordoned: that operator had not begun, so its agent waits for a go of ours.
+        sleep(Duration::from_secs(60)).await;
+        assert_eq!((evictions(&site), site.marks()), (0, None));
+        uncordon(true);
+        sleep(Duration::from_secs(10)).await;
+        let marks = site.marks().unwrap();
+        assert!(marks.cordoned && !marks.cordoned_before && evictions(&site) > 0);
+        uncordon(false);
+        sleep(Duration::from_secs(5)).await;
+        let before = evictions(&site);
+        sleep(Duration::from_secs(60)).await;
+        assert_eq!(evictions(&site), before, "vetoed");
+        uncordon(true);
+        site.world().evictions.clear();
+    };
+    let (answer, ()) = tokio::join!(site.original("POST", CORDON_AND_DRAIN), course);
+    assert_eq!(answer.status, 200);
+    site.order(&json!({"state": "MonitoringUpdate"}));
+    assert_eq!(site.original("POST", api::wire::UNCORDON).await.status, 200);
+    assert_eq!((site.is_cordoned(), site.marks()), (false, None));
+}

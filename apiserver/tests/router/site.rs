@@ -61,6 +61,13 @@ impl Answer {
     }
 }
 
+impl Answer {
+    /// The status code of a success, or a refusal.
+    pub(crate) fn refusal_or_status(&self) -> Result<u16, (u16, Reason)> {
+        if self.status < 400 { Ok(self.status) } else { Err(self.refusal()) }
+    }
+}
+
 pub(crate) fn agent_pod() -> Value {
     json!({
         "apiVersion": "v1", "kind": "Pod",

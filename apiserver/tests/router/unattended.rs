@@ -174,3 +174,26 @@ async fn an_outage_is_sat_out() {
     }
     assert!(is_as_before(&site));
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_the_original_operator_left_is_marked_by_itself_and_what_an_administrator_did_is_not() {
+    let originals = |state: &str| json!({"state": state, "disrupt_not_after": null, "policy": null});
+    for (state, policy, adopted) in [
+        ("RebootedIntoUpdate", None, true),
+        ("MonitoringUpdate", None, true),
+        ("Idle", None, false),
+        ("StagedAndPerformedUpdate", None, false),
+        ("RebootedIntoUpdate", Some("default"), false),
+    ] {
+        let site = Site::with_go().await;
+        site.world().merge(NODE, json!({"spec": {"unschedulable": true}}));
+        let mut order = originals(state);
+        order["policy"] = policy.into();
+        site.order(&order);
+        site.settle().await;
+        look_after(&site, A_MINUTE).await;
+        assert_eq!(site.marks().is_some(), adopted, "{state} {policy:?}");
+        assert_eq!(site.told().iter().any(|notice| notice.subject == Subject::Adopted), adopted, "{state}");
+        assert!(site.is_cordoned());
+    }
+}
