@@ -15,6 +15,9 @@ pub enum InvalidDuration {
     /// Zero, which no field that takes a duration can mean.
     #[error("{0:?} is zero: a duration must be longer than that")]
     Zero(String),
+    /// Longer than a drain may take.
+    #[error("{0:?} is too long: a drain may take at most 7d")]
+    LongDrain(String),
 }
 
 /// Reads a duration; a day has 24 hours.
@@ -39,6 +42,26 @@ pub fn check(text: &str, _: &()) -> garde::Result {
     parse(text).map(|_| ()).map_err(garde::Error::new)
 }
 
+/// Longest that a drain may take: what a shadow's `drain.timeout_seconds` holds.
+pub const LONGEST_DRAIN: SignedDuration = SignedDuration::from_hours(7 * 24);
+
+/// Reads the time a drain may take: at most [`LONGEST_DRAIN`].
+///
+/// # Errors
+/// [`InvalidDuration`] names the text and what would be right.
+pub fn parse_drain(text: &str) -> Result<SignedDuration, InvalidDuration> {
+    let duration = parse(text)?;
+    if duration > LONGEST_DRAIN { Err(InvalidDuration::LongDrain(text.to_owned())) } else { Ok(duration) }
+}
+
+/// [`parse_drain`] in the form that garde calls.
+///
+/// # Errors
+/// What [`parse_drain`] says.
+pub fn check_drain(text: &str, (): &()) -> garde::Result {
+    parse_drain(text).map(|_| ()).map_err(garde::Error::new)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -55,6 +78,13 @@ mod tests {
         for text in ["", "30", "-1h", "1.5h", "1 h", "m", "30 minutes", "1w"] {
             assert_eq!(parse(text), Err(InvalidDuration::Syntax(text.to_owned())), "{text}");
         }
+    }
+
+    #[test]
+    fn a_drain_takes_at_most_a_week() {
+        assert_eq!(parse_drain("7d"), Ok(LONGEST_DRAIN));
+        assert_eq!(parse_drain("7d1s"), Err(InvalidDuration::LongDrain("7d1s".to_owned())));
+        assert_eq!(parse_drain("0s"), Err(InvalidDuration::Zero("0s".to_owned())));
     }
 
     #[test]

@@ -34,11 +34,15 @@ pub enum HoldReason {
     BackOff,
     /// As many nodes are in flight as the policy allows.
     BudgetFull,
+    /// As many of the policy's nodes are unavailable as it allows.
+    TooManyUnavailable,
+    /// Nodes with another value of the policy's topology label are in flight.
+    TopologyBusy,
 }
 
 impl HoldReason {
     /// Every reason, for metrics that show zeros.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 16] = [
         Self::Unreadable,
         Self::NoPolicy,
         Self::Conflict,
@@ -53,6 +57,8 @@ impl HoldReason {
         Self::VersionFailed,
         Self::BackOff,
         Self::BudgetFull,
+        Self::TooManyUnavailable,
+        Self::TopologyBusy,
     ];
 
     /// The word shown to people and machines.
@@ -73,6 +79,8 @@ impl HoldReason {
             Self::VersionFailed => "VersionFailed",
             Self::BackOff => "BackOff",
             Self::BudgetFull => "BudgetFull",
+            Self::TooManyUnavailable => "TooManyUnavailable",
+            Self::TopologyBusy => "TopologyBusy",
         }
     }
 }

@@ -14,6 +14,7 @@ pub mod condition;
 pub mod crd;
 pub mod duration;
 pub mod hold;
+pub mod label;
 pub mod marks;
 pub mod names;
 pub mod policy;

@@ -31,7 +31,7 @@ fn policy() -> impl Strategy<Value = Value> {
                 "nodeSelector": selector, "paused": paused, "priority": priority, "maxConcurrentUpdates": limit,
             });
             if unsupported {
-                spec["topologyKey"] = json!("zone");
+                spec["schedule"] = json!({});
             }
             spec
         },

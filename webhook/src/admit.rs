@@ -35,7 +35,7 @@ mod tests {
         assert!(refused.starts_with("spec.maxConcurrentUpdates: 0 is not an amount"), "{refused}");
         let refused = verdict(json!({"nodeSelector": {}, "drain": {"timeout": "30"}})).unwrap_err();
         assert!(refused.starts_with("spec.drain.timeout: \"30\" is not a duration"), "{refused}");
-        let refused = verdict(json!({"nodeSelector": {}, "drain": {"timeout": "30m"}})).unwrap_err();
-        assert_eq!(refused, "spec.drain: not supported yet");
+        let refused = verdict(json!({"nodeSelector": {}, "health": {"timeout": "30m"}})).unwrap_err();
+        assert_eq!(refused, "spec.health: not supported yet");
     }
 }

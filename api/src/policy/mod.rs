@@ -13,7 +13,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use crate::shadow::OnTimeout;
-pub use parse::{InvalidPolicy, Policy};
+pub use parse::{DrainRule, InvalidPolicy, Policy};
 pub use status::{
     MAX_LISTED_NODES, NodeCounts, NodeNext, NodeUpdating, PolicyCondition, UpdatePolicyStatus, VersionSeen,
     WindowStatus,
@@ -21,7 +21,7 @@ pub use status::{
 
 use crate::{
     crd::{amount_schema, limit_schema},
-    duration,
+    duration, label,
 };
 
 /// Who may be updated, when, how many at once, and what counts as healthy.
@@ -71,7 +71,8 @@ pub struct UpdatePolicySpec {
     pub max_unavailable: Option<IntOrString>,
     /// A node label: nodes of only one value of it are in flight at a time. Example: `topology.kubernetes.io/zone`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[garde(inner(length(min = 1, max = 317)))]
+    #[garde(inner(length(min = 1, max = 317), custom(label::check_key)))]
+    #[schemars(regex(pattern = label::KEY_PATTERN))]
     pub topology_key: Option<String>,
     /// Take the node out of external load balancers before it is drained.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -197,9 +198,9 @@ pub struct After {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema, Validate)]
 #[serde(rename_all = "camelCase")]
 pub struct Drain {
-    /// How long a drain may take. Without it: 30 minutes. Example: `30m`.
+    /// How long a drain may take, at most 7 days. Without it: 30 minutes. Example: `30m`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[garde(inner(length(min = 2, max = 24), custom(duration::check)))]
+    #[garde(inner(length(min = 2, max = 24), custom(duration::check_drain)))]
     #[schemars(regex(pattern = duration::PATTERN))]
     pub timeout: Option<String>,
     /// What then. `Abort` gives the node back and tries again later; `Force` deletes the pods that are left, past their

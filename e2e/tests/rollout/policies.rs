@@ -51,7 +51,7 @@ async fn without_a_policy_nothing_is_updated() {
     assert_eq!(in_flight(&fleet).await, 0);
     assert!(fleet.boots().values().all(|boots| *boots == 0));
     // A policy that asks for what is not there yet is no policy to follow.
-    fleet.plane.apply(POLICY_BY_ZONE).await.unwrap();
+    fleet.plane.apply(POLICY_AT_NIGHT).await.unwrap();
     fleet.plane.kubectl(&["wait", "--for=condition=Accepted=false", "--timeout=60s", "bup/default"]).await.unwrap();
     held_for(&fleet, "PolicyNotAccepted", 2).await;
     assert_eq!(in_flight(&fleet).await, 0);
@@ -103,8 +103,8 @@ async fn held_for(fleet: &Fleet, reason: &str, count: usize) {
     .unwrap();
 }
 
-const POLICY_BY_ZONE: &str = "apiVersion: brupop.bottlerocket.aws/v1alpha1
+const POLICY_AT_NIGHT: &str = "apiVersion: brupop.bottlerocket.aws/v1alpha1
 kind: UpdatePolicy
 metadata: {name: default}
-spec: {nodeSelector: {}, topologyKey: topology.kubernetes.io/zone}
+spec: {nodeSelector: {}, schedule: {windows: [{start: "0 2 * * *", duration: 4h}]}}
 ";
