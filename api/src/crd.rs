@@ -2,14 +2,13 @@
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::CustomResourceExt;
-use schemars::{Schema, SchemaGenerator, json_schema};
 
-use crate::{BottlerocketShadow, UpdatePolicy};
+use crate::{BottlerocketShadow, UpdatePolicy, policy::rules};
 
 /// Both definitions, in the order they are applied.
 #[must_use]
 pub fn all() -> Vec<CustomResourceDefinition> {
-    vec![BottlerocketShadow::crd(), UpdatePolicy::crd()]
+    vec![BottlerocketShadow::crd(), policies()]
 }
 
 /// Both definitions as the files of `config/crd`: name and text.
@@ -26,27 +25,13 @@ pub fn files() -> Result<Vec<(String, String)>, serde_saphyr::ser::Error> {
         .collect()
 }
 
-/// The schema of a number or a percentage. `minimum` binds numbers alone and `pattern` texts alone, so that both can stand
-/// beside `int-or-string` without a rule in CEL.
-pub(crate) fn amount_schema(_: &mut SchemaGenerator) -> Schema {
-    json_schema!({
-        "x-kubernetes-int-or-string": true,
-        "minimum": 1,
-        "maximum": 100_000,
-        "maxLength": 4,
-        "pattern": "^([1-9][0-9]?|100)%$",
-    })
-}
-
-/// As [`amount_schema`], and the word `unlimited`; 1 when it is left out.
-pub(crate) fn limit_schema(_: &mut SchemaGenerator) -> Schema {
-    json_schema!({
-        "x-kubernetes-int-or-string": true,
-        "minimum": 1,
-        "maximum": 100_000,
-        "maxLength": 9,
-        "pattern": "^(([1-9][0-9]?|100)%|unlimited)$",
-        "default": 1,
-        "nullable": false,
-    })
+/// The policies' definition: the types', and the rule that needs a policy's name.
+fn policies() -> CustomResourceDefinition {
+    let mut crd = UpdatePolicy::crd();
+    let schemas =
+        crd.spec.versions.iter_mut().filter_map(|version| version.schema.as_mut()?.open_api_v3_schema.as_mut());
+    for schema in schemas {
+        schema.x_kubernetes_validations = serde_json::from_value(serde_json::json!([rules::not_after_itself()])).ok();
+    }
+    crd
 }

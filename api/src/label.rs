@@ -10,6 +10,24 @@ const MAX_NAME: usize = 63;
 /// What the CRD's schema allows; the lengths of the two parts are left to [`parse_key`].
 pub const KEY_PATTERN: &str = r"^([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$";
 
+/// What the CRD's schema allows as the value of a label.
+pub const VALUE_PATTERN: &str = r"^([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?$";
+
+/// Why a text is no label value.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error(
+    "{0:?} is not a label value: at most 63 letters, digits, \"-\", \"_\" and \".\", letters or digits at both ends"
+)]
+pub struct InvalidLabelValue(pub String);
+
+/// Reads a label value, which may be empty.
+///
+/// # Errors
+/// [`InvalidLabelValue`] names the text.
+pub fn parse_value(text: &str) -> Result<&str, InvalidLabelValue> {
+    if text.is_empty() || is_name(text) { Ok(text) } else { Err(InvalidLabelValue(text.to_owned())) }
+}
+
 /// Why a text is no label key.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("{0:?} is not a label key: write it as in topology.kubernetes.io/zone")]
@@ -26,14 +44,6 @@ pub fn parse_key(text: &str) -> Result<&str, InvalidLabelKey> {
     };
     let good = is_name(name) && prefix.is_none_or(is_prefix);
     if good { Ok(text) } else { Err(InvalidLabelKey(text.to_owned())) }
-}
-
-/// [`parse_key`] in the form that garde calls.
-///
-/// # Errors
-/// What [`parse_key`] says.
-pub fn check_key(text: &str, (): &()) -> garde::Result {
-    parse_key(text).map(|_| ()).map_err(garde::Error::new)
 }
 
 fn is_name(name: &str) -> bool {
@@ -62,6 +72,16 @@ mod tests {
         let longest = format!("{}/{}", ["a".repeat(63), "b".repeat(63)].join("."), "c".repeat(63));
         for key in ["zone", "topology.kubernetes.io/zone", "a_b.C-1", "x/y", &longest] {
             assert_eq!(parse_key(key), Ok(key));
+        }
+    }
+
+    #[test]
+    fn a_value_may_be_empty_and_has_no_prefix() {
+        for value in ["", "blue", "eu-central-1a", "1.2_3", &"a".repeat(63)] {
+            assert_eq!(parse_value(value), Ok(value));
+        }
+        for value in ["a/b", "-a", "a.", " ", "ä", &"a".repeat(64)] {
+            assert_eq!(parse_value(value), Err(InvalidLabelValue(value.to_owned())));
         }
     }
 

@@ -13,13 +13,16 @@ pub mod amount;
 pub mod condition;
 pub mod crd;
 pub mod duration;
+pub mod health;
 pub mod hold;
 pub mod label;
 pub mod marks;
 pub mod names;
 pub mod policy;
+pub mod schedule;
 pub mod shadow;
 pub mod timestamp;
+pub mod versions;
 pub mod wire;
 
 pub use hold::HoldReason;

@@ -3,7 +3,9 @@
 //! [`UpdatePolicySpec`] is what people write and the API server stores; [`Policy`] is what the rules read. [`parse`] is the
 //! only way from one to the other, for the webhook and for the controller.
 
+mod fault;
 pub mod parse;
+pub(crate) mod rules;
 mod status;
 
 use garde::Validate;
@@ -13,15 +15,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use crate::shadow::OnTimeout;
-pub use parse::{DrainRule, InvalidPolicy, Policy};
+pub use fault::{Fault, InvalidPolicy, Problem};
+pub use parse::{DrainRule, Policy};
 pub use status::{
     MAX_LISTED_NODES, NodeCounts, NodeNext, NodeUpdating, PolicyCondition, UpdatePolicyStatus, VersionSeen,
     WindowStatus,
-};
-
-use crate::{
-    crd::{amount_schema, limit_schema},
-    duration, label,
 };
 
 /// Who may be updated, when, how many at once, and what counts as healthy.
@@ -58,21 +56,23 @@ pub struct UpdatePolicySpec {
     pub priority: i32,
     /// The nodes this policy is for; `{}` is every managed node. Prefer labels under `node-restriction.kubernetes.io/`: a
     /// kubelet can change the others on its own Node. Example: `{matchLabels: {node-restriction.kubernetes.io/pool: blue}}`.
+    #[schemars(schema_with = "rules::selector")]
+    #[garde(custom(selector_is_bounded))]
     pub node_selector: LabelSelector,
     /// How many nodes may be in flight at once: a number from 1, a percentage of the nodes this policy applies to (rounded
     /// down, at least 1), or `unlimited`. Example: `"10%"`.
     #[serde(default = "one")]
-    #[schemars(schema_with = "limit_schema")]
+    #[schemars(schema_with = "rules::limit")]
     pub max_concurrent_updates: IntOrString,
     /// No node starts while the policy's unavailable nodes (not Ready, cordoned by anyone, failed, or in flight) and the
     /// new one would be more than this: a number from 1, or a percentage (rounded down, at least 1). Example: `2`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(schema_with = "amount_schema")]
+    #[schemars(schema_with = "rules::amount")]
     pub max_unavailable: Option<IntOrString>,
     /// A node label: nodes of only one value of it are in flight at a time. Example: `topology.kubernetes.io/zone`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[garde(inner(length(min = 1, max = 317), custom(label::check_key)))]
-    #[schemars(regex(pattern = label::KEY_PATTERN))]
+    #[garde(inner(length(min = 1, max = 317)))]
+    #[schemars(transform = rules::label_key)]
     pub topology_key: Option<String>,
     /// Take the node out of external load balancers before it is drained.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -104,12 +104,27 @@ fn one() -> IntOrString {
     IntOrString::Int(1)
 }
 
+/// The bounds that the schema gives a selector.
+fn selector_is_bounded(selector: &LabelSelector, (): &()) -> garde::Result {
+    let too_many = |what: &str, most: usize| Err(garde::Error::new(format!("more than {most} {what}")));
+    if selector.match_labels.as_ref().is_some_and(|labels| labels.len() > rules::MAX_LABELS) {
+        return too_many("labels", rules::MAX_LABELS);
+    }
+    let expressions = selector.match_expressions.as_deref().unwrap_or_default();
+    if expressions.len() > rules::MAX_EXPRESSIONS {
+        return too_many("expressions", rules::MAX_EXPRESSIONS);
+    }
+    let mut values = expressions.iter().map(|expression| expression.values.as_ref().map_or(0, Vec::len));
+    if values.any(|values| values > rules::MAX_VALUES) { too_many("values", rules::MAX_VALUES) } else { Ok(()) }
+}
+
 /// Take the node out of external load balancers before it is drained.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema, Validate)]
 #[serde(rename_all = "camelCase")]
 pub struct LoadBalancerExclusion {
     /// Seconds between the label `node.kubernetes.io/exclude-from-external-load-balancers` and the drain; 0 leaves the
     /// label alone. Example: `60`.
+    #[serde(default)]
     #[garde(range(min = 0, max = 86_400))]
     pub wait_seconds: i64,
 }
@@ -121,6 +136,7 @@ pub struct Schedule {
     /// IANA name of the time zone that the windows are in. Without it: UTC. Example: `Europe/Berlin`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[garde(inner(length(min = 1, max = 64)))]
+    #[schemars(transform = rules::time_zone, extend("default" = "UTC"))]
     pub time_zone: Option<String>,
     /// A disruption begins only inside one of these. None: always.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -139,22 +155,26 @@ pub struct Window {
     /// When it opens: five cron fields (minute, hour, day of month, month, weekday) in the schedule's time zone. Example:
     /// `0 2 * * 1-5`.
     #[garde(length(min = 9, max = 128))]
+    #[schemars(transform = rules::cron)]
     pub start: String,
     /// How long it stays open. Example: `4h`.
-    #[garde(length(min = 2, max = 24), custom(duration::check))]
-    #[schemars(regex(pattern = duration::PATTERN))]
+    #[garde(length(min = 2, max = 24))]
+    #[schemars(transform = rules::duration)]
     pub duration: String,
 }
 
 /// A stretch of time in which no disruption begins.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema, Validate)]
 #[serde(rename_all = "camelCase")]
+#[schemars(transform = rules::blackout)]
 pub struct Blackout {
     /// Its first instant, RFC 3339 with an offset. Example: `2026-12-20T00:00:00+01:00`.
     #[garde(length(min = 20, max = 64))]
+    #[schemars(transform = rules::time)]
     pub start: String,
     /// The first instant after it, RFC 3339 with an offset. Example: `2027-01-02T00:00:00+01:00`.
     #[garde(length(min = 20, max = 64))]
+    #[schemars(transform = rules::time)]
     pub end: String,
     /// Shown to people. Example: `year end freeze`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -169,15 +189,17 @@ pub struct Versions {
     /// A semver range. Example: `>=1.19, <1.21`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[garde(inner(length(min = 1, max = 256)))]
+    #[schemars(transform = rules::constraint)]
     pub constraint: Option<String>,
     /// How long ago a version must have been seen first in this cluster. Example: `7d`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[garde(inner(length(min = 2, max = 24), custom(duration::check)))]
-    #[schemars(regex(pattern = duration::PATTERN))]
+    #[garde(inner(length(min = 2, max = 24)))]
+    #[schemars(transform = rules::duration)]
     pub minimum_age: Option<String>,
     /// Promotion: a version is taken here only after the nodes of these policies have run it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[garde(length(max = 16), dive)]
+    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["policy"]))]
     pub after: Vec<After>,
 }
 
@@ -187,10 +209,11 @@ pub struct Versions {
 pub struct After {
     /// The policy whose nodes go first. Example: `canary`.
     #[garde(length(min = 1, max = 253))]
+    #[schemars(transform = rules::policy_name)]
     pub policy: String,
     /// How long at least one of its nodes must have run the version, healthy. Example: `24h`.
-    #[garde(length(min = 2, max = 24), custom(duration::check))]
-    #[schemars(regex(pattern = duration::PATTERN))]
+    #[garde(length(min = 2, max = 24))]
+    #[schemars(transform = rules::duration)]
     pub soak: String,
 }
 
@@ -200,13 +223,14 @@ pub struct After {
 pub struct Drain {
     /// How long a drain may take, at most 7 days. Without it: 30 minutes. Example: `30m`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[garde(inner(length(min = 2, max = 24), custom(duration::check_drain)))]
-    #[schemars(regex(pattern = duration::PATTERN))]
+    #[garde(inner(length(min = 2, max = 24)))]
+    #[schemars(transform = rules::duration, extend("default" = "30m"))]
     pub timeout: Option<String>,
     /// What then. `Abort` gives the node back and tries again later; `Force` deletes the pods that are left, past their
     /// budgets. Without it: `Abort`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[garde(skip)]
+    #[schemars(extend("default" = "Abort"))]
     pub on_timeout: Option<OnTimeout>,
 }
 
@@ -217,15 +241,17 @@ pub struct Health {
     /// Seconds for which the node must have been Ready. Without it: 0. Example: `120`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[garde(inner(range(min = 0, max = 86_400)))]
+    #[schemars(extend("default" = 0))]
     pub min_ready_seconds: Option<i64>,
     /// How long the node has until it is healthy. Without it: 30 minutes. Example: `30m`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[garde(inner(length(min = 2, max = 24), custom(duration::check)))]
-    #[schemars(regex(pattern = duration::PATTERN))]
+    #[garde(inner(length(min = 2, max = 24)))]
+    #[schemars(transform = rules::duration, extend("default" = "30m"))]
     pub timeout: Option<String>,
     /// Questions to the Node object that must all be answered as expected.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[garde(length(max = 16), dive)]
+    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
     pub checks: Vec<HealthCheck>,
 }
 
@@ -247,6 +273,7 @@ pub struct HealthCheck {
 pub struct NodeQuestion {
     /// RFC 9535 JSONPath into the Node. Example: `$.status.conditions[?@.type=='DiskPressure'].status`.
     #[garde(length(min = 1, max = 512))]
+    #[schemars(transform = rules::json_path)]
     pub json_path: String,
     /// Every match must be one of these, and there must be a match. Example: `["False"]`.
     #[garde(length(min = 1, max = 16), inner(length(max = 256)))]
@@ -260,7 +287,7 @@ pub struct Failures {
     /// Once this many of the policy's nodes have failed on one version no further node starts it: a number from 1, or a
     /// percentage (rounded down, at least 1). Without it: 1. Example: `"5%"`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(schema_with = "amount_schema")]
+    #[schemars(schema_with = "rules::halt_after")]
     #[garde(skip)]
     pub halt_after: Option<IntOrString>,
 }

@@ -1,21 +1,23 @@
 //! From what people write to what the rules read. The webhook refuses what this refuses, and the controller holds the nodes
 //! of what this refuses: they cannot drift apart.
 
+mod health;
+mod limits;
+mod schedule;
+mod selector;
+mod versions;
+
 use jiff::SignedDuration;
 use kube::core::Selector;
-use thiserror::Error;
 
-use super::{Drain, OnTimeout, UpdatePolicySpec};
-use crate::{
-    amount::{Amount, InvalidAmount},
-    duration::{self, InvalidDuration},
-    label::{self, InvalidLabelKey},
+use super::{
+    Drain, OnTimeout, UpdatePolicy, UpdatePolicySpec,
+    fault::{Fault, Findings, InvalidPolicy},
 };
+use crate::{amount::Amount, duration, health::HealthGate, label, schedule::Schedule, versions::VersionRule};
 
 /// How long a drain may take where a policy does not say.
 pub const DEFAULT_DRAIN_TIMEOUT: SignedDuration = SignedDuration::from_mins(30);
-/// Longest wait between the exclusion from load balancers and the drain, in seconds.
-const LONGEST_EXCLUSION_SECONDS: u32 = 86_400;
 
 /// A policy as the rules read it.
 #[derive(Debug, Clone)]
@@ -36,6 +38,14 @@ pub struct Policy {
     pub exclusion_wait_seconds: u32,
     /// How its nodes are drained.
     pub drain: DrainRule,
+    /// When a disruption may begin.
+    pub schedule: Schedule,
+    /// Which versions are taken.
+    pub versions: VersionRule,
+    /// What counts as healthy after the reboot.
+    pub health: HealthGate,
+    /// How many of its nodes may fail on a version before no further one starts it.
+    pub halt_after: Amount,
 }
 
 /// How nodes are drained, with the defaults filled in.
@@ -61,168 +71,120 @@ impl DrainRule {
     }
 }
 
-/// What is wrong with a policy, with the path of the field.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
-pub enum InvalidPolicy {
-    /// The label selector cannot be read.
-    #[error("spec.nodeSelector: {0}")]
-    Selector(String),
-    /// An amount cannot be read.
-    #[error("{field}: {source}")]
-    Amount {
-        /// The field's path.
-        field: &'static str,
-        /// What is wrong with it.
-        source: InvalidAmount,
-    },
-    /// A label key cannot be read.
-    #[error("{field}: {source}")]
-    LabelKey {
-        /// The field's path.
-        field: &'static str,
-        /// What is wrong with it.
-        source: InvalidLabelKey,
-    },
-    /// A duration cannot be read.
-    #[error("{field}: {source}")]
-    Duration {
-        /// The field's path.
-        field: &'static str,
-        /// What is wrong with it.
-        source: InvalidDuration,
-    },
-    /// The wait between exclusion and drain is out of range.
-    #[error(
-        "spec.loadBalancerExclusion.waitSeconds: {0} is out of range: write 0 to {LONGEST_EXCLUSION_SECONDS} seconds"
-    )]
-    ExclusionWait(i64),
-    /// A field whose behaviour this version of the operator does not have yet. It is refused as a whole rather than
-    /// ignored: whoever wrote it counts on it.
-    #[error("{0}: not supported yet")]
-    NotSupported(&'static str),
-}
-
 /// Reads the selector alone: a policy that is otherwise invalid still owns the nodes it selects.
 ///
 /// # Errors
-/// [`InvalidPolicy::Selector`] with the API's own words.
+/// When it cannot be read, with the path of what is wrong.
 pub fn selector(spec: &UpdatePolicySpec) -> Result<Selector, InvalidPolicy> {
-    spec.node_selector
-        .clone()
-        .try_into()
-        .map_err(|error: kube::core::ParseExpressionError| InvalidPolicy::Selector(error.to_string()))
+    let mut findings = Findings::default();
+    let selector = selector::read(&spec.node_selector, &mut findings);
+    complete(selector, findings)
+}
+
+/// Reads every field, also those that this version of the operator does not act on.
+///
+/// # Errors
+/// Everything that is wrong, with the fields' paths.
+pub fn whole(spec: &UpdatePolicySpec) -> Result<Policy, InvalidPolicy> {
+    let mut findings = Findings::default();
+    let policy = read(spec, &mut findings);
+    complete(policy, findings)
 }
 
 impl TryFrom<&UpdatePolicySpec> for Policy {
     type Error = InvalidPolicy;
 
+    /// Reads a policy that can be followed: as [`whole`], and with no field that is not supported yet.
     fn try_from(spec: &UpdatePolicySpec) -> Result<Self, Self::Error> {
-        if let Some(field) = not_supported(spec) {
-            return Err(InvalidPolicy::NotSupported(field));
-        }
-        let limit = Amount::parse_or_unlimited(&spec.max_concurrent_updates);
-        Ok(Self {
-            paused: spec.paused,
-            priority: spec.priority,
-            selector: selector(spec)?,
-            max_concurrent_updates: limit.map_err(|source| amount("spec.maxConcurrentUpdates", source))?,
-            max_unavailable: (spec.max_unavailable.as_ref().map(Amount::parse).transpose())
-                .map_err(|source| amount("spec.maxUnavailable", source))?,
-            topology_key: topology_key(spec)?,
-            exclusion_wait_seconds: exclusion_wait(spec)?,
-            drain: spec.drain.as_ref().map(drain).transpose()?.unwrap_or_default(),
-        })
+        let mut findings = Findings::default();
+        let policy = read(spec, &mut findings);
+        note_not_supported(spec, &mut findings);
+        complete(policy, findings)
     }
 }
 
-const fn amount(field: &'static str, source: InvalidAmount) -> InvalidPolicy {
-    InvalidPolicy::Amount { field, source }
+impl TryFrom<&UpdatePolicy> for Policy {
+    type Error = InvalidPolicy;
+
+    /// As from the spec alone, and it does not wait for itself.
+    fn try_from(raw: &UpdatePolicy) -> Result<Self, Self::Error> {
+        let mut findings = Findings::default();
+        let policy = read(&raw.spec, &mut findings);
+        versions::note_itself(raw, &mut findings);
+        note_not_supported(&raw.spec, &mut findings);
+        complete(policy, findings)
+    }
 }
 
-fn topology_key(spec: &UpdatePolicySpec) -> Result<Option<String>, InvalidPolicy> {
-    let key = spec.topology_key.as_deref().map(label::parse_key).transpose();
-    let key = key.map_err(|source| InvalidPolicy::LabelKey { field: "spec.topologyKey", source })?;
-    Ok(key.map(str::to_owned))
+fn complete<T>(read: Option<T>, findings: Findings) -> Result<T, InvalidPolicy> {
+    match (read, InvalidPolicy::of(findings.into_problems())) {
+        (Some(read), None) => Ok(read),
+        (_, Some(invalid)) => Err(invalid),
+        (None, None) => Err(InvalidPolicy::unexplained()),
+    }
 }
 
-fn exclusion_wait(spec: &UpdatePolicySpec) -> Result<u32, InvalidPolicy> {
-    let Some(exclusion) = &spec.load_balancer_exclusion else { return Ok(0) };
-    let seconds = u32::try_from(exclusion.wait_seconds).ok().filter(|seconds| *seconds <= LONGEST_EXCLUSION_SECONDS);
-    seconds.ok_or(InvalidPolicy::ExclusionWait(exclusion.wait_seconds))
+/// Reads every field, so that all that is wrong is said at once.
+fn read(spec: &UpdatePolicySpec, findings: &mut Findings) -> Option<Policy> {
+    limits::note(spec, findings);
+    let selector = selector::read(&spec.node_selector, findings);
+    let limit = Amount::parse_or_unlimited(&spec.max_concurrent_updates);
+    let max_concurrent_updates = findings.take("spec.maxConcurrentUpdates", limit);
+    let max_unavailable = spec.max_unavailable.as_ref().map(Amount::parse).transpose();
+    let max_unavailable = findings.take("spec.maxUnavailable", max_unavailable);
+    let topology_key = spec.topology_key.as_deref().map(label::parse_key).transpose();
+    let topology_key = findings.take("spec.topologyKey", topology_key);
+    let exclusion_wait_seconds = exclusion_wait(spec);
+    let schedule =
+        spec.schedule.as_ref().map_or_else(|| Some(Schedule::default()), |raw| schedule::read(raw, findings));
+    let versions =
+        spec.versions.as_ref().map_or_else(|| Some(VersionRule::default()), |raw| versions::read(raw, findings));
+    let drain = spec.drain.as_ref().map_or_else(|| Some(DrainRule::default()), |raw| drain(raw, findings));
+    let health = spec.health.as_ref().map_or_else(|| Some(HealthGate::default()), |raw| health::read(raw, findings));
+    let halt_after = spec.failures.as_ref().and_then(|failures| failures.halt_after.as_ref());
+    let halt_after = findings.take("spec.failures.haltAfter", halt_after.map_or(Ok(Amount::Count(1)), Amount::parse));
+    Some(Policy {
+        paused: spec.paused,
+        priority: spec.priority,
+        selector: selector?,
+        max_concurrent_updates: max_concurrent_updates?,
+        max_unavailable: max_unavailable?,
+        topology_key: topology_key?.map(str::to_owned),
+        exclusion_wait_seconds: exclusion_wait_seconds?,
+        drain: drain?,
+        schedule: schedule?,
+        versions: versions?,
+        health: health?,
+        halt_after: halt_after?,
+    })
 }
 
-fn drain(raw: &Drain) -> Result<DrainRule, InvalidPolicy> {
-    let timeout = raw.timeout.as_deref().map(duration::parse_drain).transpose();
-    let timeout = timeout.map_err(|source| InvalidPolicy::Duration { field: "spec.drain.timeout", source })?;
-    Ok(DrainRule { timeout: timeout.unwrap_or(DEFAULT_DRAIN_TIMEOUT), on_timeout: raw.on_timeout.unwrap_or_default() })
+/// Out of range only where the limits have said so.
+fn exclusion_wait(spec: &UpdatePolicySpec) -> Option<u32> {
+    let seconds = spec.load_balancer_exclusion.as_ref().map_or(0, |exclusion| exclusion.wait_seconds);
+    u32::try_from(seconds).ok()
 }
 
-/// The first field that is set and has no behaviour yet.
-fn not_supported(spec: &UpdatePolicySpec) -> Option<&'static str> {
+fn drain(raw: &Drain, findings: &mut Findings) -> Option<DrainRule> {
+    let timeout = raw.timeout.as_deref().map_or(Ok(DEFAULT_DRAIN_TIMEOUT), duration::parse_drain);
+    let timeout = findings.take("spec.drain.timeout", timeout)?;
+    Some(DrainRule { timeout, on_timeout: raw.on_timeout.unwrap_or_default() })
+}
+
+/// The fields that are set and have no behaviour yet. Where something else is wrong below one, that is said instead.
+fn note_not_supported(spec: &UpdatePolicySpec, findings: &mut Findings) {
     let fields = [
         ("spec.schedule", spec.schedule.is_some()),
         ("spec.versions", spec.versions.is_some()),
         ("spec.health", spec.health.is_some()),
         ("spec.failures", spec.failures.is_some()),
     ];
-    fields.iter().find(|(_, set)| *set).map(|(field, _)| *field)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use serde_json::{Value, json};
-
-    fn parse(fields: Value) -> Result<Policy, InvalidPolicy> {
-        let mut spec = json!({"nodeSelector": {}});
-        spec.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
-        Policy::try_from(&serde_json::from_value::<UpdatePolicySpec>(spec).unwrap())
-    }
-
-    fn refusal(fields: Value) -> String {
-        parse(fields).unwrap_err().to_string()
-    }
-
-    #[test]
-    fn what_is_left_out_has_its_default() {
-        let policy = parse(json!({})).unwrap();
-        assert_eq!(policy.max_concurrent_updates, Amount::Count(1));
-        assert_eq!((policy.max_unavailable, policy.topology_key, policy.exclusion_wait_seconds), (None, None, 0));
-        assert_eq!(policy.drain.stored(), (1800, OnTimeout::Abort));
-        assert_eq!(parse(json!({"drain": {}})).unwrap().drain, DrainRule::default());
-    }
-
-    #[test]
-    fn how_a_node_is_disrupted_is_read() {
-        let policy = parse(json!({
-            "maxUnavailable": "20%", "topologyKey": "topology.kubernetes.io/zone",
-            "loadBalancerExclusion": {"waitSeconds": 60}, "drain": {"timeout": "1h30m", "onTimeout": "Force"},
-        }))
-        .unwrap();
-        assert_eq!(policy.max_unavailable, Some(Amount::Percent(20)));
-        assert_eq!(policy.topology_key.as_deref(), Some("topology.kubernetes.io/zone"));
-        assert_eq!(policy.exclusion_wait_seconds, 60);
-        assert_eq!(policy.drain.stored(), (5400, OnTimeout::Force));
-    }
-
-    #[test]
-    fn a_refusal_names_the_field() {
-        for (fields, refused) in [
-            (json!({"maxUnavailable": 0}), "spec.maxUnavailable: 0 is not an amount"),
-            (json!({"maxUnavailable": "unlimited"}), "spec.maxUnavailable: \"unlimited\" is not an amount"),
-            (json!({"topologyKey": "a b"}), "spec.topologyKey: \"a b\" is not a label key"),
-            (
-                json!({"loadBalancerExclusion": {"waitSeconds": -1}}),
-                "spec.loadBalancerExclusion.waitSeconds: -1 is out",
-            ),
-            (json!({"drain": {"timeout": "8d"}}), "spec.drain.timeout: \"8d\" is too long"),
-            (json!({"schedule": {}}), "spec.schedule: not supported yet"),
-            (json!({"versions": {}}), "spec.versions: not supported yet"),
-            (json!({"health": {}}), "spec.health: not supported yet"),
-            (json!({"failures": {}}), "spec.failures: not supported yet"),
-        ] {
-            let says = refusal(fields);
-            assert!(says.starts_with(refused), "{says}");
+    for (field, is_set) in fields {
+        if is_set && !findings.concern(field) {
+            findings.add(field, Fault::NotSupported);
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -43,7 +43,7 @@ impl PolicyFacts {
                 generation,
             },
             Ok(raw) => Self {
-                accepted: Policy::try_from(&raw.spec).map_err(|error: InvalidPolicy| error.to_string()),
+                accepted: Policy::try_from(raw).map_err(|error: InvalidPolicy| error.to_string()),
                 priority: Some(raw.spec.priority),
                 selector: parse::selector(&raw.spec).ok(),
                 status: raw.status.clone(),
