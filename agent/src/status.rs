@@ -43,8 +43,8 @@ fn compose(view: &View<'_>, draft: &Draft) -> Report {
 /// While the host is held to a version, that is what it takes; stored, it tells our lock from somebody else's.
 fn offered(view: &View<'_>, draft: &Draft) -> (Version, Option<Vec<Version>>) {
     let (target, available) = unheld(view);
-    let held = draft.lock_before.as_ref().and_then(|_| held_to(view).or(view.shadow.order.version.as_ref()));
-    (held.cloned().unwrap_or(target), available)
+    let held = draft.lock_before.as_ref().and_then(|_| held_to(view).or_else(|| view.shadow.order.version.clone()));
+    (held.unwrap_or(target), available)
 }
 
 fn unheld(view: &View<'_>) -> (Version, Option<Vec<Version>>) {

@@ -41,11 +41,11 @@ pub const IGNORE_WINDOW_ANNOTATION: &str = "brupop.bottlerocket.aws/ignore-windo
 pub const FAILURE_ACKNOWLEDGED_ANNOTATION: &str = "brupop.bottlerocket.aws/failure-acknowledged";
 /// Node annotation that holds the operator's [`crate::Marks`].
 pub const MARKS_ANNOTATION: &str = "brupop.bottlerocket.aws/disruption";
-/// Node annotation with the host's `version-lock` from before the agent pinned it. The apiserver writes it before it stores the
-/// report that says so, and takes it away after the report that no longer does. A shadow that is created while it is there is
-/// created with it: see [`crate::BottlerocketShadow::version_lock_before`].
+/// Node annotation with the host's `version-lock` from before the agent pinned it, and what it was pinned to
+/// ([`crate::shadow::Pin`] as JSON). The apiserver writes it before it stores the report that says so, and takes it away after
+/// the report that no longer does. A shadow that is created while it is there is created with it.
 pub const VERSION_LOCK_BEFORE_ANNOTATION: &str = "brupop.bottlerocket.aws/version-lock-before";
-/// Longest value of [`VERSION_LOCK_BEFORE_ANNOTATION`] that is believed, in characters, as the shadow stores it.
+/// Longest version-lock that is believed, in characters, as the shadow stores it.
 pub const MAX_VERSION_LOCK: usize = 128;
 
 /// Field manager of the controller's writes.

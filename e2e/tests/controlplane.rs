@@ -286,7 +286,7 @@ struct Trace {
 
 impl Trace {
     fn of(pid: u32) -> Self {
-        Self { pid, started: stat(pid).expect("a process that runs").1 }
+        Self { pid, started: stat(pid).unwrap().1 }
     }
 
     /// Whether it is still there; one that has ended and waits for a parent to notice does not count.

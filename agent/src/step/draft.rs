@@ -49,7 +49,7 @@ impl Draft {
             activity: report.and_then(|report| report.activity).unwrap_or(Activity::Idle),
             message: report.and_then(|report| report.message.clone()).filter(|text| !text.starts_with(away::WORDS)),
             rebooting: intent,
-            lock_before: pin::record(view).map(str::to_owned),
+            lock_before: pin::record(view),
             failing: None,
             reported: true,
             act,

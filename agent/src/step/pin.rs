@@ -13,11 +13,10 @@ const UNSEEN: u32 = 6;
 /// After so many of them the same is set once more, in case the host died between the change and the files.
 const AGAIN: u32 = 3;
 
-/// What was there before the pin, if there is one: as stored, or as this process remembers it when the shadow got lost.
-pub(super) fn record<'a>(view: &View<'a>) -> Option<&'a str> {
-    let remembered = view.o.memory.pinned.as_ref().map(|pinned| pinned.before.as_str());
-    let stored = view.shadow.report.as_ref().and_then(|report| report.version_lock_before.as_deref());
-    stored.or(remembered)
+/// What was there before the pin, if there is one: as stored, in the shadow or on the Node, or as this process remembers it.
+pub(super) fn record(view: &View<'_>) -> Option<String> {
+    let remembered = view.o.memory.pinned.as_ref().map(|pinned| pinned.before.clone());
+    view.shadow.pin().map(|pin| pin.before).or(remembered)
 }
 
 /// What comes before `version` can be prepared; `None` when the host is held to it.
@@ -36,7 +35,7 @@ pub(super) fn pin(view: &View<'_>, version: &Version, draft: &Draft) -> Option<D
         None if named == Lock::Latest => set(lock.clone()),
         None if named.is(version) => None,
         Some(_) if named.is(version) && on.unseen != AGAIN => None,
-        Some(before) if lock == before || is_ours(view, lock) => set(before.to_owned()),
+        Some(before) if *lock == before || is_ours(view, lock) => set(before),
         // Somebody has set it, or has changed it since: it is theirs.
         None | Some(_) => {
             let draft = Draft { lock_before: None, ..draft.clone() };
@@ -119,8 +118,8 @@ pub(super) fn release(view: &View<'_>) -> Release {
     let on = &view.o.memory.on;
     let act = match &on.lock {
         None => Act::ReadLock,
-        Some(lock) if lock == before || !is_ours(view, lock) => return Release::Free,
-        Some(lock) => Act::Unpin { from: lock.clone(), to: before.to_owned() },
+        Some(lock) if *lock == before || !is_ours(view, lock) => return Release::Free,
+        Some(lock) => Act::Unpin { from: lock.clone(), to: before },
     };
     let (act, why) = touch(view, act, Why::UnpinDue);
     match &on.lock_trouble {
@@ -133,16 +132,16 @@ pub(super) fn release(view: &View<'_>) -> Release {
 }
 
 /// The version the host was last held to by us, while the record stands: it is stored as the target.
-pub(crate) fn held_to<'a>(view: &View<'a>) -> Option<&'a Version> {
-    let remembered = view.o.memory.pinned.as_ref().map(|pinned| &pinned.set);
-    let stored = view.shadow.report.as_ref().filter(|report| report.version_lock_before.is_some());
-    remembered.or(stored.map(|report| &report.target_version))
+pub(crate) fn held_to(view: &View<'_>) -> Option<Version> {
+    let remembered = view.o.memory.pinned.as_ref().map(|pinned| pinned.set.clone());
+    remembered.or_else(|| Version::parse(&view.shadow.pin()?.set).ok())
 }
 
 /// Whether a lock is one that we have set: the last one, or the one for the present order just before a crash.
 fn is_ours(view: &View<'_>, lock: &str) -> bool {
     let named = Lock::new(lock);
-    [held_to(view), view.shadow.order.version.as_ref()].into_iter().flatten().any(|version| named.is(version))
+    let held = held_to(view);
+    [held.as_ref(), view.shadow.order.version.as_ref()].into_iter().flatten().any(|version| named.is(version))
 }
 
 /// Why the pin is given up, if it is.

@@ -249,6 +249,7 @@ impl Case {
                 ..Order::default()
             },
             report: self.reported.map(|state| self.report(state)),
+            recorded_pin: None,
             conditions: Vec::new(),
         }
     }

@@ -6,7 +6,7 @@ use kube::ResourceExt;
 use semver::Version;
 use thiserror::Error;
 
-use super::{Activity, BottlerocketShadow, BottlerocketShadowStatus, FailureKind, OnTimeout, State, Verdict};
+use super::{Activity, BottlerocketShadow, BottlerocketShadowStatus, FailureKind, OnTimeout, Pin, State, Verdict};
 use crate::{marks::GoId, timestamp};
 
 /// The Node a shadow belongs to, from its owner reference.
@@ -33,6 +33,8 @@ pub struct Shadow {
     pub order: Order,
     /// What the agent reported last, if it ever did.
     pub report: Option<Report>,
+    /// The pin of the host's version-lock that the Node told of when the shadow was created; see [`Shadow::pin`].
+    pub recorded_pin: Option<Pin>,
     /// What the controller said of the node last.
     pub conditions: Vec<Condition>,
 }
@@ -181,6 +183,7 @@ impl TryFrom<&BottlerocketShadow> for Shadow {
             uid: raw.uid().ok_or_else(|| missing("metadata.uid"))?,
             resource_version: raw.resource_version().ok_or_else(|| missing("metadata.resourceVersion"))?,
             node: NodeRef { name: owner.name.clone(), uid: owner.uid.clone() },
+            recorded_pin: raw.recorded_pin(),
             conditions: raw.status.as_ref().and_then(|status| status.conditions.clone()).unwrap_or_default(),
             order: order(raw).map_err(|(field, reason)| read(field, reason))?,
             report: raw.status.as_ref().map(Report::try_from).transpose().map_err(|(f, reason)| read(f, reason))?,

@@ -6,7 +6,7 @@
 
 mod decode;
 mod encode;
-mod lock;
+mod pin;
 mod status;
 
 use kube::CustomResource;
@@ -14,7 +14,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use decode::{Failure, NodeRef, Order, Rebooting, Report, Shadow, UnreadableShadow};
-pub use lock::recorded_lock;
+pub use pin::Pin;
 pub use status::{
     Activity, AgentFailure, BottlerocketShadowStatus, FailureKind, FailureVerdict, MAX_AVAILABLE_VERSIONS,
     RebootIntent, Verdict,

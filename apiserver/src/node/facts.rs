@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use api::Marks;
 use api::marks::UnreadableMarks;
 use api::names::{EXCLUDE_FROM_LOAD_BALANCERS_LABEL, UPDATE_NOW_ANNOTATION, VERSION_LOCK_BEFORE_ANNOTATION};
-use api::shadow::{NodeRef, recorded_lock};
+use api::shadow::{NodeRef, Pin};
 use k8s_openapi::api::core::v1::Node;
 use serde_json::{Map, Value, json};
 use thiserror::Error;
@@ -29,8 +29,8 @@ pub struct NodeFacts {
     pub update_now: Option<String>,
     /// Whether it carries the label that makes it the operator's.
     pub managed: bool,
-    /// The record of the host's version-lock from before it was pinned.
-    pub lock_before: Option<String>,
+    /// The record of the pin of the host's version-lock.
+    pub pin: Option<Pin>,
 }
 
 /// A Node without what every stored object has.
@@ -56,10 +56,7 @@ impl TryFrom<&Node> for NodeFacts {
             marks: Marks::decode(meta.annotations.as_ref()),
             update_now: value(&meta.annotations, UPDATE_NOW_ANNOTATION),
             managed: meta.labels.as_ref().is_some_and(is_managed),
-            lock_before: recorded_lock(
-                meta.annotations.as_ref().and_then(|all| all.get(VERSION_LOCK_BEFORE_ANNOTATION)),
-            )
-            .map(str::to_owned),
+            pin: Pin::decode(meta.annotations.as_ref().and_then(|all| all.get(VERSION_LOCK_BEFORE_ANNOTATION))),
             id: NodeRef { uid: meta.uid.clone().ok_or_else(|| missing("uid"))?, name: name.clone() },
         })
     }

@@ -6,6 +6,7 @@
 
 use api::BottlerocketShadowStatus;
 use api::names::VERSION_LOCK_BEFORE_ANNOTATION;
+use api::shadow::Pin;
 use api::wire::Reason;
 use serde_json::{Value, json};
 use tokio::time::sleep;
@@ -21,22 +22,22 @@ use crate::refusal::Refusal;
 const ATTEMPTS: u32 = 10;
 
 /// What a report means for the record.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LockRecord<'a> {
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LockRecord {
     /// It stays as it is.
     Keep,
     /// It must say this before the report is stored.
-    Before(&'a str),
+    Before(Pin),
     /// It goes once the report is stored.
     After,
 }
 
-/// What `report` means for the record, when the shadow told so far that the lock was `before`, as a cache knows it.
+/// What `report` means for the record, when the shadow told of the pin `before` so far, as a cache knows it.
 #[must_use]
-pub fn lock_record<'a>(report: &'a BottlerocketShadowStatus, before: Option<&str>) -> LockRecord<'a> {
-    match report.version_lock_before.as_deref() {
-        Some(lock) if before == Some(lock) => LockRecord::Keep,
-        Some(lock) => LockRecord::Before(lock),
+pub fn lock_record(report: &BottlerocketShadowStatus, before: Option<&Pin>) -> LockRecord {
+    match report.pin() {
+        Some(pin) if before == Some(&pin) => LockRecord::Keep,
+        Some(pin) => LockRecord::Before(pin),
         // An original agent knows of no pin: what ours has recorded is for when ours is back.
         None if report.agent_version.is_none() => LockRecord::Keep,
         None if before.is_some() => LockRecord::After,
@@ -44,17 +45,17 @@ pub fn lock_record<'a>(report: &'a BottlerocketShadowStatus, before: Option<&str
     }
 }
 
-/// Makes the record on the caller's Node say `lock`.
+/// Makes the record on the caller's Node tell of `pin`, or of none.
 ///
 /// # Errors
 /// When the Node cannot be read or written, or is no longer the caller's.
-pub async fn record_lock(app: &App, identity: &Identity, lock: Option<&str>) -> Result<(), Refusal> {
+pub async fn record_lock(app: &App, identity: &Identity, pin: Option<&Pin>) -> Result<(), Refusal> {
     for attempt in 0..ATTEMPTS {
         let node = read_node(app, identity).await?;
-        if node.lock_before.as_deref() == lock {
+        if node.pin.as_ref() == pin {
             return Ok(());
         }
-        match app.cluster.patch_node(&identity.node, &patch(&node, lock)).await {
+        match app.cluster.patch_node(&identity.node, &patch(&node, pin)).await {
             Ok(_) => return Ok(()),
             Err(ClusterError::Conflict(_)) => sleep(pause(attempt)).await,
             Err(error) => return Err(error.into()),
@@ -64,11 +65,11 @@ pub async fn record_lock(app: &App, identity: &Identity, lock: Option<&str>) -> 
     Err(Refusal::new(Reason::Unavailable, error))
 }
 
-fn patch(node: &NodeFacts, lock: Option<&str>) -> Value {
+fn patch(node: &NodeFacts, pin: Option<&Pin>) -> Value {
     json!({"metadata": {
         "uid": node.id.uid,
         "resourceVersion": node.resource_version,
-        "annotations": { VERSION_LOCK_BEFORE_ANNOTATION: lock },
+        "annotations": { VERSION_LOCK_BEFORE_ANNOTATION: pin.map(Pin::encode) },
     }})
 }
 
@@ -88,15 +89,19 @@ mod tests {
     fn the_record_comes_before_the_report_and_goes_after_it() {
         let ours = |lock| status(Some("0.1.0"), lock);
         let pinned = ours(Some("latest"));
-        assert_eq!(lock_record(&pinned, None), LockRecord::Before("latest"));
-        assert_eq!(lock_record(&pinned, Some("1.18.0")), LockRecord::Before("latest"));
-        assert_eq!(lock_record(&pinned, Some("latest")), LockRecord::Keep);
-        assert_eq!(lock_record(&ours(None), Some("latest")), LockRecord::After);
+        let pin = |before: &str, set: &str| Pin { before: before.to_owned(), set: set.to_owned() };
+        let now = pin("latest", "1.20.0");
+        assert_eq!(lock_record(&pinned, None), LockRecord::Before(now.clone()));
+        assert_eq!(lock_record(&pinned, Some(&pin("1.18.0", "1.20.0"))), LockRecord::Before(now.clone()));
+        assert_eq!(lock_record(&pinned, Some(&pin("latest", "1.19.5"))), LockRecord::Before(now.clone()));
+        assert_eq!(lock_record(&pinned, Some(&now)), LockRecord::Keep);
+        assert_eq!(lock_record(&ours(None), Some(&now)), LockRecord::After);
         assert_eq!(lock_record(&ours(None), None), LockRecord::Keep);
     }
 
     #[test]
     fn an_original_agent_leaves_the_record_alone() {
-        assert_eq!(lock_record(&status(None, None), Some("latest")), LockRecord::Keep);
+        let pin = Pin { before: "latest".to_owned(), set: "1.20.0".to_owned() };
+        assert_eq!(lock_record(&status(None, None), Some(&pin)), LockRecord::Keep);
     }
 }

@@ -35,6 +35,7 @@ pub(crate) fn shadow() -> Shadow {
             ..Order::default()
         },
         report: None,
+        recorded_pin: None,
         conditions: Vec::new(),
     }
 }
@@ -58,7 +59,7 @@ pub(crate) fn node() -> NodeFacts {
         marks: Ok(None),
         update_now: None,
         managed: true,
-        lock_before: None,
+        pin: None,
     }
 }
 

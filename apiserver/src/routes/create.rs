@@ -22,7 +22,7 @@ pub async fn create(State(app): State<Arc<App>>, headers: HeaderMap) -> Result<R
     if let Some(existing) = existing(&app, &identity).await? {
         return Ok(existing);
     }
-    match app.cluster.create_shadow(&fresh(&found.id, found.lock_before.as_deref())).await {
+    match app.cluster.create_shadow(&fresh(&found.id, found.pin.as_ref())).await {
         Ok(created) => {
             tracing::info!(node = identity.node, "shadow created");
             Ok(shadow_answer(StatusCode::CREATED, created))

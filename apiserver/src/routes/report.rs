@@ -34,9 +34,9 @@ pub async fn report(State(app): State<Arc<App>>, headers: HeaderMap, body: Body)
         Some(shadow) => shadow,
         None => present(&app, &identity).await?,
     };
-    let record = lock_record(&status, known.version_lock_before());
-    if let LockRecord::Before(lock) = record {
-        record_lock(&app, &identity, Some(lock)).await?;
+    let record = lock_record(&status, known.pin().as_ref());
+    if let LockRecord::Before(pin) = &record {
+        record_lock(&app, &identity, Some(pin)).await?;
     }
     let stored = match expected {
         Some(version) => app.cluster.patch_status(&identity.node, &patch(&status, &version)).await?,

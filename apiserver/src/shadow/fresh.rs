@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 
 use api::names::{VERSION_LOCK_BEFORE_ANNOTATION, shadow_name};
-use api::shadow::NodeRef;
+use api::shadow::{NodeRef, Pin};
 use api::{BottlerocketShadow, BottlerocketShadowSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 
 /// The shadow of a node about which nothing is known yet, except perhaps what its version-lock was before a pin that an
 /// earlier shadow knew of. It goes when its Node goes.
 #[must_use]
-pub fn fresh(node: &NodeRef, lock_before: Option<&str>) -> BottlerocketShadow {
+pub fn fresh(node: &NodeRef, pin: Option<&Pin>) -> BottlerocketShadow {
     let mut shadow = BottlerocketShadow::new(&shadow_name(&node.name), BottlerocketShadowSpec::default());
     shadow.metadata.owner_references = Some(vec![OwnerReference {
         api_version: "v1".to_owned(),
@@ -19,8 +19,8 @@ pub fn fresh(node: &NodeRef, lock_before: Option<&str>) -> BottlerocketShadow {
         uid: node.uid.clone(),
         ..OwnerReference::default()
     }]);
-    let record = |lock: &str| BTreeMap::from([(VERSION_LOCK_BEFORE_ANNOTATION.to_owned(), lock.to_owned())]);
-    shadow.metadata.annotations = lock_before.map(record);
+    let record = |pin: &Pin| BTreeMap::from([(VERSION_LOCK_BEFORE_ANNOTATION.to_owned(), pin.encode())]);
+    shadow.metadata.annotations = pin.map(record);
     shadow
 }
 
@@ -45,7 +45,7 @@ mod tests {
                 "spec": {"state": "Idle"},
             })
         );
-        let pinned = fresh(&node, Some("latest"));
-        assert_eq!(pinned.version_lock_before(), Some("latest"));
+        let pin = Pin { before: "latest".to_owned(), set: "1.20.0".to_owned() };
+        assert_eq!(fresh(&node, Some(&pin)).pin(), Some(pin));
     }
 }

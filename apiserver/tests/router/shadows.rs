@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use api::names::VERSION_LOCK_BEFORE_ANNOTATION;
+use api::shadow::Pin;
 use api::wire::{NODE_RESOURCE, Reason};
 use axum::body::Body;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_MATCH};
@@ -213,7 +214,8 @@ async fn what_is_no_report_is_refused_and_not_stored() {
 }
 
 fn record(site: &Site) -> Option<String> {
-    site.node()["metadata"]["annotations"][VERSION_LOCK_BEFORE_ANNOTATION].as_str().map(str::to_owned)
+    let annotation = site.node()["metadata"]["annotations"][VERSION_LOCK_BEFORE_ANNOTATION].clone();
+    annotation.as_str().map(|text| Pin::decode(Some(&text.to_owned())).unwrap().before)
 }
 
 fn pinned(lock: Option<&str>) -> Value {
@@ -279,8 +281,9 @@ async fn a_shadow_that_was_lost_during_a_pin_comes_back_with_what_was_there_befo
     site.settle().await;
     let read = site.ours("GET", NODE_RESOURCE).await;
     let shadow: api::BottlerocketShadow = serde_json::from_value(read.body).unwrap();
-    assert_eq!((shadow.version_lock_before(), &shadow.status), (Some("latest"), &None));
+    let target = status()["target_version"].as_str().unwrap().to_owned();
+    assert_eq!((shadow.pin(), &shadow.status), (Some(Pin { before: "latest".to_owned(), set: target }), &None));
     // The first report counts from then on.
     assert_eq!(put(&site, ours("PUT", NODE_RESOURCE), &pinned(None)).await.status, 200);
-    assert_eq!((site.shadow().version_lock_before(), record(&site)), (None, None));
+    assert_eq!((site.shadow().pin(), record(&site)), (None, None));
 }

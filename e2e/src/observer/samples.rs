@@ -340,6 +340,7 @@ pub(super) fn shadow(node: &str) -> ShadowFacts {
         node: NodeRef { name: node.to_owned(), uid: format!("uid-{node}") },
         order: Order::default(),
         report: Some(report),
+        recorded_pin: None,
         conditions: Vec::new(),
     };
     let name = shadow.name.clone();

@@ -4,12 +4,14 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use api::marks::GoId;
-use api::shadow::{BottlerocketShadowSpec, BottlerocketShadowStatus, RebootIntent, State};
+use api::names::VERSION_LOCK_BEFORE_ANNOTATION;
+use api::shadow::{BottlerocketShadowSpec, BottlerocketShadowStatus, Pin, RebootIntent, State};
 use api::wire::{self, DrainProgress, ErrorBody, Reason};
 use api::{BottlerocketShadow, Shadow};
 use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
+use kube::ResourceExt;
 use serde_json::json;
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout};
@@ -51,6 +53,8 @@ pub(crate) struct Inside {
     pub(crate) shadow: Option<BottlerocketShadow>,
     version: u64,
     pub(crate) mark: Option<GoId>,
+    /// The record of the pin, on the Node.
+    pub(crate) pin: Option<Pin>,
     pub(crate) cordoned: bool,
     /// Out of the load balancers since.
     pub(crate) excluded: Option<Instant>,
@@ -144,6 +148,9 @@ impl Double {
                 uid: "n1".to_owned(),
                 ..OwnerReference::default()
             }]);
+            if let Some(pin) = &inside.pin {
+                shadow.annotations_mut().insert(VERSION_LOCK_BEFORE_ANNOTATION.to_owned(), pin.encode());
+            }
             inside.shadow = Some(shadow);
         });
         object(self.look().shadow.as_ref().unwrap())
@@ -159,6 +166,7 @@ impl Double {
             return refusal(StatusCode::CONFLICT, Reason::Conflict);
         }
         shadow.status = Some(status.clone());
+        inside.pin = status.pin();
         inside.reports.push(status);
         inside.bump();
         let version = inside.version;

@@ -202,7 +202,24 @@ async fn a_shadow_that_is_deleted_while_pinned_is_made_anew_and_at_rest() {
     node.until(|double, _| double.look().is_at_rest() && !double.look().cordoned).await;
     let begin = Instant::now();
     node.until(|_, _| begin.elapsed() > Duration::from_secs(5)).await;
-    assert_eq!(node.double.look().status().unwrap().version_lock_before, None);
+    assert_eq!((node.lock(), &node.double.look().status().unwrap().version_lock_before), (None, &None));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_shadow_that_is_lost_together_with_the_agent_leaves_no_pin_behind() {
+    for theirs in [None, Some("1.18.0")] {
+        let mut node = Node::start(Script { go: false, ..Script::smooth() }).await;
+        node.until(staged).await;
+        // The next process has neither the shadow nor a memory: only the record on the Node tells of the pin.
+        node.double.edit(|inside| inside.shadow = None);
+        theirs.into_iter().for_each(|lock| node.host.perform(Deed::lock(lock).unwrap()));
+        node.until(|double, _| double.look().is_at_rest()).await;
+        let begin = Instant::now();
+        node.until(|_, _| begin.elapsed() > Duration::from_secs(5)).await;
+        assert_eq!(node.lock(), theirs.map(|lock| lock.parse().unwrap()));
+        let inside = node.double.look();
+        assert_eq!((&inside.status().unwrap().version_lock_before, &inside.pin), (&None, &None), "{theirs:?}");
+    }
 }
 
 #[tokio::test(start_paused = true)]
