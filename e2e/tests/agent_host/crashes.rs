@@ -1,10 +1,12 @@
-//! The agent killed, and the machine power-cycled, at every single request.
+//! What may happen to a node, at the single requests of its agent: a table of the request, what happens and the outcome.
 
 use std::time::Duration;
 
+use e2e::host::Deed;
+
 use crate::double::Script;
-use crate::interrupt::{Cut, Scissors};
-use crate::node::{Node, updated};
+use crate::interrupt::{Blow, Scissors, When};
+use crate::node::{NEW, Node, updated};
 
 #[tokio::test(start_paused = true)]
 async fn a_node_goes_its_way_with_one_reboot_and_little_waiting_of_its_own() {
@@ -46,28 +48,36 @@ async fn requests() -> u32 {
     node.scissors.count()
 }
 
-/// Cuts at each request, before it is sent and after it had its effect, and prints what came of it.
-async fn matrix(what: &str, before: Cut, after: Cut) -> u32 {
+/// Has `blow` happen at each request, or at every `stride`th, before it is sent and after it had its effect, and prints what
+/// came of it.
+async fn matrix(what: &str, blow: Blow, stride: usize) {
     let requests = requests().await;
-    for number in 1..=requests {
+    assert!(requests > 30, "an update of {requests} requests is none");
+    for number in (1..=requests).step_by(stride) {
         let mut row = Vec::new();
         let mut step = String::new();
-        for cut in [before, after] {
-            let mut node = Node::cut(Script::smooth(), Scissors::at(number, cut)).await;
+        for when in [When::Before, When::After] {
+            let mut node = Node::cut(Script::smooth(), Scissors::at(number, blow, when)).await;
             let time = node.until(updated).await;
             // Of the second run, where the request was sent.
             step = node.scissors.names.lock().unwrap().get(row_of(number)).cloned().unwrap_or_default();
-            let context = format!("{what} {cut:?} request {number}, {step}");
+            let context = format!("{what} {when:?} request {number}, {step}");
+            let pinned = node.lock().is_some();
+            if blow == Blow::NodeAnew {
+                // Whose lock it is was written on the Node and nowhere else.
+                assert!([None, Some(NEW)].contains(&node.lock()), "{context}");
+                node.host.perform(Deed::lock("latest").unwrap());
+            }
             node.assert_updated(&context);
             let boots = node.boots_by_agent();
             assert!(boots <= 1, "{context}: {boots} boots");
-            assert!(node.double.look().given_back <= 1, "{context}");
-            assert!(time < Duration::from_secs(120), "{context}: {time:?}");
-            row.push(format!("updated in {:4.1} s, {boots} reboot by the agent", time.as_secs_f64()));
+            assert!(node.double.look().given_back <= 1 + u32::from(blow == Blow::ShadowDeleted), "{context}");
+            assert!(time < Duration::from_secs(330), "{context}: {time:?}");
+            let pinned = if pinned { ", lock left" } else { "" };
+            row.push(format!("updated in {:5.1} s, {boots} reboot by the agent{pinned}", time.as_secs_f64()));
         }
-        println!("| {number:2} {step:<55} | {what} killed before: {} | after: {} |", row[0], row[1]);
+        println!("| {number:2} {step:<55} | {what} before: {} | after: {} |", row[0], row[1]);
     }
-    requests
 }
 
 fn row_of(number: u32) -> usize {
@@ -76,10 +86,30 @@ fn row_of(number: u32) -> usize {
 
 #[tokio::test(start_paused = true)]
 async fn an_agent_killed_at_any_request_goes_on_after_it() {
-    assert!(matrix("agent", Cut::Before, Cut::After).await > 30);
+    matrix("agent killed", Blow::Kill, 1).await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_machine_power_cycled_at_any_request_is_updated_all_the_same() {
-    assert!(matrix("machine", Cut::PowerBefore, Cut::PowerAfter).await > 30);
+    matrix("machine power-cycled", Blow::PowerCycle, 1).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_shadow_deleted_at_every_other_request_costs_at_most_a_second_try() {
+    matrix("shadow deleted", Blow::ShadowDeleted, 2).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_node_registered_anew_at_every_other_request_costs_at_most_a_second_try() {
+    matrix("node registered anew", Blow::NodeAnew, 2).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_apiserver_that_goes_away_at_every_third_request_is_waited_for() {
+    matrix("apiserver away", Blow::ApiserverAway, 3).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_host_that_goes_away_at_every_third_request_is_waited_for() {
+    matrix("host away", Blow::HostAway, 3).await;
 }

@@ -279,6 +279,27 @@ impl Inside {
         }
     }
 
+    /// Whether a boot is what the shadow and the Node ask for: drained under a mark, for the version that is named, with an
+    /// intent under this boot.
+    pub(crate) fn justifies_boot(&self, boot_id: &str) -> bool {
+        let version = self.spec().and_then(|spec| spec.version.as_ref());
+        let intended = self.intent().is_some_and(|it| it.boot_id == boot_id && Some(&it.version) == version);
+        self.is_drained() && self.mark.is_some() && intended
+    }
+
+    /// The shadow is deleted. The controller starts the node again, if there is still something to do.
+    pub(crate) fn lose_shadow(&mut self) {
+        self.shadow = None;
+        self.script.starts = 1;
+    }
+
+    /// The Node is registered anew: what was written on it is gone, and its shadow with it.
+    pub(crate) fn lose_node(&mut self) {
+        self.lose_shadow();
+        (self.mark, self.pin, self.excluded, self.drain_ends) = (None, None, None, None);
+        self.cordoned = false;
+    }
+
     fn go(&self) -> Option<GoId> {
         Shadow::try_from(self.shadow.as_ref()?).ok()?.order.go()
     }

@@ -22,15 +22,35 @@ use crate::double::Double;
 
 /// What happens at a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Cut {
-    /// The agent dies before the request is sent.
+pub(crate) enum Blow {
+    /// The agent is killed.
+    Kill,
+    /// The machine loses its power for a moment.
+    PowerCycle,
+    /// The shadow is deleted.
+    ShadowDeleted,
+    /// The Node is deleted and registered anew, with all that was written on it, and the agent's pod with it.
+    NodeAnew,
+    /// The apiserver is away for three minutes.
+    ApiserverAway,
+    /// Nobody is on the host's socket for two minutes.
+    HostAway,
+}
+
+impl Blow {
+    /// Whether the agent gets to see anything of the request it was at.
+    const fn ends_agent(self) -> bool {
+        matches!(self, Self::Kill | Self::PowerCycle | Self::NodeAnew)
+    }
+}
+
+/// When it happens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum When {
+    /// Before the request is sent.
     Before,
-    /// The agent dies when the request has had its effect and the answer is there, unread.
+    /// When the request has had its effect and the answer is there.
     After,
-    /// The same happens to the whole machine.
-    PowerBefore,
-    /// The same happens to the whole machine.
-    PowerAfter,
 }
 
 /// Counts requests, and says which is cut.
@@ -39,18 +59,18 @@ pub(crate) struct Scissors {
     count: Mutex<u32>,
     /// The requests that were sent, by method and path.
     pub(crate) names: Mutex<Vec<String>>,
-    pub(crate) at: Option<(u32, Cut)>,
+    pub(crate) at: Option<(u32, Blow, When)>,
     /// The host's socket may not be opened.
     forbidden: AtomicBool,
-    /// The agent is to be killed.
-    pub(crate) agent: Notify,
-    /// The power is to be cycled.
-    pub(crate) power: Notify,
+    /// It is to happen now.
+    pub(crate) blow: Notify,
+    /// It has happened.
+    pub(crate) struck: Notify,
 }
 
 impl Scissors {
-    pub(crate) fn at(number: u32, cut: Cut) -> Self {
-        Self { at: Some((number, cut)), ..Self::default() }
+    pub(crate) fn at(number: u32, blow: Blow, when: When) -> Self {
+        Self { at: Some((number, blow, when)), ..Self::default() }
     }
 
     /// Whether the host's socket may be opened. As root, a socket's mode stops nobody.
@@ -62,17 +82,10 @@ impl Scissors {
         *self.count.lock().unwrap()
     }
 
-    fn next(&self) -> Option<Cut> {
+    fn next(&self) -> Option<(Blow, When)> {
         let mut count = self.count.lock().unwrap();
         *count += 1;
-        self.at.filter(|(number, _)| *number == *count).map(|(_, cut)| cut)
-    }
-
-    fn snip(&self, cut: Cut) {
-        match cut {
-            Cut::Before | Cut::After => self.agent.notify_one(),
-            Cut::PowerBefore | Cut::PowerAfter => self.power.notify_one(),
-        }
+        self.at.filter(|(number, ..)| *number == *count).map(|(_, blow, when)| (blow, when))
     }
 }
 
@@ -93,10 +106,13 @@ pub(crate) struct Line {
 impl Dial for Line {
     fn dial(&self) -> Dialing<'_> {
         Box::pin(async {
-            let cut = self.scissors.next();
-            if let Some(cut @ (Cut::Before | Cut::PowerBefore)) = cut {
-                self.scissors.snip(cut);
-                std::future::pending::<()>().await;
+            let next = self.scissors.next();
+            if let Some((blow, When::Before)) = next {
+                self.scissors.blow.notify_one();
+                self.scissors.struck.notified().await;
+                if blow.ends_agent() {
+                    std::future::pending::<()>().await;
+                }
             }
             let stream: Box<dyn Stream> = match &self.peer {
                 Peer::Host(_) if self.scissors.forbidden.load(Ordering::Relaxed) => {
@@ -106,9 +122,12 @@ impl Dial for Line {
                 Peer::Apiserver(double) => connect(double)?,
             };
             let stream: Box<dyn Stream> = Box::new(Named { stream, scissors: self.scissors.clone(), named: false });
-            Ok(match cut {
-                None => stream,
-                Some(cut) => Box::new(Deaf { stream, scissors: self.scissors.clone(), cut, snipped: false }),
+            Ok(match next {
+                Some((blow, When::After)) => {
+                    let deaf = blow.ends_agent();
+                    Box::new(Answered { stream, scissors: self.scissors.clone(), deaf, struck: false })
+                }
+                None | Some((_, When::Before)) => stream,
             })
         })
     }
@@ -166,27 +185,28 @@ impl AsyncWrite for Named {
     }
 }
 
-/// A connection whose answer is never read.
-struct Deaf {
+/// A connection on which it happens when the answer is there; an agent that ends with it never reads it.
+struct Answered {
     stream: Box<dyn Stream>,
     scissors: Arc<Scissors>,
-    cut: Cut,
-    snipped: bool,
+    deaf: bool,
+    struck: bool,
 }
 
-impl AsyncRead for Deaf {
-    fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, _: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let mut bytes = [0; 1];
-        let mut answer = ReadBuf::new(&mut bytes);
-        if !self.snipped && Pin::new(&mut self.stream).poll_read(context, &mut answer).is_ready() {
-            self.snipped = true;
-            self.scissors.snip(self.cut);
+impl AsyncRead for Answered {
+    fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if self.struck && self.deaf {
+            return Poll::Pending;
         }
-        Poll::Pending
+        let read = Pin::new(&mut self.stream).poll_read(context, into);
+        if read.is_ready() && !std::mem::replace(&mut self.struck, true) {
+            self.scissors.blow.notify_one();
+        }
+        if self.deaf { Poll::Pending } else { read }
     }
 }
 
-impl AsyncWrite for Deaf {
+impl AsyncWrite for Answered {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.stream).poll_write(context, bytes)
     }

@@ -11,7 +11,7 @@ use agent::host::BottlerocketHost;
 use agent::memory::Memory;
 use agent::metrics::Metrics;
 use agent::perform::Hands;
-use e2e::host::{Cause, Client, Deed, Happening, Host, HostEvent, HostOptions, Repository};
+use e2e::host::{Cause, Client, Deed, Happening, Host, HostEvent, HostOptions, Repository, Service};
 use http::StatusCode;
 use jiff::Timestamp;
 use runtime::health::Health;
@@ -19,8 +19,8 @@ use semver::Version;
 use tempfile::TempDir;
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::double::{Double, Script};
-use crate::interrupt::{Line, Peer, Scissors};
+use crate::double::{Double, Inside, Script};
+use crate::interrupt::{Blow, Line, Peer, Scissors};
 
 pub(crate) const OLD: Version = Version::new(1, 19, 0);
 pub(crate) const NEW: Version = Version::new(1, 20, 0);
@@ -37,13 +37,15 @@ fn wall() -> Timestamp {
 }
 
 pub(crate) struct Node {
-    pub(crate) host: Host,
+    pub(crate) host: Arc<Host>,
     pub(crate) repository: Repository,
     pub(crate) double: Double,
     pub(crate) scissors: Arc<Scissors>,
     /// Boots that were asked for by the agent without everything in place.
     pub(crate) breaches: Vec<String>,
     pub(crate) agents: u32,
+    /// Whether a boot was justified at the moment at which something was lost.
+    was_justified: bool,
     /// Why an agent ended by itself last.
     pub(crate) last_words: Option<String>,
     folder: TempDir,
@@ -59,7 +61,7 @@ impl Node {
         std::fs::write(folder.path().join("token"), "token\n").unwrap();
         let repository = Repository::of([OLD, NEW]);
         let options = HostOptions::new("a", folder.path().join("host"), OLD, 7);
-        let host = Host::start(options, repository.clone()).await.unwrap();
+        let host = Arc::new(Host::start(options, repository.clone()).await.unwrap());
         Self {
             host,
             repository,
@@ -67,6 +69,7 @@ impl Node {
             scissors: Arc::new(scissors),
             breaches: Vec::new(),
             agents: 0,
+            was_justified: false,
             last_words: None,
             folder,
         }
@@ -129,11 +132,19 @@ impl Node {
         self.agents += 1;
         let mut events = self.host.subscribe();
         let mut agent = tokio::spawn(self.agent().run());
-        let mut tick = tokio::time::interval(Duration::from_millis(50));
+        let mut tick = tokio::time::interval(Duration::from_millis(250));
         loop {
             tokio::select! {
-                () = self.scissors.agent.notified() => break,
-                () = self.scissors.power.notified() => self.host.perform(Deed::PowerCycle),
+                () = self.scissors.blow.notified() => {
+                    let ended = self.strike();
+                    self.scissors.struck.notify_one();
+                    if ended {
+                        agent.abort();
+                        // A new process, and all the more a new pod, takes a moment.
+                        sleep(Duration::from_secs(1)).await;
+                        break;
+                    }
+                }
                 event = events.recv() => {
                     if let Ok(HostEvent::GoingDown { cause }) = event {
                         self.judge(cause);
@@ -156,15 +167,38 @@ impl Node {
         false
     }
 
+    /// Has happen what is to happen. True when the agent ends with it.
+    fn strike(&mut self) -> bool {
+        let Some((_, blow, _)) = self.scissors.at else { return false };
+        self.was_justified = self.double.look().justifies_boot(&self.host.state().boot_id);
+        match blow {
+            Blow::Kill => {}
+            // Its going down ends the agent.
+            Blow::PowerCycle => self.host.perform(Deed::PowerCycle),
+            Blow::ShadowDeleted => self.double.edit(Inside::lose_shadow),
+            Blow::NodeAnew => self.double.edit(Inside::lose_node),
+            Blow::ApiserverAway => self.double.look().away_until = Some(Instant::now() + Duration::from_secs(180)),
+            Blow::HostAway => self.leave_socket(Duration::from_secs(120)),
+        }
+        matches!(blow, Blow::Kill | Blow::NodeAnew)
+    }
+
+    fn leave_socket(&self, time: Duration) {
+        self.host.set_service(Service::Dead).unwrap();
+        let host = self.host.clone();
+        tokio::spawn(async move {
+            sleep(time).await;
+            host.set_service(Service::Serving).unwrap();
+        });
+    }
+
+    /// A machine takes a moment to go down: what justified the request may have been lost since it was made.
     fn judge(&mut self, cause: Cause) {
-        if cause != Cause::RebootRequest(Client::Socket) {
+        if cause != Cause::RebootRequest(Client::Socket) || std::mem::take(&mut self.was_justified) {
             return;
         }
         let inside = self.double.look();
-        let intended = inside.intent().is_some_and(|intent| intent.boot_id == self.host.state().boot_id);
-        let named =
-            inside.intent().map(|intent| intent.version.clone()) == inside.spec().and_then(|spec| spec.version.clone());
-        if !(inside.is_drained() && inside.mark.is_some() && intended && named) {
+        if !inside.justifies_boot(&self.host.state().boot_id) {
             self.breaches.push(format!("{:?}", inside.status()));
         }
     }
