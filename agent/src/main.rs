@@ -20,5 +20,5 @@ fn main() -> ExitCode {
 
 fn start(args: Args) -> anyhow::Result<()> {
     runtime::logging::init(&args.log)?;
-    runtime::shutdown::block_on(agent::run::run(args)).context("cannot start the runtime")?
+    runtime::shutdown::block_on_this_thread(agent::run::run(args)).context("cannot start the runtime")?
 }

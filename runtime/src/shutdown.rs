@@ -2,6 +2,7 @@
 
 use std::io;
 
+use tokio::runtime::Builder;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// The signals that ask a program to end: SIGTERM (the kubelet) and SIGINT (a person).
@@ -44,8 +45,20 @@ const MOST_WORKERS: usize = 4;
 /// When the operating system refuses the threads of the runtime.
 pub fn block_on<F: Future>(program: F) -> io::Result<F::Output> {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let runtime =
-        tokio::runtime::Builder::new_multi_thread().worker_threads(cores.min(MOST_WORKERS)).enable_all().build()?;
+    run(Builder::new_multi_thread().worker_threads(cores.min(MOST_WORKERS)), program)
+}
+
+/// As [`block_on`], on the calling thread alone: for a program of which there is one on every node, and whose every byte counts.
+/// A step that computes or blocks holds up everything else, its health server too.
+///
+/// # Errors
+/// When the operating system refuses what the runtime needs.
+pub fn block_on_this_thread<F: Future>(program: F) -> io::Result<F::Output> {
+    run(&mut Builder::new_current_thread(), program)
+}
+
+fn run<F: Future>(builder: &mut Builder, program: F) -> io::Result<F::Output> {
+    let runtime = builder.enable_all().build()?;
     let output = runtime.block_on(program);
     runtime.shutdown_background();
     Ok(output)
@@ -71,8 +84,7 @@ mod tests {
 
     #[test]
     fn a_thread_that_is_stuck_does_not_hold_up_the_end() {
-        let (_never, stuck) = mpsc::channel::<()>();
-        let output = block_on(async {
+        let program = |stuck: mpsc::Receiver<()>| async {
             let (started, begun) = tokio::sync::oneshot::channel();
             tokio::task::spawn_blocking(move || {
                 started.send(()).unwrap();
@@ -80,7 +92,10 @@ mod tests {
             });
             begun.await.unwrap();
             "ended"
-        });
-        assert_eq!(output.unwrap(), "ended");
+        };
+        let (_never, stuck) = mpsc::channel();
+        assert_eq!(block_on(program(stuck)).unwrap(), "ended");
+        let (_never, stuck) = mpsc::channel();
+        assert_eq!(block_on_this_thread(program(stuck)).unwrap(), "ended");
     }
 }
