@@ -1,9 +1,11 @@
 //! Whatever is sent: no panic, an answer in the common form, and nothing written.
 
+use api::BottlerocketShadowStatus;
 use api::wire::{CORDON_AND_DRAIN, EXCLUDE_FROM_LB, NODE_RESOURCE, PING, REMOVE_EXCLUSION_FROM_LB, Reason, UNCORDON};
 use axum::body::Body;
 use http::header::{ALLOW, CONTENT_LENGTH};
 use proptest::prelude::*;
+use serde_json::{Value, json};
 
 use crate::site::{Site, ours};
 
@@ -94,6 +96,43 @@ proptest! {
         let (_, writes) = answered(request.unwrap());
         prop_assert!(writes.is_empty(), "{writes:?}");
     }
+
+    #[test]
+    fn whatever_json_an_agent_reports_is_stored_as_its_status_or_refused(body in reports()) {
+        let request = ours("PUT", NODE_RESOURCE).header("content-type", "application/json");
+        let (status, writes) = answered(request.body(Body::from(body.to_string())).unwrap());
+        let stored: &[&str] = if status == 200 { &["status"] } else { &[] };
+        let last: Vec<_> = writes.iter().map(|write| write.rsplit('/').next().unwrap()).collect();
+        let pins = body.get("version_lock_before").is_some_and(|lock| !lock.is_null());
+        let expected = if pins && status == 200 { vec!["a", "status"] } else { stored.to_vec() };
+        prop_assert_eq!(last, expected);
+    }
+}
+
+/// Reports with some fields that are as they should be, and some that are anything.
+fn reports() -> impl Strategy<Value = Value> {
+    let anything = prop_oneof![
+        Just(Value::Null),
+        any::<i64>().prop_map(Value::from),
+        any::<f64>().prop_map(Value::from),
+        any::<bool>().prop_map(Value::from),
+        ".{0,150}".prop_map(Value::from),
+        "[0-9]{1,20}\\.[0-9]\\.[0-9]".prop_map(Value::from),
+        prop::collection::vec(".{0,10}", 0..40).prop_map(Value::from),
+        Just(json!({"kind": "Drain", "version": "1.20.0", "time": "2026-11-22T10:00:00Z", "attempts": 0})),
+    ];
+    let fields = BottlerocketShadowStatus::REPORTED_FIELDS.into_iter().chain(["failed", "conditions", "elsewhere"]);
+    let fields = prop::sample::select(fields.map(str::to_owned).collect::<Vec<_>>());
+    prop::collection::vec((fields, anything), 0..4).prop_map(|spoilt| {
+        let mut report = json!({
+            "current_version": "1.19.0", "target_version": "1.20.0", "current_state": "Idle", "crash_count": 0,
+            "agent_version": "0.1.0",
+        });
+        for (field, value) in spoilt {
+            report[field] = value;
+        }
+        report
+    })
 }
 
 fn request(

@@ -16,4 +16,6 @@ mod shadows;
 #[cfg(test)]
 mod site;
 #[cfg(test)]
+mod states;
+#[cfg(test)]
 mod unattended;

@@ -1,0 +1,174 @@
+//! Whatever the shadow and the Node say, and whoever of the node's agents asks for what: nothing is done without a right to it.
+
+use std::time::Duration;
+
+use api::names::{EXCLUDE_FROM_LOAD_BALANCERS_LABEL, MARKS_ANNOTATION};
+use api::wire::{CORDON_AND_DRAIN, EXCLUDE_FROM_LB, REMOVE_EXCLUSION_FROM_LB, UNCORDON};
+use api::{GoId, Marks};
+use proptest::prelude::*;
+use semver::Version;
+use serde_json::{Value, json};
+use tokio::time::timeout;
+
+use crate::fake::{NODE, pod_path};
+use crate::site::{Site, beginning, pod, rfc3339};
+
+const STATES: [&str; 4] = ["Idle", "StagedAndPerformedUpdate", "RebootedIntoUpdate", "MonitoringUpdate"];
+
+/// One situation and one call.
+#[derive(Debug, Clone)]
+struct Case {
+    path: &'static str,
+    ours: bool,
+    state: &'static str,
+    policy: bool,
+    /// Seconds until the go expires.
+    expiry: Option<i64>,
+    marks: Mark,
+    cordoned: bool,
+    label: Option<&'static str>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+enum Mark {
+    None,
+    Forged(String),
+    Real { this_go: bool, cordoned: bool, excluded: bool, cordoned_before: bool },
+}
+
+fn marks() -> impl Strategy<Value = Mark> {
+    let flags = (any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>());
+    let real = flags.prop_map(|(this_go, cordoned, excluded, cordoned_before)| Mark::Real {
+        this_go,
+        cordoned,
+        excluded,
+        cordoned_before,
+    });
+    prop_oneof![2 => Just(Mark::None), 1 => "[ -~]{0,60}".prop_map(Mark::Forged), 4 => real]
+}
+
+fn cases() -> impl Strategy<Value = Case> {
+    let path = prop::sample::select(vec![CORDON_AND_DRAIN, EXCLUDE_FROM_LB, UNCORDON, REMOVE_EXCLUSION_FROM_LB]);
+    let state = prop::sample::select(STATES.to_vec());
+    let expiry = prop::option::of(prop_oneof![Just(-600_i64), Just(3), Just(60), Just(600)]);
+    let label = prop::option::of(prop::sample::select(vec!["true", "True", "mine"]));
+    (path, any::<bool>(), state, any::<bool>(), expiry, marks(), any::<bool>(), label).prop_map(
+        |(path, ours, state, policy, expiry, marks, cordoned, label)| Case {
+            path,
+            ours,
+            state,
+            policy,
+            expiry,
+            marks,
+            cordoned,
+            label,
+        },
+    )
+}
+
+fn this_go() -> GoId {
+    GoId { version: Version::new(1, 20, 0), since: rfc3339(-30).parse().unwrap() }
+}
+
+impl Mark {
+    fn text(&self) -> Value {
+        match self {
+            Self::None => Value::Null,
+            Self::Forged(text) => text.clone().into(),
+            Self::Real { this_go: named, cordoned, excluded, cordoned_before } => {
+                let mut go = this_go();
+                if !named {
+                    go.since = rfc3339(-9000).parse().unwrap();
+                }
+                let first = Marks::first(go, beginning(), *cordoned_before, None);
+                Marks { cordoned: *cordoned, excluded: *excluded, ..first }.encode().into()
+            }
+        }
+    }
+
+    fn names_this_go(&self) -> bool {
+        matches!(self, Self::Real { this_go: true, .. })
+    }
+
+    fn did(&self) -> bool {
+        matches!(self, Self::Real { cordoned, excluded, .. } if *cordoned || *excluded)
+    }
+}
+
+impl Case {
+    /// Whether the node may be disrupted, in the words of the design.
+    fn may_disrupt(&self) -> bool {
+        let begun = self.marks.names_this_go() && (self.expiry.is_some() || self.marks.did());
+        let valid = self.expiry.is_some_and(|seconds| seconds >= 5);
+        // A mark under which nothing was done is taken back by the first refusal, and then there is none.
+        let unmarked = self.marks == Mark::None || matches!(self.marks, Mark::Real { .. }) && !self.marks.did();
+        let originals = self.expiry.is_none() && !self.policy && unmarked;
+        let left = originals && (self.cordoned || self.label == Some("True"));
+        self.state == "RebootedIntoUpdate" && (begun || valid || left)
+    }
+
+    /// Whether the cordon may go.
+    fn may_uncordon(&self) -> bool {
+        let ours = matches!(self.marks, Mark::Real { cordoned: true, cordoned_before: false, .. });
+        let originals =
+            self.marks == Mark::None && !self.policy && self.expiry.is_none() && self.state == "MonitoringUpdate";
+        ["Idle", "MonitoringUpdate"].contains(&self.state) && (ours || originals)
+    }
+
+    async fn furnish(&self) -> Site {
+        let site = Site::new().await;
+        site.order(&json!({
+            "state": self.state, "version": "1.20.0", "state_transition_timestamp": rfc3339(-30),
+            "policy": self.policy.then_some("default"), "disrupt_not_after": self.expiry.map(rfc3339),
+        }));
+        site.world().merge(
+            NODE,
+            json!({
+                "metadata": {
+                    "annotations": { MARKS_ANNOTATION: self.marks.text() },
+                    "labels": { EXCLUDE_FROM_LOAD_BALANCERS_LABEL: self.label },
+                },
+                "spec": {"unschedulable": self.cordoned.then_some(true)},
+            }),
+        );
+        site.world().put(&pod_path("web", "one"), pod("one"));
+        site.settle().await;
+        site
+    }
+
+    async fn check(&self) {
+        let site = self.furnish().await;
+        let call = async {
+            if self.ours { site.ours("POST", self.path).await } else { site.original("POST", self.path).await }
+        };
+        // An original that may not is kept waiting.
+        if let Ok(answer) = timeout(Duration::from_secs(30), call).await
+            && answer.status >= 400
+        {
+            answer.refusal();
+        }
+        let label = site.node()["metadata"]["labels"].get(EXCLUDE_FROM_LOAD_BALANCERS_LABEL).cloned();
+        let (cordoned, evicted) = (site.is_cordoned(), site.world().count("/eviction") > 0);
+        let disrupted = (cordoned && !self.cordoned) || (label.is_some() && self.label.is_none()) || evicted;
+        assert!(!disrupted || self.may_disrupt(), "disrupted");
+        assert!(cordoned || !self.cordoned || self.may_uncordon(), "uncordoned");
+        let writes = site.world().writes().into_iter().map(str::to_owned).collect::<Vec<_>>();
+        if matches!(self.marks, Mark::Forged(_)) {
+            assert!(writes.is_empty(), "{writes:?}");
+        }
+        assert!(
+            writes.iter().all(|write| write == "PATCH /api/v1/nodes/a" || write.contains("/eviction")),
+            "{writes:?}"
+        );
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(1000))]
+
+    #[test]
+    fn nothing_is_done_to_a_node_without_a_right_to_it(case in cases()) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build();
+        runtime.unwrap().block_on(case.check());
+    }
+}
