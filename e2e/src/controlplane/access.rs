@@ -22,15 +22,28 @@ impl ControlPlane {
     /// # Errors
     /// When there is no such account.
     pub async fn service_account_kubeconfig(&self, namespace: &str, account: &str) -> anyhow::Result<PathBuf> {
+        // A dot is in neither name.
+        self.kubeconfig_by_way_of(self.server(), &format!("{namespace}.{account}"), namespace, account).await
+    }
+
+    /// The same for a program that reaches the API at another URL, such as that of a [`super::Gateway`]. `name` is the file's.
+    ///
+    /// # Errors
+    /// When there is no such account.
+    pub async fn kubeconfig_by_way_of(
+        &self,
+        server: &str,
+        name: &str,
+        namespace: &str,
+        account: &str,
+    ) -> anyhow::Result<PathBuf> {
         // For the API itself, which is what a request without audiences means.
         let token = self.request_token(namespace, account, Vec::new(), None).await?;
         let folder = &self.site.folder;
-        // A dot is in neither name.
-        let name = format!("{namespace}.{account}");
-        let token_file = folder.tokens().join(&name);
+        let token_file = folder.tokens().join(name);
         write_private(&token_file, &token)?;
-        let path = folder.kubeconfig(&name);
-        kubeconfig::write(&path, self.server(), &folder.pki().join("ca.crt"), &Login::TokenFile(&token_file))?;
+        let path = folder.kubeconfig(name);
+        kubeconfig::write(&path, server, &folder.pki().join("ca.crt"), &Login::TokenFile(&token_file))?;
         Ok(path)
     }
 

@@ -32,7 +32,10 @@ pub(super) struct Installed {
 }
 
 /// Applies the manifests that do not depend on programs.
-pub(super) async fn apply_manifests(plane: &ControlPlane) -> anyhow::Result<()> {
+///
+/// # Errors
+/// When one of them is not accepted.
+pub async fn apply_manifests(plane: &ControlPlane) -> anyhow::Result<()> {
     let config = Path::new(env!("CARGO_MANIFEST_DIR")).join("../config");
     for part in ["namespace/namespace.yaml", "crd", "rbac", "agent/daemonset.yaml"] {
         plane.apply_path(&config.join(part)).await.with_context(|| format!("config/{part}"))?;
@@ -49,6 +52,39 @@ pub(super) async fn apply_manifests(plane: &ControlPlane) -> anyhow::Result<()> 
     Ok(())
 }
 
+/// One replica of the apiserver.
+pub struct Replica {
+    /// Its process.
+    pub process: Process,
+    /// The port that it serves agents on.
+    pub port: u16,
+    /// The port of its health and metrics.
+    pub metrics_port: u16,
+}
+
+/// Starts a replica of the apiserver under `name`, with the certificate in a folder and the kubeconfig by which it reaches
+/// Kubernetes. It is not ready yet: see [`ready`].
+///
+/// # Errors
+/// When it cannot be started.
+pub fn start_apiserver(
+    plane: &ControlPlane,
+    programs: &Programs,
+    name: &str,
+    certificates: &Path,
+    kubeconfig: PathBuf,
+    log_filter: &str,
+) -> anyhow::Result<Replica> {
+    let [port, metrics_port] = free_ports()?;
+    let program = Program::new(programs.path("apiserver"))
+        .args(["--listen".to_owned(), local(port)])
+        .args(["--metrics-listen".to_owned(), local(metrics_port)])
+        .args(["--tls-dir".into(), certificates.as_os_str().to_owned()])
+        .args(["--log-filter", log_filter])
+        .env("KUBECONFIG", kubeconfig);
+    Ok(Replica { process: plane.spawn(name, program)?, port, metrics_port })
+}
+
 /// Starts the apiserver and the controller, and waits until both are ready.
 pub(super) async fn start_programs(
     plane: &ControlPlane,
@@ -56,39 +92,46 @@ pub(super) async fn start_programs(
     log_filter: &str,
 ) -> anyhow::Result<Installed> {
     let certificates = plane.issue_server_certificate("apiserver", &[APISERVER_NAME, original::SERVER_NAME])?;
-    let [apiserver_port, apiserver_metrics, controller_metrics] = free_ports()?;
+    let [controller_metrics] = free_ports()?;
     let account = async |account| plane.service_account_kubeconfig(names::DEFAULT_NAMESPACE, account).await;
-    let apiserver = Program::new(programs.path("apiserver"))
-        .args(["--listen".to_owned(), local(apiserver_port)])
-        .args(["--metrics-listen".to_owned(), local(apiserver_metrics)])
-        .args(["--tls-dir".into(), certificates.clone().into_os_string()])
-        .args(["--log-filter", log_filter])
-        .env("KUBECONFIG", account(names::APISERVER_SERVICE_ACCOUNT).await?);
-    let apiserver = plane.spawn("brupop-apiserver", apiserver)?;
+    let kubeconfig = account(names::APISERVER_SERVICE_ACCOUNT).await?;
+    let apiserver = start_apiserver(plane, programs, "brupop-apiserver", &certificates, kubeconfig, log_filter)?;
     let controller = Program::new(programs.path("controller"))
         .args(["--metrics-listen".to_owned(), local(controller_metrics)])
         .args(["--log-filter", log_filter])
         .env("KUBECONFIG", account(names::CONTROLLER_SERVICE_ACCOUNT).await?);
     let controller = plane.spawn("brupop-controller", controller)?;
-    ready(&apiserver, apiserver_metrics).await?;
+    ready(&apiserver.process, apiserver.metrics_port).await?;
     ready(&controller, controller_metrics).await?;
-    Ok(Installed { controller, apiserver, apiserver_port, apiserver_metrics, certificates })
+    Ok(Installed {
+        controller,
+        apiserver: apiserver.process,
+        apiserver_port: apiserver.port,
+        apiserver_metrics: apiserver.metrics_port,
+        certificates,
+    })
 }
 
 /// Waits until a program's `/readyz` says so.
-pub(super) async fn ready(process: &Process, port: u16) -> anyhow::Result<()> {
+///
+/// # Errors
+/// When that does not come about within half a minute; the message has the end of its log.
+pub async fn ready(process: &Process, port: u16) -> anyhow::Result<()> {
     let what = format!("{} to be ready", process.name());
     let ready = eventually(&what, PATIENCE, async || Ok(is_ready(port).await.then_some(())));
     ready.await.with_context(|| format!("its log ends with\n{}", process.log_tail(20)))
 }
 
 /// Whether `/readyz` on a local port answers 200.
-pub(super) async fn is_ready(port: u16) -> bool {
+pub async fn is_ready(port: u16) -> bool {
     get(port, "/readyz").await.is_ok()
 }
 
 /// The body of a 200 answer on a local port, asked for in plain HTTP.
-pub(super) async fn get(port: u16, path: &str) -> anyhow::Result<String> {
+///
+/// # Errors
+/// When there is no such answer within a second.
+pub async fn get(port: u16, path: &str) -> anyhow::Result<String> {
     let ask = async {
         let stream = TcpStream::connect(("127.0.0.1", port)).await?;
         let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;

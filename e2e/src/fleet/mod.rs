@@ -10,7 +10,7 @@
 //! original operator, agents get the role that these need, from `e2e/fixtures`.
 
 mod agents;
-mod installation;
+pub mod installation;
 mod kubelet;
 mod nodes;
 mod options;
@@ -41,6 +41,7 @@ use tap::Tap;
 
 pub use installation::APISERVER_NAME;
 pub use options::{FleetOptions, OriginalAgents};
+pub use programs::Programs;
 
 /// A running fleet. Dropping it stops everything.
 pub struct Fleet {

@@ -12,19 +12,23 @@ const NAMES: [&str; 4] = ["controller", "apiserver", "agent", "original-agent"];
 
 /// Where the built programs are.
 #[derive(Debug, Clone)]
-pub(super) struct Programs {
+pub struct Programs {
     folder: PathBuf,
 }
 
 impl Programs {
     /// Builds what is missing or old, once in this process; with everything fresh that takes a moment.
-    pub(super) async fn build() -> anyhow::Result<Self> {
+    ///
+    /// # Errors
+    /// When cargo cannot be started, or the build fails.
+    pub async fn build() -> anyhow::Result<Self> {
         static BUILT: OnceCell<PathBuf> = OnceCell::const_new();
         let folder = BUILT.get_or_try_init(build).await?;
         Ok(Self { folder: folder.clone() })
     }
 
-    pub(super) fn path(&self, name: &str) -> PathBuf {
+    /// Where the program of this name is.
+    pub fn path(&self, name: &str) -> PathBuf {
         self.folder.join(name)
     }
 }
