@@ -6,6 +6,7 @@
 //! slots ─► site { folder, processes ◄─ spawner }    what one control plane holds, and gives back when it is dropped
 //! pki, kubeconfig, ports ─► flags ─► start          how its servers are started
 //! ControlPlane ─► kubectl, access, wait, stages     what tests do with it
+//! gateway                                           a way to its API that can be made bad
 //! ```
 //!
 //! [`ControlPlane::start`] is the way in. Dropping a control plane stops everything and removes its folder; when the dropping
@@ -20,6 +21,7 @@ mod dump;
 mod environment;
 mod flags;
 mod folder;
+mod gateway;
 mod go;
 mod janitor;
 mod kubeconfig;
@@ -37,6 +39,7 @@ pub mod stages;
 mod start;
 pub mod wait;
 
+pub use gateway::{Gateway, Way};
 pub use plane::ControlPlane;
 pub use process::{Process, Signal};
 pub use program::Program;

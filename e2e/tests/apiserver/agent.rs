@@ -1,5 +1,6 @@
 //! A node of the operator, and its agent as the test plays it.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use agent::apiserver::TlsDial;
@@ -8,6 +9,7 @@ use api::wire::{self, AGENT_VERSION_HEADER, DrainProgress, ErrorBody, NODE_NAME_
 use api::{Marks, names};
 use bytes::Bytes;
 use e2e::controlplane::wait::eventually;
+use e2e::fleet::APISERVER_NAME;
 use http::Request;
 use http_body_util::Full;
 use jiff::SignedDuration;
@@ -16,7 +18,6 @@ use kube::ResourceExt;
 use kube::api::{ListParams, Patch, PatchParams, PostParams};
 use serde_json::{Value, json};
 
-use crate::install::SERVER_NAME;
 use crate::site::{PATIENCE, Site};
 
 /// Longer than any call here is open.
@@ -80,11 +81,15 @@ impl Site {
 
     /// Sends a request to one replica.
     pub(crate) async fn send(&self, replica: usize, request: Request<Full<Bytes>>) -> Result<Answer, NoAnswer> {
-        let dial =
-            TlsDial::new("127.0.0.1".to_owned(), self.replicas[replica], SERVER_NAME, self.certificates.join("ca.crt"));
-        let answer = exchange(&dial.unwrap(), request, 4 << 20, DEADLINE).await?;
-        Ok(Answer { status: answer.status().as_u16(), body: answer.into_body() })
+        ask(self.replicas[replica], self.certificates.join("ca.crt"), request).await
     }
+}
+
+/// Sends a request to the replica on a port, whose certificate is of this authority.
+pub(crate) async fn ask(port: u16, ca_file: PathBuf, request: Request<Full<Bytes>>) -> Result<Answer, NoAnswer> {
+    let dial = TlsDial::new("127.0.0.1".to_owned(), port, APISERVER_NAME, ca_file).unwrap();
+    let answer = exchange(&dial, request, 4 << 20, DEADLINE).await?;
+    Ok(Answer { status: answer.status().as_u16(), body: answer.into_body() })
 }
 
 fn is_ready(pod: &Pod) -> bool {
@@ -100,7 +105,7 @@ impl Agent<'_> {
 
     /// A request of an original agent, without a body.
     pub(crate) fn original(&self, method: &str, path: &str) -> http::request::Builder {
-        let builder = Request::builder().method(method).uri(path).header(http::header::HOST, SERVER_NAME);
+        let builder = Request::builder().method(method).uri(path).header(http::header::HOST, APISERVER_NAME);
         builder.header(NODE_NAME_HEADER, &self.node).header(TOKEN_HEADER, &self.token)
     }
 

@@ -10,7 +10,13 @@ mod draining;
 #[cfg(test)]
 mod identity;
 #[cfg(test)]
-mod install;
+mod operation;
+#[cfg(test)]
+mod originals;
+#[cfg(test)]
+mod outage;
+#[cfg(test)]
+mod records;
 #[cfg(test)]
 mod rights;
 #[cfg(test)]

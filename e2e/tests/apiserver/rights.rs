@@ -51,15 +51,28 @@ fn forged_marks_open_nothing() {
             "spec": {"unschedulable": true},
         });
         site.nodes().patch(&agent.node, &PatchParams::default(), &Patch::Merge(forged)).await.unwrap();
-        // An order of the original operator names the very go, but is none of ours.
+        agent.order(json!({"state": "StagedAndPerformedUpdate", "version": "1.20.0"})).await;
+        assert_eq!(agent.drain(0, 5).await.refusal(), (409, Reason::NoGo));
+        // An order of the original operator names the very go, and is none of ours: what it has not begun does not begin.
         let originals = json!({
             "state": "RebootedIntoUpdate", "version": "1.20.0", "state_transition_timestamp": now.to_string(),
         });
-        for spec in [json!({"state": "StagedAndPerformedUpdate", "version": "1.20.0"}), originals] {
-            agent.order(spec.clone()).await;
-            assert_eq!(agent.drain(0, 5).await.refusal(), (409, Reason::NoGo), "{spec}");
-        }
-        assert_eq!(agent.writes(), before);
+        agent.order(originals).await;
+        let uncordoned = |marks: &Marks| {
+            json!({
+                "metadata": {"annotations": { names::MARKS_ANNOTATION: marks.encode() }}, "spec": {"unschedulable": null},
+            })
+        };
+        let patch = async |body| site.nodes().patch(&agent.node, &PatchParams::default(), &Patch::Merge(body)).await;
+        patch(uncordoned(&marks)).await.unwrap();
+        assert_eq!(agent.drain(0, 5).await.refusal(), (409, Reason::Vetoed));
+        let nothing_done = Marks { cordoned: false, drain_began: None, ..marks };
+        patch(uncordoned(&nothing_done)).await.unwrap();
+        assert_eq!(agent.drain(0, 5).await.refusal(), (409, Reason::NoGo));
+        let others = agent.writes();
+        assert!(others.iter().skip(before.len()).all(|write| write == "patch nodes/ /forged-1"), "{others:?}");
+        assert_eq!(agent.marks().await, None, "a mark of no go under which nothing was done is taken away");
+        assert!(!agent.is_cordoned().await);
         assert_eq!(site.evictions(&pods.namespace), 0);
     });
 }

@@ -4,8 +4,12 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
+use agent::http::NoAnswer;
 use api::{BottlerocketShadow, names};
 use e2e::controlplane::ControlPlane;
+use e2e::fleet::installation::{Replica, apply_manifests, get, ready, start_apiserver};
+use e2e::fleet::{APISERVER_NAME, Programs};
+use http_body_util::Full;
 use k8s_openapi::api::core::v1::{Node, Pod};
 use k8s_openapi::api::events::v1::Event;
 use kube::Api;
@@ -13,7 +17,7 @@ use kube::api::ListParams;
 use serde_json::Value;
 use tokio::runtime::Runtime;
 
-use crate::install;
+use crate::agent::{Answer, ask};
 
 /// Far longer than anything here takes on an idle machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
@@ -47,17 +51,66 @@ pub(crate) struct Site {
     pub(crate) replicas: [u16; 2],
     /// The folder with the authority of the replicas' certificate.
     pub(crate) certificates: PathBuf,
+    programs: Programs,
     pub(crate) plane: ControlPlane,
+}
+
+/// A replica of one test, which has to end with it.
+pub(crate) struct Own {
+    pub(crate) replica: Replica,
+    pub(crate) certificates: PathBuf,
+}
+
+impl Own {
+    /// Sends a request.
+    pub(crate) async fn send(&self, request: http::request::Builder) -> Result<Answer, NoAnswer> {
+        let request = request.body(Full::default()).unwrap();
+        ask(self.replica.port, self.certificates.join("ca.crt"), request).await
+    }
+
+    /// The value of a metric; the line up to it has to be given whole.
+    pub(crate) async fn metric(&self, line: &str) -> Option<u64> {
+        let text = get(self.replica.metrics_port, "/metrics").await.ok()?;
+        text.lines().find_map(|found| found.strip_prefix(line)?.trim().parse().ok())
+    }
+}
+
+impl Drop for Own {
+    fn drop(&mut self) {
+        let _ = self.replica.process.kill();
+    }
 }
 
 impl Site {
     async fn start() -> Self {
-        let program = install::build().await;
+        let programs = Programs::build().await.unwrap();
         let plane = ControlPlane::start().await.unwrap();
-        install::manifests(&plane).await;
-        let (one, certificates) = install::start(&plane, &program, "brupop-apiserver-1").await;
-        let (other, _) = install::start(&plane, &program, "brupop-apiserver-2").await;
-        Self { replicas: [one, other], certificates, plane }
+        apply_manifests(&plane).await.unwrap();
+        let certificates = plane.issue_server_certificate("apiserver", &[APISERVER_NAME]).unwrap();
+        let account = names::APISERVER_SERVICE_ACCOUNT;
+        let kubeconfig = plane.service_account_kubeconfig(names::DEFAULT_NAMESPACE, account).await.unwrap();
+        let start = |name| start_apiserver(&plane, &programs, name, &certificates, kubeconfig.clone(), "info").unwrap();
+        let replicas = [start("brupop-apiserver-1"), start("brupop-apiserver-2")];
+        for replica in &replicas {
+            ready(&replica.process, replica.metrics_port).await.unwrap();
+        }
+        Self { replicas: replicas.map(|replica| replica.port), certificates, programs, plane }
+    }
+
+    /// Starts a replica for one test alone, with a certificate of its own.
+    pub(crate) async fn own_replica(&self, name: &str, kubeconfig: PathBuf) -> Own {
+        let certificates = self.plane.issue_server_certificate(name, &[APISERVER_NAME]).unwrap();
+        let replica =
+            start_apiserver(&self.plane, &self.programs, name, &certificates, kubeconfig, "info,apiserver=debug");
+        let replica = replica.unwrap();
+        ready(&replica.process, replica.metrics_port).await.unwrap();
+        Own { replica, certificates }
+    }
+
+    /// The kubeconfig of the apiserver's own ServiceAccount.
+    pub(crate) async fn kubeconfig(&self) -> PathBuf {
+        let account = names::APISERVER_SERVICE_ACCOUNT;
+        self.plane.service_account_kubeconfig(names::DEFAULT_NAMESPACE, account).await.unwrap()
     }
 
     pub(crate) fn nodes(&self) -> Api<Node> {
