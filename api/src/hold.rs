@@ -28,6 +28,8 @@ pub enum HoldReason {
     NotReady,
     /// Somebody else has cordoned the Node.
     Cordoned,
+    /// An administrator's version-lock keeps the host at the version it runs.
+    VersionLocked,
     /// This version failed on this node before.
     VersionFailed,
     /// A failure is waited out before the next try.
@@ -42,7 +44,7 @@ pub enum HoldReason {
 
 impl HoldReason {
     /// Every reason, for metrics that show zeros.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::Unreadable,
         Self::NoPolicy,
         Self::Conflict,
@@ -54,6 +56,7 @@ impl HoldReason {
         Self::BeingRemoved,
         Self::NotReady,
         Self::Cordoned,
+        Self::VersionLocked,
         Self::VersionFailed,
         Self::BackOff,
         Self::BudgetFull,
@@ -76,6 +79,7 @@ impl HoldReason {
             Self::BeingRemoved => "BeingRemoved",
             Self::NotReady => "NotReady",
             Self::Cordoned => "Cordoned",
+            Self::VersionLocked => "VersionLocked",
             Self::VersionFailed => "VersionFailed",
             Self::BackOff => "BackOff",
             Self::BudgetFull => "BudgetFull",

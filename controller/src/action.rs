@@ -16,6 +16,8 @@ pub enum Verb {
     Go,
     /// Let a go that was not used yet hold for longer.
     Renew,
+    /// Say anew how the node is disrupted: the policy was edited. The go stays as it is.
+    Adjust,
     /// Take an unused go back; the image stays staged.
     Withdraw,
     /// Back to Idle before any disruption: an unused go is taken back, a staged image is given up.
@@ -42,6 +44,7 @@ impl Verb {
             Self::Start => "start",
             Self::Go => "go",
             Self::Renew => "renew",
+            Self::Adjust => "adjust",
             Self::Withdraw => "withdraw",
             Self::Return => "return",
             Self::PutBack => "put_back",

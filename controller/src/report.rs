@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use api::policy::DrainRule;
+
 use crate::{
     action::Action,
     check::Objection,
@@ -47,6 +49,12 @@ fn action_line(action: &Action) -> String {
     }
     if let Some(expiry) = order.disrupt_not_after {
         let _ = write!(text, ", expires {expiry}");
+    }
+    if order.exclusion_wait_seconds > 0 {
+        let _ = write!(text, ", {} s after exclusion", order.exclusion_wait_seconds);
+    }
+    if let Some((seconds, on_timeout)) = order.drain.filter(|drain| *drain != DrainRule::default().stored()) {
+        let _ = write!(text, ", drain {seconds} s then {on_timeout:?}");
     }
     text
 }

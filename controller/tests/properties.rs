@@ -6,13 +6,13 @@ mod cluster;
 
 use std::collections::BTreeMap;
 
-use api::{Marks, marks::GoId};
+use api::{HoldReason, Marks, State, marks::GoId};
 use cluster::{Cluster, NodeLines, ShadowLines};
 use controller::{
     action::Verb,
     check::check,
-    plan::{Plan, in_flight, plan},
-    snapshot::Snapshot,
+    plan::{Plan, Standing, in_flight, plan},
+    snapshot::{ShadowFacts, Snapshot},
 };
 use jiff::Timestamp;
 use proptest::{option, prelude::*};
@@ -24,11 +24,17 @@ const SINCE: &str = "2026-11-22T01:50:00Z";
 
 fn policy() -> impl Strategy<Value = Value> {
     let limit = prop_oneof![(1..4_i32).prop_map(|n| json!(n)), Just(json!("40%")), Just(json!("unlimited"))];
+    let unavailable = option::weighted(0.3, prop_oneof![(1..5_i32).prop_map(|n| json!(n)), Just(json!("60%"))]);
     let selector = prop_oneof![Just(json!({})), Just(json!({"matchLabels": {"pool": "blue"}}))];
-    (limit, selector, any::<bool>(), 0..2_i32, prop::bool::weighted(0.1)).prop_map(
-        |(limit, selector, paused, priority, unsupported)| {
+    let drain = option::weighted(0.3, prop::sample::select(vec!["10m", "2h"]));
+    let rare = || prop::bool::weighted(0.1);
+    let by_zone = prop::bool::weighted(0.3);
+    (limit, unavailable, selector, any::<bool>(), 0..2_i32, drain, rare(), by_zone).prop_map(
+        |(limit, unavailable, selector, paused, priority, drain, unsupported, by_zone)| {
             let mut spec = json!({
                 "nodeSelector": selector, "paused": paused, "priority": priority, "maxConcurrentUpdates": limit,
+                "maxUnavailable": unavailable, "topologyKey": by_zone.then_some("zone"),
+                "drain": drain.map(|timeout| json!({"timeout": timeout})),
             });
             if unsupported {
                 spec["schedule"] = json!({});
@@ -40,9 +46,13 @@ fn policy() -> impl Strategy<Value = Value> {
 
 fn node() -> impl Strategy<Value = NodeLines> {
     let rare = || prop::bool::weighted(0.1);
-    (any::<bool>(), rare(), rare(), rare(), rare(), rare(), option::weighted(0.2, 0..2_u64)).prop_map(
-        |(blue, unmanaged, not_ready, cordoned, agent_silent, held, marked)| NodeLines {
-            labels: BTreeMap::from([("pool".to_owned(), if blue { "blue" } else { "green" }.to_owned())]),
+    let zone = option::weighted(0.8, prop::sample::select(vec!["one", "two"]));
+    (any::<bool>(), zone, rare(), rare(), rare(), rare(), rare(), option::weighted(0.2, 0..2_u64)).prop_map(
+        |(blue, zone, unmanaged, not_ready, cordoned, agent_silent, held, marked)| NodeLines {
+            labels: [("pool", Some(if blue { "blue" } else { "green" })), ("zone", zone)]
+                .into_iter()
+                .filter_map(|(key, value)| Some((key.to_owned(), value?.to_owned())))
+                .collect(),
             annotations: if held {
                 BTreeMap::from([("brupop.bottlerocket.aws/hold".to_owned(), "x".to_owned())])
             } else {
@@ -117,7 +127,7 @@ fn after(snapshot: &Snapshot, plan: &Plan) -> Snapshot {
     for action in &plan.actions {
         if action.verb == Verb::Delete {
             next.shadows.remove(&action.node);
-        } else if let Some(controller::snapshot::ShadowFacts::Readable(shadow)) = next.shadows.get_mut(&action.node) {
+        } else if let Some(ShadowFacts::Readable(shadow)) = next.shadows.get_mut(&action.node) {
             shadow.order = action.order.clone();
         }
     }
@@ -173,6 +183,45 @@ proptest! {
     }
 
     #[test]
+    fn a_higher_maximum_of_unavailable_nodes_starts_no_fewer_nodes(cluster in cluster(), most in 1..4_i32) {
+        let starts = |most: i32| {
+            let mut cluster = cluster.clone();
+            for spec in cluster.policies.values_mut() {
+                spec["maxUnavailable"] = json!(most);
+            }
+            let plan = plan(&cluster.snapshot());
+            count(&plan, Verb::Start)
+        };
+        prop_assert!(starts(most) <= starts(most + 1));
+    }
+
+    #[test]
+    fn where_nothing_but_a_limit_holds_a_node_something_of_its_policy_is_out(cluster in cluster()) {
+        let snapshot = cluster.snapshot();
+        let plan = plan(&snapshot);
+        for (name, standing) in &plan.nodes {
+            let Some(hold) = &standing.hold else { continue };
+            let down = match hold.reason {
+                HoldReason::BudgetFull | HoldReason::TopologyBusy => false,
+                HoldReason::TooManyUnavailable => true,
+                _ => continue,
+            };
+            let policy = &standing.owners[0];
+            let is_out = |(other, theirs): (&String, &Standing)| {
+                let started = plan.actions.iter().any(|action| action.node == *other && action.order.state != State::Idle);
+                let node = &snapshot.nodes[other];
+                let began = snapshot.shadows.get(other).and_then(ShadowFacts::readable);
+                let its = theirs.owners.contains(policy)
+                    || began.is_some_and(|shadow| shadow.order.policy.as_ref() == Some(policy));
+                its && (theirs.in_flight || started || (down && (!node.ready || node.cordoned)))
+            };
+            // An unmanaged node that still carries marks counts for the policy it began under, and stands nowhere.
+            let unmanaged = snapshot.nodes.values().any(|node| !node.managed && node.is_marked());
+            prop_assert!(unmanaged || plan.nodes.iter().any(is_out), "{name}: {hold:?}");
+        }
+    }
+
+    #[test]
     fn every_node_that_does_not_move_says_why(cluster in cluster()) {
         let snapshot = cluster.snapshot();
         let plan = plan(&snapshot);
@@ -206,7 +255,7 @@ proptest! {
         cluster.policies = BTreeMap::from([("one".to_owned(), json!({"nodeSelector": {}, "maxConcurrentUpdates": limit}))]);
         let snapshot = cluster.snapshot();
         let flying = |snapshot: &Snapshot| {
-            snapshot.nodes.values().filter(|node| node.managed && in_flight(node, snapshot.shadow_of(node))).count()
+            snapshot.nodes.values().filter(|node| node.managed && in_flight(node, snapshot.shadow_of(node), snapshot.now)).count()
         };
         let executed = after(&snapshot, &plan(&snapshot));
         prop_assert!(flying(&executed) <= flying(&snapshot).max(limit));

@@ -3,7 +3,15 @@
 use api::{HoldReason, Shadow, State, shadow::Order};
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Hold, draft::Draft, in_flight::agent_is_silent, phase::Phase, situation::Situation};
+use super::{
+    Hold,
+    deadline::{deadline, given_up_until},
+    draft::Draft,
+    eligible,
+    in_flight::agent_is_silent,
+    phase::Phase,
+    situation::Situation,
+};
 use crate::action::Verb;
 
 /// How long a node that was given back may be not Ready before its update is called finished all the same.
@@ -33,13 +41,33 @@ pub(super) fn finish_what_is_under_way(draft: &mut Draft<'_>) {
     }
 }
 
-/// Says of nodes that wait for their agent that it is not heard from. Around a reboot it is not expected to be.
+/// Says of nodes that wait for their agent that it is not heard from: its pod is not Ready, or a deadline has passed. Around a
+/// reboot only the deadline counts.
 pub(super) fn hold_the_silent(draft: &mut Draft<'_>) {
-    for at in draft.open_in(&[Phase::Returning, Phase::GivingBack, Phase::Staging, Phase::Disrupting]) {
+    for at in draft.open_in(&[Phase::Returning, Phase::GivingBack, Phase::Staging, Phase::Going, Phase::Disrupting]) {
         let situation = &draft.situations[at];
         let rebooting = situation.report().is_some_and(|report| report.rebooting.is_some());
-        if !rebooting && agent_is_silent(situation.node, situation.report()) {
-            draft.hold(at, Hold::new(HoldReason::AgentSilent, "the agent's pod on the node is not Ready"));
+        match deadline(situation) {
+            _ if !rebooting && agent_is_silent(situation.node, situation.report()) => {
+                draft.hold(at, Hold::new(HoldReason::AgentSilent, "the agent's pod on the node is not Ready"));
+            }
+            Some(deadline) if deadline <= draft.now => {
+                let message = format!("the agent should have reported by {deadline}");
+                draft.hold(at, Hold::new(HoldReason::AgentSilent, message));
+            }
+            Some(deadline) => draft.wake_at(deadline),
+            None => {}
+        }
+    }
+}
+
+/// Names the version-lock of nodes that an administrator keeps where they are.
+pub(super) fn hold_the_locked(draft: &mut Draft<'_>) {
+    for at in draft.open_in(&[Phase::Resting]) {
+        let report = draft.situations[at].report().filter(|report| eligible::wanted(report).is_none());
+        if let Some(lock) = report.and_then(|report| report.version_lock.as_ref()) {
+            let message = format!("the host's version-lock is {lock}, and not the operator's");
+            draft.hold(at, Hold::new(HoldReason::VersionLocked, message));
         }
     }
 }
@@ -47,7 +75,9 @@ pub(super) fn hold_the_silent(draft: &mut Draft<'_>) {
 /// Clears what is left of an update that is over, so that a shadow at rest names no policy and no version.
 pub(super) fn rest(draft: &mut Draft<'_>) {
     for at in draft.open_in(&[Phase::Resting]) {
-        if let Some(shadow) = draft.situations[at].readable().filter(|shadow| shadow.order != Order::default()) {
+        let remembers = given_up_until(&draft.situations[at], draft.now).is_some();
+        let rests = |shadow: &&Shadow| shadow.order == Order::default() || remembers;
+        if let Some(shadow) = draft.situations[at].readable().filter(|shadow| !rests(shadow)) {
             draft.act(Verb::Rest, shadow, Order::default());
         }
     }
@@ -81,7 +111,8 @@ fn give_back(shadow: &Shadow, now: Timestamp) -> Order {
 fn given_back_for_good(situation: &Situation<'_>, shadow: &Shadow, now: Timestamp) -> Option<Order> {
     let deadline = shadow.order.since.and_then(|since| since.checked_add(LONGEST_WAIT_FOR_READY).ok());
     let late = deadline.is_none_or(|deadline| deadline <= now);
-    (situation.node.ready || late).then(|| Order { policy: shadow.order.policy.clone(), ..Order::default() })
+    let order = || Order { since: Some(now), policy: shadow.order.policy.clone(), ..Order::default() };
+    (situation.node.ready || late).then(order)
 }
 
 /// Idle before the update was finished: the agent gives back what it did.

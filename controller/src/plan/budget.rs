@@ -1,33 +1,52 @@
-//! How many of a policy's nodes may be in flight, and how many may be disrupted.
+//! How many of a policy's nodes may be in flight, unavailable and disrupted, and of which topology.
 
 use std::collections::BTreeMap;
 
-use api::State;
+use api::{HoldReason, State};
 
-use super::{phase::Phase, situation::Situation};
+use super::{Hold, phase::Phase, situation::Situation, topology::Topology, unavailable};
 use crate::snapshot::PolicyFacts;
+
+/// What one policy has out.
+#[derive(Debug, Default)]
+struct Out<'a> {
+    /// Nodes it applies to: what percentages are of.
+    matched: usize,
+    in_flight: usize,
+    disrupted: usize,
+    /// In flight, or unavailable for another reason.
+    unavailable: usize,
+    /// Have a go or marks, or are unavailable for another reason than being in flight.
+    down: usize,
+    topology: Topology<'a>,
+}
 
 /// The counts that limits are held against, kept while a plan is drafted. A slot that a step frees is not counted as free
 /// before the cluster shows it.
 #[derive(Debug, Default)]
-pub(super) struct Budgets<'a> {
-    matched: BTreeMap<&'a str, usize>,
-    in_flight: BTreeMap<&'a str, usize>,
-    disrupted: BTreeMap<&'a str, usize>,
-}
+pub(super) struct Budgets<'a>(BTreeMap<&'a str, Out<'a>>);
 
 impl<'a> Budgets<'a> {
     pub(super) fn count(situations: &[Situation<'a>]) -> Self {
         let mut counts = Self::default();
         for situation in situations {
             if let Some(policy) = situation.owner.policy() {
-                *counts.matched.entry(&policy.name).or_default() += 1;
+                counts.of_mut(&policy.name).matched += 1;
             }
-            if situation.in_flight {
-                situation.counts_for().for_each(|policy| counts.add_in_flight(policy));
-            }
-            if has_go_or_marks(situation) {
-                situation.counts_for().for_each(|policy| counts.add_disrupted(policy));
+            let disrupted = has_go_or_marks(situation);
+            let down = unavailable::is_down(situation);
+            for policy in situation.counts_for() {
+                let out = counts.of_mut(&policy.name);
+                out.unavailable += usize::from(situation.in_flight || down);
+                out.down += usize::from(disrupted || down);
+                if situation.in_flight {
+                    out.in_flight += 1;
+                    out.topology.add_in_flight(policy, situation.node);
+                }
+                if disrupted {
+                    out.disrupted += 1;
+                    out.topology.add_disrupted(policy, situation.node);
+                }
             }
         }
         counts
@@ -35,36 +54,79 @@ impl<'a> Budgets<'a> {
 
     /// The policy's limit in nodes; `None` is no limit. A policy that is not accepted allows nothing.
     pub(super) fn limit(&self, policy: &PolicyFacts) -> Option<usize> {
-        let matched = self.matched.get(policy.name.as_str()).copied().unwrap_or_default();
-        policy.accepted.as_ref().map_or(Some(0), |accepted| accepted.max_concurrent_updates.of(matched))
+        let accepted = policy.accepted.as_ref();
+        accepted.map_or(Some(0), |accepted| accepted.max_concurrent_updates.of(self.matched(policy)))
     }
 
-    /// Whether one more node may start.
-    pub(super) fn has_room_in_flight(&self, policy: &PolicyFacts) -> bool {
-        self.limit(policy).is_none_or(|limit| self.in_flight(policy) < limit)
+    /// How many of the policy's nodes may be unavailable; `None` is no limit.
+    pub(super) fn unavailable_limit(&self, policy: &PolicyFacts) -> Option<usize> {
+        policy.accepted.as_ref().ok()?.max_unavailable?.of(self.matched(policy))
     }
 
-    /// Whether one more node may get the go.
-    pub(super) fn has_room_for_a_go(&self, policy: &PolicyFacts) -> bool {
-        let disrupted = self.disrupted.get(policy.name.as_str()).copied().unwrap_or_default();
-        self.limit(policy).is_none_or(|limit| disrupted < limit)
+    /// Why the node may not start now, as far as counts go; the first reason that applies.
+    pub(super) fn forbid_start(&self, policy: &PolicyFacts, situation: &Situation<'a>) -> Option<Hold> {
+        let name = &policy.name;
+        let (in_flight, unavailable) = self.of(policy).map_or((0, 0), |out| (out.in_flight, out.unavailable));
+        if self.limit(policy).is_some_and(|limit| in_flight >= limit) {
+            let message = format!("policy {name} allows no more nodes in flight");
+            return Some(Hold::new(HoldReason::BudgetFull, message));
+        }
+        let with_this = unavailable + usize::from(!unavailable::is_down(situation));
+        if self.unavailable_limit(policy).is_some_and(|limit| with_this > limit) {
+            let message = format!("policy {name} allows no more unavailable nodes");
+            return Some(Hold::new(HoldReason::TooManyUnavailable, message));
+        }
+        self.of(policy).and_then(|out| out.topology.forbid_start(policy, situation.node))
     }
 
-    /// By how many nodes the policy is over a limit that was lowered.
-    pub(super) fn excess(&self, policy: &PolicyFacts) -> usize {
-        self.limit(policy).map_or(0, |limit| self.in_flight(policy).saturating_sub(limit))
+    /// Why the node may not get the go now, as far as counts go; the first reason that applies.
+    pub(super) fn forbid_go(&self, policy: &PolicyFacts, situation: &Situation<'a>) -> Option<Hold> {
+        let name = &policy.name;
+        let (disrupted, down) = self.of(policy).map_or((0, 0), |out| (out.disrupted, out.down));
+        if self.limit(policy).is_some_and(|limit| disrupted >= limit) {
+            let message = format!("policy {name} allows no further disruption now");
+            return Some(Hold::new(HoldReason::BudgetFull, message));
+        }
+        let with_this = down + usize::from(!unavailable::is_down(situation));
+        if self.unavailable_limit(policy).is_some_and(|limit| with_this > limit) {
+            let message = format!("policy {name} allows no more unavailable nodes");
+            return Some(Hold::new(HoldReason::TooManyUnavailable, message));
+        }
+        self.of(policy).and_then(|out| out.topology.forbid_go(policy, situation.node))
     }
 
-    pub(super) fn add_in_flight(&mut self, policy: &'a str) {
-        *self.in_flight.entry(policy).or_default() += 1;
+    /// The most nodes that may be in flight, whatever limits them; `None` is no limit. Nodes that are unavailable without the
+    /// operator's doing keep others from starting, but make none give up its place: they may come back at any moment.
+    pub(super) fn most_in_flight(&self, policy: &PolicyFacts) -> Option<usize> {
+        [self.limit(policy), self.unavailable_limit(policy)].into_iter().flatten().min()
     }
 
-    pub(super) fn add_disrupted(&mut self, policy: &'a str) {
-        *self.disrupted.entry(policy).or_default() += 1;
+    /// The node starts under the policy.
+    pub(super) fn add_start(&mut self, policy: &'a PolicyFacts, situation: &Situation<'a>) {
+        let out = self.of_mut(&policy.name);
+        out.in_flight += 1;
+        out.unavailable += usize::from(!unavailable::is_down(situation));
+        out.topology.add_in_flight(policy, situation.node);
     }
 
-    fn in_flight(&self, policy: &PolicyFacts) -> usize {
-        self.in_flight.get(policy.name.as_str()).copied().unwrap_or_default()
+    /// The node gets the go under the policy.
+    pub(super) fn add_go(&mut self, policy: &'a PolicyFacts, situation: &Situation<'a>) {
+        let out = self.of_mut(&policy.name);
+        out.disrupted += 1;
+        out.down += usize::from(!unavailable::is_down(situation));
+        out.topology.add_disrupted(policy, situation.node);
+    }
+
+    fn matched(&self, policy: &PolicyFacts) -> usize {
+        self.of(policy).map_or(0, |out| out.matched)
+    }
+
+    fn of(&self, policy: &PolicyFacts) -> Option<&Out<'a>> {
+        self.0.get(policy.name.as_str())
+    }
+
+    fn of_mut(&mut self, policy: &'a str) -> &mut Out<'a> {
+        self.0.entry(policy).or_default()
     }
 }
 

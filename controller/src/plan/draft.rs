@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use super::{Hold, Plan, Standing, budget::Budgets, eligible, phase::Phase, situation::Situation};
 use crate::{
     action::{Action, Verb},
-    snapshot::Snapshot,
+    snapshot::{PolicyFacts, Snapshot},
 };
 
 /// A plan while its steps write it.
@@ -44,15 +44,16 @@ impl<'a> Draft<'a> {
         self.situations.iter().enumerate().filter(|(_, situation)| open(situation)).map(|(at, _)| at).collect()
     }
 
-    /// How many nodes in flight for `policy` are on their way back to Idle, or are asked to be by this plan.
-    pub(super) fn returning(&self, policy: &str) -> usize {
-        let returns = |situation: &&Situation<'_>| {
-            let asked =
-                self.actions.get(situation.node.name.as_str()).is_some_and(|act| act.order.state == State::Idle);
-            asked || situation.phase == Phase::Returning
+    /// The positions of the nodes in flight that count for `policy` and that no step has asked to go back to Idle.
+    pub(super) fn in_flight_for(&self, policy: &PolicyFacts) -> impl Iterator<Item = usize> {
+        let returns = |situation: &Situation<'_>| {
+            let act = self.actions.get(situation.node.name.as_str());
+            situation.phase == Phase::Returning || act.is_some_and(|act| act.order.state == State::Idle)
         };
-        let counted = self.situations.iter().filter(|situation| situation.in_flight);
-        counted.filter(returns).filter(|situation| situation.counts_for().any(|name| name == policy)).count()
+        let all = self.situations.iter().enumerate();
+        all.filter(move |(_, situation)| situation.in_flight && !returns(situation))
+            .filter(|(_, situation)| situation.counts_for().any(|counted| counted.name == policy.name))
+            .map(|(at, _)| at)
     }
 
     /// Asks for a write. The first step that asks for one on a shadow has the word.

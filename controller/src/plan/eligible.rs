@@ -7,7 +7,7 @@ use api::{
 use jiff::Timestamp;
 use semver::Version;
 
-use super::{Hold, backoff, in_flight::agent_is_silent, situation::Situation};
+use super::{Hold, backoff, deadline::given_up_until, in_flight::agent_is_silent, situation::Situation};
 use crate::snapshot::PolicyFacts;
 
 /// The version a node is to be updated to; `None` when it runs what it should.
@@ -35,6 +35,10 @@ pub(super) fn hindrance(situation: &Situation<'_>, version: &Version, now: Times
     }
     if agent_is_silent(node, report) {
         return Some(Hold::new(HoldReason::AgentSilent, "the agent's pod on the node is not Ready"));
+    }
+    if let Some(until) = given_up_until(situation, now) {
+        let message = format!("the original agent has not staged version {version} in time; next try after {until}");
+        return Some(Hold::new(HoldReason::AgentSilent, message));
     }
     report.and_then(|report| earlier_failure(situation, report, version, now))
 }

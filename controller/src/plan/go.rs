@@ -1,9 +1,9 @@
 //! The go: the permission to disrupt a node, given, renewed and taken back.
 
-use api::{HoldReason, Shadow, State, shadow::Order};
+use api::{Shadow, State, shadow::Order};
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Hold, draft::Draft, eligible, order::rank, phase::Phase, situation::Situation};
+use super::{Hold, draft::Draft, eligible, order::rank, phase::Phase, settings, situation::Situation};
 use crate::action::Verb;
 
 /// How far ahead a go expires.
@@ -42,8 +42,12 @@ fn keep_or_take_back(draft: &mut Draft<'_>, at: usize) {
     let Some(expiry) = shadow.order.disrupt_not_after else { return };
     let renew_at = expiry.checked_sub(RENEW_BEFORE).unwrap_or(expiry);
     if renew_at <= draft.now {
-        let policy = situation.owner.policy().map(|policy| policy.name.clone());
-        let order = Order { disrupt_not_after: expires(draft.now), policy, ..shadow.order.clone() };
+        let Some(policy) = situation.owner.policy() else { return };
+        let order = Order {
+            disrupt_not_after: expires(draft.now),
+            policy: Some(policy.name.clone()),
+            ..settings::apply(policy, shadow.order.clone())
+        };
         draft.act(Verb::Renew, shadow, order);
     } else {
         draft.wake_at(renew_at);
@@ -57,17 +61,15 @@ fn give(draft: &mut Draft<'_>, at: usize) {
         return draft.hold(at, hold);
     }
     let Some(policy) = situation.owner.policy() else { return };
-    if !draft.budgets.has_room_for_a_go(policy) {
-        let hold =
-            Hold::new(HoldReason::BudgetFull, format!("policy {} allows no further disruption now", policy.name));
+    if let Some(hold) = draft.budgets.forbid_go(policy, situation) {
         return draft.hold(at, hold);
     }
-    draft.budgets.add_disrupted(&policy.name);
+    draft.budgets.add_go(policy, situation);
     let order = Order {
         state: State::RebootedIntoUpdate,
         disrupt_not_after: expires(draft.now),
         policy: Some(policy.name.clone()),
-        ..without_go(shadow, draft.now)
+        ..settings::apply(policy, without_go(shadow, draft.now))
     };
     draft.act(Verb::Go, shadow, order);
 }

@@ -1,24 +1,28 @@
 //! What counts for the limits (design section 4, "In flight").
 
 use api::State;
+use jiff::Timestamp;
 
+use super::deadline;
 use crate::snapshot::{NodeFacts, ShadowFacts};
 
 /// Whether a node is in flight: asked for or reporting anything but Idle, or carrying the operator's marks, with or without
 /// a shadow. A node whose Node object is gone has no facts and never gets here.
 #[must_use]
-pub fn in_flight(node: &NodeFacts, shadow: Option<&ShadowFacts>) -> bool {
+pub fn in_flight(node: &NodeFacts, facts: Option<&ShadowFacts>, now: Timestamp) -> bool {
     if node.is_marked() {
         return true;
     }
-    let shadow = match shadow {
+    let shadow = match facts {
         None => return false,
         Some(ShadowFacts::Unreadable { .. }) => return true,
         Some(ShadowFacts::Readable(shadow)) => shadow,
     };
     let asked = shadow.order.state != State::Idle;
     let reports = shadow.report.as_ref().is_some_and(|report| report.state != State::Idle);
-    if !node.managed || (!asked && agent_is_silent(node, shadow.report.as_ref())) {
+    let silent = agent_is_silent(node, shadow.report.as_ref())
+        || facts.is_some_and(|facts| deadline::original_is_gone(node, facts, now));
+    if !node.managed || (!asked && silent) {
         // Nobody is left who could act on it, and nothing on the Node is left to undo.
         return false;
     }

@@ -2,11 +2,16 @@
 //!
 //! [`plan`] is a function of one [`Snapshot`]: the same snapshot gives the same plan, and a cluster in which nothing is left
 //! to do gives an empty one. It is a list of named steps over one draft; each step lives in a file of its own.
+//!
+//! Rooms for what is not there yet: when a policy lets anything begin at all (a schedule, a halt) belongs beside the pause in
+//! [`eligible::forbids`], which starts and gos both ask; which version is taken in [`eligible::wanted`]; what counts as healthy in
+//! the gate of [`advance`]; a verdict on a node that missed its [`deadline`] in a step between `advance` and `retreat`.
 
 mod advance;
 mod backoff;
 mod budget;
 mod cleanup;
+mod deadline;
 mod draft;
 mod eligible;
 mod go;
@@ -15,8 +20,11 @@ mod order;
 mod ownership;
 mod phase;
 mod retreat;
+mod settings;
 mod situation;
 mod start;
+mod topology;
+mod unavailable;
 
 use std::collections::BTreeMap;
 
@@ -77,8 +85,10 @@ pub fn plan(snapshot: &Snapshot) -> Plan {
     advance::finish_what_is_under_way(&mut draft);
     retreat::return_what_became_ineligible(&mut draft);
     go::give_and_take_back(&mut draft);
+    settings::follow_edits(&mut draft);
     start::begin(&mut draft);
     advance::hold_the_silent(&mut draft);
+    advance::hold_the_locked(&mut draft);
     advance::rest(&mut draft);
     draft.finish()
 }

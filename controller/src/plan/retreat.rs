@@ -1,10 +1,12 @@
 //! Nodes that have begun and are not disrupted yet go back to Idle when they may no longer be updated, so that they hold no
 //! place that another node could use.
 
+use api::shadow::Order;
 use jiff::Timestamp;
 
 use super::{
-    advance::back_to_idle, draft::Draft, eligible, order::rank, ownership::Owner, phase::Phase, situation::Situation,
+    advance::back_to_idle, deadline::deadline, draft::Draft, eligible, order::rank, ownership::Owner, phase::Phase,
+    situation::Situation, topology,
 };
 use crate::{action::Verb, snapshot::PolicyFacts};
 
@@ -17,8 +19,51 @@ pub(super) fn return_what_became_ineligible(draft: &mut Draft<'_>) {
             give_up(draft, at);
         }
     }
+    return_what_an_original_agent_lets_go_by(draft);
     for policy in draft.snapshot.policies.values().filter(|policy| policy.accepted.is_ok()) {
+        return_other_topologies(draft, policy);
         return_excess(draft, policy);
+    }
+}
+
+/// Returns the nodes without a go whose topology value must not be in flight together with what cannot be returned, or, where
+/// everything can, with the first in order. That happens when a policy gets a `topologyKey` in the middle of a rollout.
+fn return_other_topologies(draft: &mut Draft<'_>, policy: &PolicyFacts) {
+    let returnable = returnable(draft, policy);
+    let values_of = |at: &usize| topology::value(policy, draft.situations[*at].node);
+    let fixed = draft.in_flight_for(policy).filter(|at| !returnable.contains(at));
+    let mut kept: Vec<_> = fixed.filter_map(|at| values_of(&at)).collect();
+    if kept.is_empty() {
+        kept.extend(returnable.first().and_then(values_of));
+    }
+    let others = returnable.iter().filter(|at| values_of(at).is_some_and(|value| !kept.contains(&value)));
+    for at in others.copied().collect::<Vec<_>>() {
+        give_up(draft, at);
+    }
+}
+
+/// The nodes in flight for the policy that have no go and could give up their place, first in order first.
+fn returnable(draft: &Draft<'_>, policy: &PolicyFacts) -> Vec<usize> {
+    let open = draft.open_in(&[Phase::Staging, Phase::Staged]).into_iter().map(|at| (at, &draft.situations[at]));
+    let mut candidates: Vec<_> = open
+        .filter(|(_, situation)| situation.counts_for().any(|counted| counted.name == policy.name))
+        .filter(|(_, situation)| !situation.has_original_agent())
+        .filter_map(|(at, situation)| Some((rank(situation, situation.ordered_version()?), at)))
+        .collect();
+    candidates.sort();
+    candidates.into_iter().map(|(_, at)| at).collect()
+}
+
+/// An original agent that has not staged in time has most likely not begun: its place is given to another node. The order keeps
+/// the version, so that it is known what was given up.
+fn return_what_an_original_agent_lets_go_by(draft: &mut Draft<'_>) {
+    for at in draft.open_in(&[Phase::Staging]) {
+        let situation = &draft.situations[at];
+        let late = deadline(situation).is_some_and(|deadline| deadline <= draft.now);
+        if let Some(shadow) = situation.readable().filter(|_| late && situation.has_original_agent()) {
+            let order = Order { version: shadow.order.version.clone(), ..back_to_idle(shadow, draft.now) };
+            draft.act(Verb::Return, shadow, order);
+        }
     }
 }
 
@@ -37,19 +82,10 @@ fn is_no_longer_eligible(situation: &Situation<'_>, now: Timestamp) -> bool {
 
 /// Returns the last nodes in order that have no go, by as many as the policy is over its limit. Those that are on their way
 /// back already count as gone here, or each plan would return further ones until the first have reported.
-fn return_excess<'a>(draft: &mut Draft<'a>, policy: &'a PolicyFacts) {
-    let on_their_way = draft.returning(&policy.name);
-    let excess = draft.budgets.excess(policy).saturating_sub(on_their_way);
-    let mut candidates: Vec<_> = draft
-        .open_in(&[Phase::Staging, Phase::Staged])
-        .into_iter()
-        .map(|at| (at, &draft.situations[at]))
-        .filter(|(_, situation)| situation.counts_for().any(|name| name == policy.name))
-        .filter(|(_, situation)| !situation.has_original_agent())
-        .filter_map(|(at, situation)| Some((rank(situation, situation.ordered_version()?), at)))
-        .collect();
-    candidates.sort();
-    let last: Vec<_> = candidates.into_iter().rev().take(excess).map(|(_, at)| at).collect();
+fn return_excess(draft: &mut Draft<'_>, policy: &PolicyFacts) {
+    let Some(most) = draft.budgets.most_in_flight(policy) else { return };
+    let excess = draft.in_flight_for(policy).count().saturating_sub(most);
+    let last: Vec<_> = returnable(draft, policy).into_iter().rev().take(excess).collect();
     for at in last {
         give_up(draft, at);
     }

@@ -8,7 +8,7 @@ use super::{
     ownership::{Owner, owner},
     phase::{Phase, phase},
 };
-use crate::snapshot::{NodeFacts, ShadowFacts, Snapshot};
+use crate::snapshot::{NodeFacts, PolicyFacts, ShadowFacts, Snapshot};
 
 /// One node as the steps see it.
 #[derive(Debug)]
@@ -19,6 +19,8 @@ pub(super) struct Situation<'a> {
     pub(super) shadow: Option<&'a ShadowFacts>,
     /// Whose it is.
     pub(super) owner: Owner<'a>,
+    /// The policy that its order names, if it still exists.
+    began_under: Option<&'a PolicyFacts>,
     /// How far its update is.
     pub(super) phase: Phase,
     /// Whether it counts for the limits.
@@ -38,8 +40,9 @@ impl<'a> Situation<'a> {
             node,
             shadow,
             owner: owner(&snapshot.policies, node),
+            began_under: began_under(snapshot, shadow),
             phase: phase(node, shadow),
-            in_flight: in_flight(node, shadow),
+            in_flight: in_flight(node, shadow, snapshot.now),
         }
     }
 
@@ -65,11 +68,16 @@ impl<'a> Situation<'a> {
 
     /// The policies whose limits the node counts for while it is in flight: the one it began under and the one that applies
     /// to it now.
-    pub(super) fn counts_for(&self) -> impl Iterator<Item = &'a str> + use<'a> {
-        let now = self.owner.policy().map(|policy| policy.name.as_str());
-        let began = self.readable().and_then(|shadow| shadow.order.policy.as_deref());
-        now.into_iter().chain(began.filter(move |began| now != Some(*began)))
+    pub(super) fn counts_for(&self) -> impl Iterator<Item = &'a PolicyFacts> + use<'a> {
+        let now = self.owner.policy();
+        let began = self.began_under.filter(|began| now.is_none_or(|now| now.name != began.name));
+        now.into_iter().chain(began)
     }
+}
+
+/// The policy that the node's order names, if it still exists.
+fn began_under<'a>(snapshot: &'a Snapshot, shadow: Option<&ShadowFacts>) -> Option<&'a PolicyFacts> {
+    snapshot.policies.get(shadow.and_then(ShadowFacts::readable)?.order.policy.as_ref()?)
 }
 
 fn concerns_us(snapshot: &Snapshot, node: &NodeFacts) -> bool {

@@ -3,7 +3,10 @@
 use api::{HoldReason, State, shadow::Order};
 use semver::Version;
 
-use super::{Hold, draft::Draft, eligible, order::rank, ownership::Owner, phase::Phase, situation::Situation};
+use super::{
+    Hold, backoff, deadline::given_up_until, draft::Draft, eligible, order::rank, ownership::Owner, phase::Phase,
+    settings, situation::Situation,
+};
 use crate::action::Verb;
 
 /// Starts nodes, first in order first, as long as their policies have room.
@@ -50,8 +53,10 @@ pub(super) fn ownerless(owner: &Owner<'_>) -> Hold {
 }
 
 fn wake_after_back_off(draft: &mut Draft<'_>, at: usize) {
-    let next = draft.situations[at].report().and_then(|report| super::backoff::next_try(report, draft.now));
-    if let Some(next) = next {
+    let situation = &draft.situations[at];
+    let after_failure = situation.report().and_then(|report| backoff::next_try(report, draft.now));
+    let next = after_failure.into_iter().chain(given_up_until(situation, draft.now));
+    for next in next.collect::<Vec<_>>() {
         draft.wake_at(next);
     }
 }
@@ -60,26 +65,25 @@ fn start(draft: &mut Draft<'_>, at: usize) {
     let situation = &draft.situations[at];
     let (Some(shadow), Some(policy)) = (situation.readable(), situation.owner.policy()) else { return };
     let Some(version) = situation.report().and_then(eligible::wanted) else { return };
-    let room = draft.budgets.has_room_in_flight(policy);
-    if room {
-        draft.budgets.add_in_flight(&policy.name);
+    let full = draft.budgets.forbid_start(policy, situation);
+    if full.is_none() {
+        draft.budgets.add_start(policy, situation);
     }
     if let Some(paused) = eligible::forbids(policy) {
-        if room {
+        if full.is_none() {
             draft.would_start(&policy.name, &situation.node.name, version.clone());
         }
         return draft.hold(at, paused);
     }
-    if !room {
-        let message = format!("policy {} allows no more nodes in flight", policy.name);
-        return draft.hold(at, Hold::new(HoldReason::BudgetFull, message));
+    if let Some(full) = full {
+        return draft.hold(at, full);
     }
     let order = Order {
         state: State::StagedAndPerformedUpdate,
         since: Some(draft.now),
         version: Some(version.clone()),
         policy: Some(policy.name.clone()),
-        ..Order::default()
+        ..settings::apply(policy, Order::default())
     };
     draft.act(Verb::Start, shadow, order);
 }

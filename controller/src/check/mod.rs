@@ -3,9 +3,14 @@
 //! It reads the snapshot with its own eyes and objects to every start and every go that would break an invariant of design
 //! section 7. What it objects to is not executed. Finishing and giving back are not its business: they always go through.
 
+mod tally;
+
 use std::collections::BTreeMap;
 
-use api::{Policy, Shadow, State, shadow::Report};
+use api::{
+    Shadow, State,
+    shadow::{Order, Report},
+};
 use jiff::{SignedDuration, Timestamp};
 use kube::core::SelectorExt as _;
 use thiserror::Error;
@@ -15,6 +20,7 @@ use crate::{
     plan::Plan,
     snapshot::{NodeFacts, PolicyFacts, ShadowFacts, Snapshot},
 };
+use tally::Tally;
 
 /// Furthest a go may expire in the future (design section 3, `disrupt_not_after`).
 const FURTHEST_EXPIRY: SignedDuration = SignedDuration::from_mins(10);
@@ -57,6 +63,15 @@ pub enum Broken {
     /// More nodes than allowed would have a go or marks.
     #[error("more nodes would be disrupted than allowed")]
     Disrupted,
+    /// More nodes than allowed would be unavailable.
+    #[error("more nodes would be unavailable than allowed")]
+    Unavailable,
+    /// Nodes of more than one topology value would be out together.
+    #[error("nodes of more than one topology value would be out together")]
+    Topology,
+    /// A go, an expiry or a version would be changed together with the settings.
+    #[error("more than the settings would be changed")]
+    Adjustment,
 }
 
 /// Every objection to `plan`, in the order of its actions.
@@ -75,7 +90,10 @@ pub fn check(snapshot: &Snapshot, plan: &Plan) -> Vec<Objection> {
     objections
 }
 
-fn judge(snapshot: &Snapshot, action: &Action, tally: &mut Tally) -> Result<(), Broken> {
+fn judge<'a>(snapshot: &'a Snapshot, action: &'a Action, tally: &mut Tally<'a>) -> Result<(), Broken> {
+    if action.verb == Verb::Adjust {
+        return adjusts_only(&action.before, &action.order);
+    }
     if !action.verb.is_limited() {
         return Ok(());
     }
@@ -89,8 +107,9 @@ fn judge(snapshot: &Snapshot, action: &Action, tally: &mut Tally) -> Result<(), 
         return Err(Broken::Precondition);
     }
     let report = shadow.report.as_ref().ok_or(Broken::Node)?;
-    let (name, policy) = applying(snapshot, node).ok_or(Broken::Policy)?;
-    if action.order.policy.as_deref() != Some(name) {
+    let applies = applying(snapshot, node).ok_or(Broken::Policy)?;
+    let policy = applies.accepted.as_ref().map_err(|_| Broken::Policy)?;
+    if action.order.policy.as_ref() != Some(&applies.name) {
         return Err(Broken::Policy);
     }
     if policy.paused {
@@ -98,21 +117,25 @@ fn judge(snapshot: &Snapshot, action: &Action, tally: &mut Tally) -> Result<(), 
     }
     leave_alone(node, action, report)?;
     follows(snapshot.now, shadow, report, action)?;
-    let limit = policy.max_concurrent_updates.of(tally.of(name).owned);
-    tally.admit(name, action.verb, limit)
+    tally.admit((&applies.name, policy), action.verb, node)
 }
 
-/// The one accepted policy that applies, if there is exactly one of the highest priority and nothing unreadable above it.
-fn applying<'a>(snapshot: &'a Snapshot, node: &NodeFacts) -> Option<(&'a str, &'a Policy)> {
+/// The one policy of the highest priority, accepted or not; none where several claim the node, or one that cannot be read might.
+fn applying<'a>(snapshot: &'a Snapshot, node: &NodeFacts) -> Option<&'a PolicyFacts> {
     let selects =
         |policy: &&PolicyFacts| policy.selector.as_ref().is_none_or(|selector| selector.matches(&node.labels));
-    let mut claims: Vec<_> = snapshot.policies.values().filter(selects).collect();
+    let mut claims: Vec<_> = snapshot.policies.values().filter(|_| node.managed).filter(selects).collect();
     claims.sort_by_key(|policy| policy.priority.map_or(i64::MIN, |priority| -i64::from(priority)));
     match claims.as_slice() {
         [first, second, ..] if first.priority == second.priority => None,
-        [first, ..] if node.managed => Some((&first.name, first.accepted.as_ref().ok()?)),
-        _ => None,
+        [first, ..] => Some(first),
+        [] => None,
     }
+}
+
+fn adjusts_only(before: &Order, after: &Order) -> Result<(), Broken> {
+    let essence = |order: &Order| Order { drain: None, exclusion_wait_seconds: 0, ..order.clone() };
+    if essence(before) == essence(after) { Ok(()) } else { Err(Broken::Adjustment) }
 }
 
 fn leave_alone(node: &NodeFacts, action: &Action, report: &Report) -> Result<(), Broken> {
@@ -149,90 +172,4 @@ fn follows(now: Timestamp, shadow: &Shadow, report: &Report, action: &Action) ->
     let latest = now.checked_add(FURTHEST_EXPIRY).unwrap_or(Timestamp::MAX);
     let expires = after.disrupt_not_after.is_some_and(|expiry| expiry > now && expiry <= latest);
     if after.state == State::RebootedIntoUpdate && expires { Ok(()) } else { Err(Broken::Expiry) }
-}
-
-/// What one policy has out.
-#[derive(Debug, Clone, Copy, Default)]
-struct Out {
-    owned: usize,
-    in_flight: usize,
-    disrupted: usize,
-}
-
-/// What every policy has out, with what the plan adds.
-#[derive(Debug, Default)]
-struct Tally(BTreeMap<String, Out>);
-
-impl Tally {
-    fn take(snapshot: &Snapshot) -> Self {
-        let mut tally = Self::default();
-        for node in snapshot.nodes.values() {
-            let shadow = snapshot
-                .shadows
-                .get(&node.name)
-                .filter(|shadow| shadow.readable().is_none_or(|s| s.node.uid == node.uid));
-            let now = applying_or_first(snapshot, node);
-            if let Some(name) = now {
-                tally.of_mut(name).owned += 1;
-            }
-            let began = shadow.and_then(ShadowFacts::readable).and_then(|shadow| shadow.order.policy.as_deref());
-            let (flies, disrupted) = counts(node, shadow);
-            for name in now.into_iter().chain(began.filter(|began| now != Some(began))) {
-                let out = tally.of_mut(name);
-                out.in_flight += usize::from(flies);
-                out.disrupted += usize::from(disrupted);
-            }
-        }
-        tally
-    }
-
-    fn of(&self, policy: &str) -> Out {
-        self.0.get(policy).copied().unwrap_or_default()
-    }
-
-    fn of_mut(&mut self, policy: &str) -> &mut Out {
-        self.0.entry(policy.to_owned()).or_default()
-    }
-
-    /// Lets one more out, if the limit allows it. A renewed go is counted already.
-    fn admit(&mut self, policy: &str, verb: Verb, limit: Option<usize>) -> Result<(), Broken> {
-        let out = self.of_mut(policy);
-        let (count, broken) = match verb {
-            Verb::Start => (&mut out.in_flight, Broken::InFlight),
-            Verb::Go => (&mut out.disrupted, Broken::Disrupted),
-            _ => return Ok(()),
-        };
-        *count += 1;
-        if limit.is_some_and(|limit| *count > limit) { Err(broken) } else { Ok(()) }
-    }
-}
-
-/// The policy whose limit a node counts for now: the one of highest priority, accepted or not.
-fn applying_or_first<'a>(snapshot: &'a Snapshot, node: &NodeFacts) -> Option<&'a str> {
-    let selects =
-        |policy: &&PolicyFacts| policy.selector.as_ref().is_none_or(|selector| selector.matches(&node.labels));
-    let mut claims: Vec<_> = snapshot.policies.values().filter(|_| node.managed).filter(selects).collect();
-    claims.sort_by_key(|policy| policy.priority.map_or(i64::MIN, |priority| -i64::from(priority)));
-    match claims.as_slice() {
-        [first, second, ..] if first.priority == second.priority => None,
-        [first, ..] => Some(&first.name),
-        [] => None,
-    }
-}
-
-/// Whether a node is in flight, and whether it has a go or marks.
-fn counts(node: &NodeFacts, shadow: Option<&ShadowFacts>) -> (bool, bool) {
-    let marked = !matches!(node.marks, Ok(None));
-    match shadow {
-        None => (marked, marked),
-        Some(ShadowFacts::Unreadable { .. }) => (true, true),
-        Some(ShadowFacts::Readable(shadow)) => {
-            let asked = shadow.order.state != State::Idle;
-            let reports = shadow.report.as_ref().is_some_and(|report| report.state != State::Idle);
-            let ours = shadow.report.as_ref().is_some_and(|report| report.agent_version.is_some());
-            let abandoned = !node.managed || (!asked && ours && !node.agent_ready);
-            let go = shadow.order.state == State::RebootedIntoUpdate;
-            (marked || ((asked || reports) && !abandoned), marked || go)
-        }
-    }
 }

@@ -1,0 +1,105 @@
+//! What every policy has out, counted by the check for itself.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use api::{Policy, State};
+use jiff::{SignedDuration, Timestamp};
+
+use super::{Broken, applying};
+use crate::{
+    action::Verb,
+    snapshot::{NodeFacts, ShadowFacts, Snapshot},
+};
+
+/// An original agent that was asked to go back to Idle this long ago is not heard from any more.
+const ORIGINAL_IS_SILENT_AFTER: SignedDuration = SignedDuration::from_mins(30);
+
+/// What one policy has out: names of nodes, and the topology values of those that are in flight and disrupted.
+#[derive(Debug, Clone, Default)]
+struct Out<'a> {
+    owned: usize,
+    in_flight: BTreeSet<&'a str>,
+    disrupted: BTreeSet<&'a str>,
+    /// Not Ready, or cordoned by anyone.
+    down: BTreeSet<&'a str>,
+}
+
+/// What every policy has out, with what the plan adds.
+#[derive(Debug)]
+pub(super) struct Tally<'a> {
+    snapshot: &'a Snapshot,
+    out: BTreeMap<&'a str, Out<'a>>,
+}
+
+impl<'a> Tally<'a> {
+    pub(super) fn take(snapshot: &'a Snapshot) -> Self {
+        let mut tally = Self { snapshot, out: BTreeMap::new() };
+        for node in snapshot.nodes.values() {
+            let shadow = snapshot
+                .shadows
+                .get(&node.name)
+                .filter(|shadow| shadow.readable().is_none_or(|s| s.node.uid == node.uid));
+            let now = applying(snapshot, node).map(|policy| policy.name.as_str());
+            if let Some(name) = now {
+                tally.out.entry(name).or_default().owned += 1;
+            }
+            let began = shadow.and_then(ShadowFacts::readable).and_then(|shadow| shadow.order.policy.as_deref());
+            let (flies, disrupted) = counts(node, shadow, snapshot.now);
+            for name in now.into_iter().chain(began.filter(|began| now != Some(began))) {
+                let out = tally.out.entry(name).or_default();
+                let note = |set: &mut BTreeSet<&'a str>, counts: bool| counts && set.insert(&node.name);
+                note(&mut out.in_flight, flies);
+                note(&mut out.disrupted, disrupted);
+                note(&mut out.down, node.managed && (!node.ready || node.cordoned));
+            }
+        }
+        tally
+    }
+
+    /// Lets one more out, if the policy's limits allow it. A renewed go is counted already.
+    pub(super) fn admit(
+        &mut self,
+        (name, policy): (&'a str, &Policy),
+        verb: Verb,
+        node: &'a NodeFacts,
+    ) -> Result<(), Broken> {
+        let out = self.out.entry(name).or_default();
+        let (set, broken) = match verb {
+            Verb::Start => (&mut out.in_flight, Broken::InFlight),
+            Verb::Go => (&mut out.disrupted, Broken::Disrupted),
+            _ => return Ok(()),
+        };
+        set.insert(&node.name);
+        if policy.max_concurrent_updates.of(out.owned).is_some_and(|limit| set.len() > limit) {
+            return Err(broken);
+        }
+        let unavailable = set.union(&out.down).count();
+        let most = policy.max_unavailable.and_then(|most| most.of(out.owned));
+        if most.is_some_and(|most| unavailable > most) {
+            return Err(Broken::Unavailable);
+        }
+        let Some(key) = &policy.topology_key else { return Ok(()) };
+        let value = |name: &&str| self.snapshot.nodes.get(*name).map(|node| node.labels.get(key));
+        let values: BTreeSet<_> = set.iter().filter_map(value).collect();
+        if values.len() > 1 { Err(Broken::Topology) } else { Ok(()) }
+    }
+}
+
+/// Whether a node is in flight, and whether it has a go or marks.
+fn counts(node: &NodeFacts, shadow: Option<&ShadowFacts>, now: Timestamp) -> (bool, bool) {
+    let marked = !matches!(node.marks, Ok(None));
+    match shadow {
+        None => (marked, marked),
+        Some(ShadowFacts::Unreadable { .. }) => (true, true),
+        Some(ShadowFacts::Readable(shadow)) => {
+            let asked = shadow.order.state != State::Idle;
+            let reports = shadow.report.as_ref().is_some_and(|report| report.state != State::Idle);
+            let ours = shadow.report.as_ref().is_some_and(|report| report.agent_version.is_some());
+            let overdue = shadow.order.since.is_some_and(|since| now.duration_since(since) >= ORIGINAL_IS_SILENT_AFTER);
+            let silent = if ours { !node.agent_ready } else { shadow.report.is_some() && overdue };
+            let abandoned = !node.managed || (!asked && silent);
+            let go = shadow.order.state == State::RebootedIntoUpdate;
+            (marked || ((asked || reports) && !abandoned), marked || go)
+        }
+    }
+}
