@@ -14,12 +14,18 @@ pub enum Amount {
     Unlimited,
 }
 
+/// The largest number, far above what one cluster has in nodes.
+pub const LARGEST: u32 = 100_000;
+
 /// Why a value is no amount.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum InvalidAmount {
     /// A number below 1.
     #[error("{0} is not an amount: the smallest is 1 (use `paused: true` to stop)")]
     TooSmall(i32),
+    /// A number above [`LARGEST`].
+    #[error("{0} is not an amount: the largest is {LARGEST} (use \"100%\" for every node)")]
+    TooLarge(i32),
     /// A percentage outside 1 to 100.
     #[error("{0:?} is not a percentage from \"1%\" to \"100%\"")]
     Percent(String),
@@ -51,6 +57,7 @@ impl Amount {
     fn read(raw: &IntOrString, or: &'static str) -> Result<Self, InvalidAmount> {
         match raw {
             IntOrString::Int(number) => match u32::try_from(*number) {
+                Ok(count) if count > LARGEST => Err(InvalidAmount::TooLarge(*number)),
                 Ok(count) if count >= 1 => Ok(Self::Count(count)),
                 _ => Err(InvalidAmount::TooSmall(*number)),
             },
@@ -95,6 +102,8 @@ mod tests {
     fn what_is_out_of_range_is_refused() {
         assert_eq!(Amount::parse(&IntOrString::Int(0)), Err(InvalidAmount::TooSmall(0)));
         assert_eq!(Amount::parse(&IntOrString::Int(-4)), Err(InvalidAmount::TooSmall(-4)));
+        assert_eq!(Amount::parse(&IntOrString::Int(100_000)), Ok(Amount::Count(LARGEST)));
+        assert_eq!(Amount::parse(&IntOrString::Int(100_001)), Err(InvalidAmount::TooLarge(100_001)));
         for percent in ["0%", "101%", "07%", "+5%", "-1%", "%", "1.5%"] {
             assert_eq!(Amount::parse(&text(percent)), Err(InvalidAmount::Percent(percent.to_owned())));
         }

@@ -1,41 +1,153 @@
-//! Whether a policy is accepted.
+//! Whether a policy is accepted, and what its author is warned of.
+//!
+//! Everything here is a function of the objects: what is asked for, what it replaces, and what the caches show of the
+//! cluster, where they show something yet.
 
-use api::{Policy, UpdatePolicySpec};
-use garde::Validate as _;
+use std::collections::BTreeMap;
 
-/// Judges one policy.
-///
-/// # Errors
-/// One sentence that names the field and what would be right.
-pub fn admit(spec: &UpdatePolicySpec) -> Result<(), String> {
-    spec.validate().map_err(|report| {
-        let first = report.iter().next().map(|(path, error)| format!("spec.{path}: {error}"));
-        first.unwrap_or_else(|| "the policy is not valid".to_owned())
-    })?;
-    Policy::try_from(spec).map(|_| ()).map_err(|error| error.to_string())
+use api::{
+    Policy, UpdatePolicy,
+    policy::{Fault, Problem, parse},
+    versions::cycle,
+};
+
+use crate::{cluster::Cluster, warn};
+
+/// What somebody wants to do with a policy.
+#[derive(Debug)]
+pub enum Change<'a> {
+    /// Create it.
+    Create(&'a UpdatePolicy),
+    /// Replace it, or one whose stored form cannot be read (`None`).
+    Update(Option<&'a UpdatePolicy>, &'a UpdatePolicy),
+    /// Delete it.
+    Delete(&'a UpdatePolicy),
+}
+
+/// What becomes of it.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Verdict {
+    /// Why it is refused, one sentence for each fault; empty when it is accepted.
+    pub refused: Vec<String>,
+    /// What its author is told beside, one sentence each.
+    pub warnings: Vec<String>,
+}
+
+/// Judges a change. `cluster` is `None` until the caches show the whole cluster; nothing waits for them.
+#[must_use]
+pub fn judge(change: &Change<'_>, cluster: Option<&Cluster>) -> Verdict {
+    match change {
+        Change::Create(new) => accept(new, &[], cluster),
+        Change::Update(old, new) => accept(new, &standing(*old, new, cluster), cluster),
+        Change::Delete(old) => Verdict { refused: Vec::new(), warnings: warn::of_deletion(old, cluster) },
+    }
+}
+
+/// Judges a change that nothing may stop, above all one to a paused policy: what would be refused is a warning.
+#[must_use]
+pub fn advise(change: &Change<'_>, cluster: Option<&Cluster>) -> Verdict {
+    let Verdict { refused, warnings } = judge(change, cluster);
+    let refused = refused
+        .into_iter()
+        .map(|fault| format!("{fault} (stored because the policy is paused; resuming it will be refused)"));
+    Verdict { refused: Vec::new(), warnings: refused.chain(warnings).collect() }
+}
+
+/// `standing` are the problems that were there before and are not made worse.
+fn accept(new: &UpdatePolicy, standing: &[Problem], cluster: Option<&Cluster>) -> Verdict {
+    let (standing, faults): (Vec<_>, Vec<_>) =
+        problems(new, cluster).into_iter().partition(|problem| standing.contains(problem));
+    let mut warnings: Vec<_> =
+        standing.iter().map(|problem| format!("{problem} (it was so before; the policy's nodes are held)")).collect();
+    // Also of a field that does nothing yet, and of nothing that cannot be read.
+    if let Ok(policy) = parse::whole(&new.spec) {
+        warnings.extend(warn::of_policy(new, &policy, cluster));
+    }
+    Verdict { refused: faults.iter().map(ToString::to_string).collect(), warnings }
+}
+
+/// What was wrong before and may stay, unless the policy is resumed: then everything must be right.
+fn standing(old: Option<&UpdatePolicy>, new: &UpdatePolicy, cluster: Option<&Cluster>) -> Vec<Problem> {
+    match old {
+        Some(old) if new.spec.paused || !old.spec.paused => problems(old, cluster),
+        _ => Vec::new(),
+    }
+}
+
+/// Everything that stands in the way of following a policy.
+fn problems(policy: &UpdatePolicy, cluster: Option<&Cluster>) -> Vec<Problem> {
+    let read = Policy::try_from(policy);
+    let mut problems = read.err().map(|invalid| invalid.problems().to_vec()).unwrap_or_default();
+    problems.extend(cluster.and_then(|cluster| circle(policy, cluster)));
+    problems
+}
+
+/// The policies that would wait for each other.
+fn circle(policy: &UpdatePolicy, cluster: &Cluster) -> Option<Problem> {
+    let name = policy.metadata.name.as_deref()?;
+    let own: Vec<_> = policy.spec.versions.iter().flat_map(|versions| &versions.after).collect();
+    let mut after: BTreeMap<_, _> =
+        cluster.policies.iter().map(|other| (other.name.clone(), other.after.clone())).collect();
+    after.insert(name.to_owned(), own.iter().map(|after| after.policy.clone()).collect());
+    // The parser has named a policy that waits for itself.
+    let way = cycle(name, &after).filter(|way| way.len() > 2)?;
+    let index = own.iter().position(|after| way.get(1) == Some(&after.policy))?;
+    Some(Problem { field: format!("spec.versions.after[{index}].policy"), fault: Fault::Cycle(way) })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cluster::tests::{cluster, policy};
     use serde_json::json;
-
-    fn verdict(spec: serde_json::Value) -> Result<(), String> {
-        admit(&serde_json::from_value(spec).unwrap())
-    }
 
     #[test]
     fn a_policy_that_the_controller_follows_is_accepted() {
-        assert_eq!(verdict(json!({"nodeSelector": {}, "maxConcurrentUpdates": "10%"})), Ok(()));
+        let good = policy("default", &json!({"nodeSelector": {}, "maxConcurrentUpdates": "10%"}));
+        assert_eq!(judge(&Change::Create(&good), None), Verdict::default());
     }
 
     #[test]
     fn a_refusal_names_the_field() {
-        let refused = verdict(json!({"nodeSelector": {}, "maxConcurrentUpdates": 0})).unwrap_err();
-        assert!(refused.starts_with("spec.maxConcurrentUpdates: 0 is not an amount"), "{refused}");
-        let refused = verdict(json!({"nodeSelector": {}, "drain": {"timeout": "30"}})).unwrap_err();
-        assert!(refused.starts_with("spec.drain.timeout: \"30\" is not a duration"), "{refused}");
-        let refused = verdict(json!({"nodeSelector": {}, "health": {"timeout": "30m"}})).unwrap_err();
-        assert_eq!(refused, "spec.health: not supported yet");
+        let bad =
+            policy("default", &json!({"nodeSelector": {}, "maxConcurrentUpdates": 0, "drain": {"timeout": "30"}}));
+        let Verdict { refused, .. } = judge(&Change::Create(&bad), None);
+        assert_eq!(refused.len(), 2, "{refused:?}");
+        assert!(refused[0].starts_with("spec.maxConcurrentUpdates: 0 is not an amount"), "{refused:?}");
+        assert!(refused[1].starts_with("spec.drain.timeout: \"30\" is not a duration"), "{refused:?}");
+    }
+
+    #[test]
+    fn what_was_wrong_before_is_a_warning_as_long_as_it_is_left_alone() {
+        let before = policy("default", &json!({"nodeSelector": {}, "drain": {"timeout": "30"}}));
+        let edited = policy("default", &json!({"nodeSelector": {}, "priority": 7, "drain": {"timeout": "30"}}));
+        let worse = policy("default", &json!({"nodeSelector": {}, "drain": {"timeout": "40"}}));
+        let verdict = judge(&Change::Update(Some(&before), &edited), None);
+        assert!(verdict.refused.is_empty());
+        assert!(verdict.warnings[0].starts_with("spec.drain.timeout: \"30\" is not a duration"), "{verdict:?}");
+        assert_eq!(judge(&Change::Update(Some(&before), &worse), None).refused.len(), 1);
+        assert_eq!(judge(&Change::Update(None, &edited), None).refused.len(), 1);
+    }
+
+    #[test]
+    fn resuming_is_judged_whole_and_a_pause_only_advised() {
+        let paused = policy("default", &json!({"nodeSelector": {}, "paused": true, "drain": {"timeout": "30"}}));
+        let resumed = policy("default", &json!({"nodeSelector": {}, "drain": {"timeout": "30"}}));
+        assert_eq!(judge(&Change::Update(Some(&paused), &resumed), None).refused.len(), 1);
+        let advice = advise(&Change::Create(&paused), None);
+        assert!(advice.refused.is_empty());
+        assert!(advice.warnings[0].ends_with("resuming it will be refused)"), "{advice:?}");
+    }
+
+    #[test]
+    fn a_cycle_is_refused_at_the_policy_that_closes_it() {
+        let after = |name: &str| json!({"nodeSelector": {}, "versions": {"after": [{"policy": name, "soak": "1h"}]}});
+        let cluster = cluster(&[], &[policy("canary", &after("prod")), policy("other", &after("canary"))]);
+        let prod = policy("prod", &after("canary"));
+        let refused = judge(&Change::Create(&prod), Some(&cluster)).refused;
+        let cycle = "spec.versions.after[0].policy: closes a cycle in which no policy can go first: prod after canary after prod";
+        assert!(refused.contains(&cycle.to_owned()), "{refused:?}");
+        let chain = policy("last", &after("other"));
+        assert_eq!(judge(&Change::Create(&chain), Some(&cluster)).refused, ["spec.versions: not supported yet"]);
     }
 }

@@ -9,7 +9,7 @@ use runtime::logging::LogArgs;
 #[derive(Debug, Parser)]
 #[command(name = "webhook", version)]
 pub struct Args {
-    /// Where /validate is served, over HTTPS.
+    /// Where /validate and /advise are served, over HTTPS.
     #[arg(long, env = "LISTEN", default_value = "0.0.0.0:9443")]
     pub listen: SocketAddr,
     /// Where /livez, /readyz and /metrics are served, as plain HTTP.
@@ -18,6 +18,9 @@ pub struct Args {
     /// The folder with tls.crt and tls.key; a new pair there is served without a restart.
     #[arg(long, env = "TLS_DIR", default_value = "/etc/brupop-tls-keys")]
     pub tls_dir: PathBuf,
+    /// The operator's namespace, where the shadows are.
+    #[arg(long, env = "POD_NAMESPACE", default_value = api::names::DEFAULT_NAMESPACE)]
+    pub namespace: String,
     /// What is logged and how.
     #[command(flatten)]
     pub log: LogArgs,

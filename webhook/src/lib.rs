@@ -1,15 +1,23 @@
 //! The webhook: judges UpdatePolicy objects at admission with the parser that the controller reads them with.
 //!
 //! ```text
-//! POST /validate -> routes (AdmissionReview v1) -> admit (old + new -> verdict) -> answer
+//! POST /validate -> routes (AdmissionReview v1) -> admit::judge (old + new + cluster -> verdict) -> answer
+//! POST /advise   -> routes                      -> admit::advise (the same, and refuses nothing) -> answer
+//! watches ------> cluster (nodes' labels, policies, who is in flight) ---------^ for warnings, once it is there
 //! ```
 //!
-//! It judges one object alone so far: what one policy says. What it means beside others is not judged yet.
+//! Two routes because two failure policies: what cannot be followed must not be stored, and nothing may stop a pause or a
+//! deletion.
 
 pub mod admit;
 mod args;
+pub mod cluster;
+mod metrics;
 pub mod routes;
 mod run;
+pub mod warn;
+mod watch;
 
 pub use args::Args;
+pub use metrics::Metrics;
 pub use run::run;

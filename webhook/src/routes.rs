@@ -1,45 +1,112 @@
 //! AdmissionReview in, AdmissionReview out. A review that cannot be read gets a review that says so: the API server shows its
 //! message to the user, and nothing a client sends stops the webhook.
 
+use std::sync::Arc;
+
 use api::UpdatePolicy;
-use axum::{Json, Router, body::Bytes, routing::post};
+use axum::{
+    Json, Router,
+    body::Bytes,
+    extract::{DefaultBodyLimit, State},
+    routing::post,
+};
 use kube::core::{
     DynamicObject,
     admission::{AdmissionRequest, AdmissionResponse, AdmissionReview, Operation},
 };
 
-use crate::admit::admit;
+use crate::{
+    admit::{Change, Verdict, advise, judge},
+    cluster::Cluster,
+    metrics::Metrics,
+};
 
-/// The routes of the HTTPS port.
-pub fn routes() -> Router {
-    Router::new().route("/validate", post(validate))
+/// An object of the API server has at most 1.5 MiB (etcd's limit); an update carries two.
+const MAX_REVIEW: usize = 4 << 20;
+
+/// What judging needs beside the review.
+pub struct Judge {
+    /// The cluster as the caches show it; `None` until they show all of it.
+    pub cluster: Box<dyn Fn() -> Option<Cluster> + Send + Sync>,
+    /// Counts of what was answered.
+    pub metrics: Metrics,
 }
 
-async fn validate(body: Bytes) -> Json<AdmissionReview<DynamicObject>> {
+/// Which of the two webhooks is called.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Manner {
+    /// Refuses what cannot be followed.
+    Validate,
+    /// Refuses nothing.
+    Advise,
+}
+
+/// The routes of the HTTPS port.
+pub fn routes(judge: Arc<Judge>) -> Router {
+    Router::new()
+        .route("/validate", post(|state, body| answer(Manner::Validate, state, body)))
+        .route("/advise", post(|state, body| answer(Manner::Advise, state, body)))
+        .layer(DefaultBodyLimit::max(MAX_REVIEW))
+        .with_state(judge)
+}
+
+async fn answer(manner: Manner, State(judge): State<Arc<Judge>>, body: Bytes) -> Json<AdmissionReview<DynamicObject>> {
     let response = match request(&body) {
-        Ok(request) => respond(&request),
-        Err(why) => AdmissionResponse::invalid(why),
+        Ok(request) => respond(manner, &judge, &request),
+        Err(why) => {
+            judge.metrics.count("malformed");
+            AdmissionResponse::invalid(why)
+        }
     };
     Json(response.into_review())
 }
 
-fn request(body: &[u8]) -> Result<AdmissionRequest<UpdatePolicy>, String> {
-    let review: AdmissionReview<UpdatePolicy> =
+fn request(body: &[u8]) -> Result<AdmissionRequest<DynamicObject>, String> {
+    let review: AdmissionReview<DynamicObject> =
         serde_json::from_slice(body).map_err(|error| format!("the review cannot be read: {error}"))?;
     review.try_into().map_err(|error| format!("the review has no request: {error}"))
 }
 
-fn respond(request: &AdmissionRequest<UpdatePolicy>) -> AdmissionResponse {
-    let response = AdmissionResponse::from(request);
-    let judged = matches!(request.operation, Operation::Create | Operation::Update);
-    let Some(policy) = request.object.as_ref().filter(|_| judged) else { return response };
-    match admit(&policy.spec) {
-        Ok(()) => response,
-        Err(why) => {
-            tracing::info!(policy = request.name, why, "policy refused");
-            response.deny(why)
-        }
+fn respond(manner: Manner, judge: &Judge, request: &AdmissionRequest<DynamicObject>) -> AdmissionResponse {
+    let verdict = match verdict(manner, judge, request) {
+        Ok(verdict) => verdict,
+        Err(why) if manner == Manner::Advise => Verdict { refused: Vec::new(), warnings: vec![why] },
+        Err(why) => Verdict { refused: vec![why], warnings: Vec::new() },
+    };
+    let mut response = AdmissionResponse::from(request);
+    if !verdict.refused.is_empty() {
+        let why = verdict.refused.join("; ");
+        tracing::info!(policy = request.name, why, "policy refused");
+        response = response.deny(why);
+        response.result.code = 422;
+        response.result.reason = "Invalid".to_owned();
     }
+    judge.metrics.count(if response.allowed { "allowed" } else { "refused" });
+    if !verdict.warnings.is_empty() {
+        response.warnings = Some(verdict.warnings);
+    }
+    response
+}
+
+/// The verdict, or why the object cannot even be read.
+fn verdict(manner: Manner, judge: &Judge, request: &AdmissionRequest<DynamicObject>) -> Result<Verdict, String> {
+    let cluster = (judge.cluster)();
+    let (new, old) = (request.object.as_ref().map(read), request.old_object.as_ref().map(read));
+    let change = match (&request.operation, &new, &old) {
+        (Operation::Create, Some(new), _) => Change::Create(new.as_ref().map_err(Clone::clone)?),
+        (Operation::Update, Some(new), Some(Ok(old))) => Change::Update(Some(old), new.as_ref().map_err(Clone::clone)?),
+        (Operation::Update, Some(new), _) => Change::Update(None, new.as_ref().map_err(Clone::clone)?),
+        (Operation::Delete, _, Some(Ok(old))) => Change::Delete(old),
+        _ => return Ok(Verdict::default()),
+    };
+    Ok(match manner {
+        Manner::Validate => self::judge(&change, cluster.as_ref()),
+        Manner::Advise => advise(&change, cluster.as_ref()),
+    })
+}
+
+fn read(object: &DynamicObject) -> Result<UpdatePolicy, String> {
+    object.clone().try_parse().map_err(|error| format!("the policy cannot be read: {error}"))
 }
 
 #[cfg(test)]
@@ -47,17 +114,27 @@ mod tests {
     use super::*;
     use axum::{body::Body, http::Request};
     use http_body_util::BodyExt as _;
+    use prometheus::Registry;
     use serde_json::{Value, json};
     use tower::ServiceExt as _;
 
-    async fn answer(body: String) -> Value {
-        let request = Request::post("/validate").header("content-type", "application/json").body(Body::from(body));
-        let answer = routes().oneshot(request.unwrap()).await.unwrap();
+    async fn answer(path: &str, body: String) -> Value {
+        let metrics = Metrics::register(&Registry::new()).unwrap();
+        let judge = Arc::new(Judge { cluster: Box::new(|| None), metrics });
+        let request = Request::post(path).header("content-type", "application/json").body(Body::from(body));
+        let answer = routes(judge).oneshot(request.unwrap()).await.unwrap();
         assert!(answer.status().is_success());
         serde_json::from_slice(&answer.into_body().collect().await.unwrap().to_bytes()).unwrap()
     }
 
-    fn review(spec: &Value) -> String {
+    fn object(spec: &Value) -> Value {
+        json!({
+            "apiVersion": "brupop.bottlerocket.aws/v1alpha1", "kind": "UpdatePolicy",
+            "metadata": {"name": "default"}, "spec": spec,
+        })
+    }
+
+    fn review(operation: &str, new: &Value, old: &Value) -> String {
         json!({
             "apiVersion": "admission.k8s.io/v1",
             "kind": "AdmissionReview",
@@ -65,36 +142,63 @@ mod tests {
                 "uid": "705ab4f5-6393-11e8-b7cc-42010a800002",
                 "kind": {"group": "brupop.bottlerocket.aws", "version": "v1alpha1", "kind": "UpdatePolicy"},
                 "resource": {"group": "brupop.bottlerocket.aws", "version": "v1alpha1", "resource": "updatepolicies"},
-                "name": "default", "operation": "CREATE", "userInfo": {},
-                "object": {
-                    "apiVersion": "brupop.bottlerocket.aws/v1alpha1", "kind": "UpdatePolicy",
-                    "metadata": {"name": "default"}, "spec": spec,
-                },
+                "name": "default", "operation": operation, "userInfo": {}, "object": new, "oldObject": old,
             },
         })
         .to_string()
     }
 
+    fn creation(spec: &Value) -> String {
+        review("CREATE", &object(spec), &Value::Null)
+    }
+
     #[tokio::test]
     async fn a_good_policy_is_allowed_under_the_uid_of_the_review() {
-        let answer = answer(review(&json!({"nodeSelector": {}}))).await;
+        let answer = answer("/validate", creation(&json!({"nodeSelector": {}}))).await;
         assert_eq!(answer["response"]["allowed"], true);
         assert_eq!(answer["response"]["uid"], "705ab4f5-6393-11e8-b7cc-42010a800002");
+        assert_eq!(
+            (&answer["apiVersion"], &answer["kind"]),
+            (&json!("admission.k8s.io/v1"), &json!("AdmissionReview"))
+        );
     }
 
     #[tokio::test]
     async fn a_bad_policy_is_refused_with_the_field() {
-        let answer = answer(review(&json!({"nodeSelector": {}, "maxConcurrentUpdates": "many"}))).await;
+        let answer = answer("/validate", creation(&json!({"nodeSelector": {}, "maxConcurrentUpdates": "many"}))).await;
         assert_eq!(answer["response"]["allowed"], false);
+        assert_eq!(answer["response"]["status"]["code"], 422);
         let message = answer["response"]["status"]["message"].as_str().unwrap();
         assert!(message.starts_with("spec.maxConcurrentUpdates: \"many\" is not an amount"), "{message}");
     }
 
     #[tokio::test]
+    async fn a_policy_of_another_shape_is_refused_but_advice_refuses_nothing() {
+        let odd = creation(&json!({"nodeSelector": "all"}));
+        assert_eq!(answer("/validate", odd.clone()).await["response"]["allowed"], false);
+        let advice = answer("/advise", odd).await;
+        assert_eq!(advice["response"]["allowed"], true);
+        assert!(advice["response"]["warnings"][0].as_str().unwrap().starts_with("the policy cannot be read"));
+        let deleted = review("DELETE", &Value::Null, &object(&json!({"nodeSelector": "all"})));
+        assert_eq!(answer("/advise", deleted).await["response"]["allowed"], true);
+    }
+
+    #[tokio::test]
+    async fn an_update_is_judged_against_what_it_replaces() {
+        let bad = json!({"nodeSelector": {}, "drain": {"timeout": "x"}});
+        let edited = json!({"nodeSelector": {}, "drain": {"timeout": "x"}, "priority": 3});
+        let answer = answer("/validate", review("UPDATE", &object(&edited), &object(&bad))).await;
+        assert_eq!(answer["response"]["allowed"], true);
+        assert_eq!(answer["response"]["warnings"].as_array().unwrap().len(), 1);
+    }
+
+    #[tokio::test]
     async fn what_is_no_review_gets_a_proper_answer() {
         for body in ["", "[]", "{}", "{\"kind\": \"AdmissionReview\", \"apiVersion\": \"admission.k8s.io/v1\"}"] {
-            let answer = answer(body.to_owned()).await;
-            assert_eq!(answer["response"]["allowed"], false, "{body}");
+            for path in ["/validate", "/advise"] {
+                let answer = answer(path, body.to_owned()).await;
+                assert_eq!(answer["response"]["allowed"], false, "{body}");
+            }
         }
     }
 }

@@ -1,0 +1,105 @@
+//! The watches: what cluster warnings are drawn from. Nothing waits for them.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
+
+use api::{
+    BottlerocketShadow, UpdatePolicy,
+    names::{MARKS_ANNOTATION, UPDATER_INTERFACE_LABEL, UPDATER_INTERFACE_VERSION},
+};
+use futures::{StreamExt as _, future::ready};
+use k8s_openapi::api::core::v1::Node;
+use kube::{
+    Api, Client, Resource,
+    core::{DeserializeGuard, PartialObjectMeta},
+    runtime::{
+        WatchStreamExt as _,
+        reflector::{self, Store},
+        watcher::{self, watcher},
+    },
+};
+use runtime::supervise::Supervisor;
+
+use crate::cluster::Cluster;
+
+/// What the API server shows.
+#[derive(Clone)]
+pub(crate) struct Watches {
+    nodes: Store<PartialObjectMeta<Node>>,
+    policies: Store<DeserializeGuard<UpdatePolicy>>,
+    shadows: Store<DeserializeGuard<BottlerocketShadow>>,
+    synced: Arc<AtomicBool>,
+}
+
+impl Watches {
+    /// Starts the watches as tasks of `supervisor`.
+    pub(crate) fn start(client: &Client, namespace: &str, supervisor: &mut Supervisor) -> Self {
+        let managed =
+            watcher::Config::default().labels(&format!("{UPDATER_INTERFACE_LABEL}={UPDATER_INTERFACE_VERSION}"));
+        let all = watcher::Config::default;
+        let watches = Self {
+            nodes: watch("nodes", Api::all(client.clone()), managed, keep_marks, supervisor),
+            policies: watch("policies", Api::all(client.clone()), all(), |_| {}, supervisor),
+            shadows: watch("shadows", Api::namespaced(client.clone(), namespace), all(), |_| {}, supervisor),
+            synced: Arc::default(),
+        };
+        let (waiting, token) = (watches.clone(), supervisor.token());
+        supervisor.spawn("first lists", async move {
+            let listed = async {
+                waiting.nodes.wait_until_ready().await?;
+                waiting.policies.wait_until_ready().await?;
+                waiting.shadows.wait_until_ready().await?;
+                waiting.synced.store(true, Ordering::Release);
+                tracing::info!("cluster warnings begin");
+                std::future::pending::<anyhow::Result<()>>().await
+            };
+            token.run_until_cancelled(listed).await.unwrap_or(Ok(()))
+        });
+        watches
+    }
+
+    /// The cluster, once the first lists are there.
+    pub(crate) fn cluster(&self) -> Option<Cluster> {
+        self.synced
+            .load(Ordering::Acquire)
+            .then(|| Cluster::of(self.nodes.state(), &self.policies.state(), &self.shadows.state()))
+    }
+}
+
+fn watch<K>(
+    name: &'static str,
+    api: Api<K>,
+    config: watcher::Config,
+    trim: fn(&mut K),
+    supervisor: &mut Supervisor,
+) -> Store<K>
+where
+    K: Resource<DynamicType = ()> + Clone + std::fmt::Debug + serde::de::DeserializeOwned + Send + Sync + 'static,
+{
+    let (store, writer) = reflector::store();
+    let events = watcher(api, config)
+        .default_backoff()
+        .modify(trim)
+        .modify(|object: &mut K| object.meta_mut().managed_fields = None);
+    let following = events.reflect(writer).for_each(move |event| {
+        if let Err(error) = event {
+            tracing::warn!(watch = name, %error, "watch failed and is tried again");
+        }
+        ready(())
+    });
+    let token = supervisor.token();
+    supervisor.spawn(name, async move {
+        token.run_until_cancelled(following).await;
+        Ok(())
+    });
+    store
+}
+
+/// Of a Node's annotations only whether it is marked.
+fn keep_marks(node: &mut PartialObjectMeta<Node>) {
+    if let Some(annotations) = &mut node.metadata.annotations {
+        annotations.retain(|key, _| key == MARKS_ANNOTATION);
+    }
+}
