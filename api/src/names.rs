@@ -25,11 +25,15 @@ pub const AGENT_SERVICE_ACCOUNT: &str = "brupop-agent-service-account";
 pub const APISERVER_SERVICE_ACCOUNT: &str = "brupop-apiserver-service-account";
 /// ServiceAccount of the controller.
 pub const CONTROLLER_SERVICE_ACCOUNT: &str = "brupop-controller-service-account";
+/// ServiceAccount of the webhook.
+pub const WEBHOOK_SERVICE_ACCOUNT: &str = "brupop-webhook-service-account";
 
 /// Audience of the agents' projected tokens.
 pub const TOKEN_AUDIENCE: &str = "brupop-apiserver";
 /// Service in front of the apiserver's replicas.
 pub const APISERVER_SERVICE: &str = "brupop-apiserver";
+/// Service in front of the webhook's replicas.
+pub const WEBHOOK_SERVICE: &str = "brupop-webhook";
 
 /// Node annotation: never start this node; its value is the reason shown to people.
 pub const HOLD_ANNOTATION: &str = "brupop.bottlerocket.aws/hold";

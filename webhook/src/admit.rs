@@ -43,13 +43,15 @@ pub fn judge(change: &Change<'_>, cluster: Option<&Cluster>) -> Verdict {
     }
 }
 
-/// Judges a change that nothing may stop, above all one to a paused policy: what would be refused is a warning.
+/// Judges a change that nothing may stop, above all one to a paused policy: what resuming it will be refused for is a
+/// warning, whether or not it was there before.
 #[must_use]
 pub fn advise(change: &Change<'_>, cluster: Option<&Cluster>) -> Verdict {
-    let Verdict { refused, warnings } = judge(change, cluster);
-    let refused = refused
-        .into_iter()
-        .map(|fault| format!("{fault} (stored because the policy is paused; resuming it will be refused)"));
+    let Verdict { refused, warnings } = match change {
+        Change::Create(new) | Change::Update(_, new) => accept(new, &[], cluster),
+        Change::Delete(_) => judge(change, cluster),
+    };
+    let refused = refused.into_iter().map(|fault| format!("{fault} (paused as it is, resuming it will be refused)"));
     Verdict { refused: Vec::new(), warnings: refused.chain(warnings).collect() }
 }
 
@@ -134,9 +136,12 @@ mod tests {
         let paused = policy("default", &json!({"nodeSelector": {}, "paused": true, "drain": {"timeout": "30"}}));
         let resumed = policy("default", &json!({"nodeSelector": {}, "drain": {"timeout": "30"}}));
         assert_eq!(judge(&Change::Update(Some(&paused), &resumed), None).refused.len(), 1);
-        let advice = advise(&Change::Create(&paused), None);
-        assert!(advice.refused.is_empty());
-        assert!(advice.warnings[0].ends_with("resuming it will be refused)"), "{advice:?}");
+        for change in [Change::Create(&paused), Change::Update(Some(&resumed), &paused), Change::Update(None, &paused)]
+        {
+            let advice = advise(&change, None);
+            assert!(advice.refused.is_empty());
+            assert!(advice.warnings[0].ends_with("resuming it will be refused)"), "{advice:?}");
+        }
     }
 
     #[test]

@@ -82,6 +82,17 @@ impl ControlPlane {
         Ok(folder)
     }
 
+    /// As [`Self::issue_server_certificate`], and expired long ago.
+    ///
+    /// # Errors
+    /// When one of `names` is no DNS name.
+    pub fn issue_expired_certificate(&self, name: &str, names: &[&str]) -> anyhow::Result<PathBuf> {
+        let identity = self.authority.expired_server(name, names)?;
+        let folder = self.site.folder.certificates().join(name);
+        pki::write_server(&folder, &identity, &self.authority)?;
+        Ok(folder)
+    }
+
     async fn request_token(
         &self,
         namespace: &str,

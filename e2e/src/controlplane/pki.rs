@@ -43,6 +43,13 @@ impl Authority {
         self.issue(parameters(name, None, names)?, ExtendedKeyUsagePurpose::ServerAuth)
     }
 
+    /// As [`Self::server`], and expired long ago.
+    pub(super) fn expired_server(&self, name: &str, names: &[&str]) -> anyhow::Result<Identity> {
+        let mut params = parameters(name, None, names)?;
+        params.not_after = date_time_ymd(2021, 1, 1);
+        self.issue(params, ExtendedKeyUsagePurpose::ServerAuth)
+    }
+
     fn issue(&self, mut params: CertificateParams, usage: ExtendedKeyUsagePurpose) -> anyhow::Result<Identity> {
         let key = KeyPair::generate()?;
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];

@@ -37,7 +37,7 @@ pub(super) struct Installed {
 /// When one of them is not accepted.
 pub async fn apply_manifests(plane: &ControlPlane) -> anyhow::Result<()> {
     let config = Path::new(env!("CARGO_MANIFEST_DIR")).join("../config");
-    for part in ["namespace/namespace.yaml", "crd", "rbac", "agent/daemonset.yaml"] {
+    for part in ["namespace/namespace.yaml", "crd", "rbac", "admission", "agent/daemonset.yaml"] {
         plane.apply_path(&config.join(part)).await.with_context(|| format!("config/{part}"))?;
     }
     plane

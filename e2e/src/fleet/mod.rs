@@ -1,7 +1,7 @@
 //! A fleet: a control plane, simulated Bottlerocket hosts, and the operator's programs as real processes.
 //!
 //! ```text
-//! programs (built by cargo) ─► installation (namespace, CRDs, RBAC, DaemonSet) ─► apiserver, controller
+//! programs (built by cargo) ─► installation (namespace, CRDs, RBAC, DaemonSet) ─► apiserver, controller, webhook
 //! Host ─HostEvent─► kubelet: kills and restarts the agent, drives the Node and the agent's pod
 //! ```
 //!
@@ -9,6 +9,7 @@
 //! is bound to its DaemonSet pod, and no access to Kubernetes at all. Only where [`OriginalAgents`] asks for agents of the
 //! original operator, agents get the role that these need, from `e2e/fixtures`.
 
+pub mod admission;
 mod agents;
 pub mod installation;
 mod kubelet;
@@ -35,6 +36,7 @@ use serde_json::Value;
 use crate::controlplane::wait::eventually;
 use crate::controlplane::{ControlPlane, Process};
 use crate::host::{Host, Release, Repository};
+use admission::Webhook;
 use installation::get;
 use kubelet::Kubelet;
 use tap::Tap;
@@ -53,6 +55,8 @@ pub struct Fleet {
     pub controller: Process,
     /// The operator's apiserver.
     pub apiserver: Process,
+    /// The webhook, which kube-apiserver asks about every policy.
+    pub webhook: Webhook,
     apiserver_metrics: u16,
     /// The port that the apiserver serves agents on.
     pub apiserver_port: u16,

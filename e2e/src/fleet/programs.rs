@@ -8,7 +8,7 @@ use tokio::process::Command;
 use tokio::sync::OnceCell;
 
 /// The programs that a fleet runs.
-const NAMES: [&str; 4] = ["controller", "apiserver", "agent", "original-agent"];
+const NAMES: [&str; 5] = ["controller", "apiserver", "agent", "original-agent", "webhook"];
 
 /// Where the built programs are.
 #[derive(Debug, Clone)]

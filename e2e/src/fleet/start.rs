@@ -12,7 +12,7 @@ use super::kubelet::Kubelet;
 use super::options::FleetOptions;
 use super::programs::Programs;
 use super::tap::Tap;
-use super::{Fleet, agents, installation, nodes, original};
+use super::{Fleet, admission, agents, installation, nodes, original};
 use crate::controlplane::ControlPlane;
 use crate::host::{Host, HostOptions, Repository};
 
@@ -30,6 +30,7 @@ impl Fleet {
         let hosts = (1..=options.nodes).map(|number| host(&plane, &options, &repository, number));
         let hosts = try_join_all(hosts).await?;
         let installed = installation::start_programs(&plane, &programs, &options.log_filter).await?;
+        let webhook = admission::start(&plane, &programs, &options.log_filter).await?;
         let taps = taps(&options, &installed, &hosts).await?;
         let site = Site { plane: &plane, programs: &programs, installed: &installed, options: &options };
         let agents = agents(site, &hosts, &taps).await?;
@@ -44,6 +45,7 @@ impl Fleet {
             repository,
             controller: installed.controller,
             apiserver: installed.apiserver,
+            webhook,
             apiserver_metrics: installed.apiserver_metrics,
             apiserver_port: installed.apiserver_port,
             certificates: installed.certificates,

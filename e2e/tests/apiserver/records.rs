@@ -2,6 +2,7 @@
 
 use api::BottlerocketShadow;
 use api::names::{self, VERSION_LOCK_BEFORE_ANNOTATION};
+use api::shadow::Pin;
 use api::wire::NODE_RESOURCE;
 use bytes::Bytes;
 use e2e::controlplane::wait::until;
@@ -25,8 +26,8 @@ async fn report(agent: &Agent<'_>, lock: Option<&str>) {
     assert_eq!(answer.status, 200, "{answer:?}");
 }
 
-async fn record(agent: &Agent<'_>) -> Option<String> {
-    agent.node_object().await.annotations().get(VERSION_LOCK_BEFORE_ANNOTATION).cloned()
+async fn record(agent: &Agent<'_>) -> Option<Pin> {
+    Pin::decode(agent.node_object().await.annotations().get(VERSION_LOCK_BEFORE_ANNOTATION))
 }
 
 #[test]
@@ -35,7 +36,8 @@ fn the_version_lock_from_before_a_pin_outlives_the_shadow() {
         let agent = site.agent("pinned-1").await;
         agent.create_shadow().await;
         report(&agent, Some("latest")).await;
-        assert_eq!(record(&agent).await.as_deref(), Some("latest"));
+        let pin = Some(Pin { before: "latest".to_owned(), set: "1.20.0".to_owned() });
+        assert_eq!(record(&agent).await, pin);
         let (shadows, name) = (site.shadows(), names::shadow_name("pinned-1"));
         let uid = shadows.get(&name).await.unwrap().uid().unwrap();
         shadows.delete(&name, &DeleteParams::default()).await.unwrap();
@@ -43,10 +45,10 @@ fn the_version_lock_from_before_a_pin_outlives_the_shadow() {
         let created = agent.post(NODE_RESOURCE).await;
         assert_eq!(created.status, 201, "{created:?}");
         let created: BottlerocketShadow = serde_json::from_slice(&created.body).unwrap();
-        assert_eq!(created.version_lock_before(), Some("latest"));
+        assert_eq!(created.pin(), pin);
         report(&agent, Some("latest")).await;
         report(&agent, None).await;
         assert_eq!(record(&agent).await, None);
-        assert_eq!(shadows.get(&name).await.unwrap().version_lock_before(), None);
+        assert_eq!(shadows.get(&name).await.unwrap().pin(), None);
     });
 }

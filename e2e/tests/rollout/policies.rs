@@ -106,5 +106,5 @@ async fn held_for(fleet: &Fleet, reason: &str, count: usize) {
 const POLICY_AT_NIGHT: &str = "apiVersion: brupop.bottlerocket.aws/v1alpha1
 kind: UpdatePolicy
 metadata: {name: default}
-spec: {nodeSelector: {}, schedule: {windows: [{start: '0 2 * * *', duration: 4h}]}}
+spec: {paused: true, nodeSelector: {}, schedule: {windows: [{start: '0 2 * * *', duration: 4h}]}}
 ";

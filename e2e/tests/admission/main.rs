@@ -1,0 +1,11 @@
+//! Admission on a real control plane: what the schema refuses, what the webhook refuses and warns of, and what neither may
+//! stop.
+
+#![cfg(test)]
+
+mod never_in_the_way;
+mod nodes;
+mod random;
+mod samples;
+mod site;
+mod warnings;

@@ -1,0 +1,106 @@
+//! The webhook is gone, or nobody believes it any more: what goes on all the same, and what is refused meanwhile.
+
+use e2e::controlplane::wait::eventually;
+use kube::api::{Patch, PatchParams};
+use serde_json::{Value, json};
+
+use crate::site::{Answer, PATIENCE, Site, policy, refused, samples};
+
+fn running() -> Value {
+    json!({"nodeSelector": {}, "maxConcurrentUpdates": 1})
+}
+
+/// What must hold as long as kube-apiserver gets no answer of the webhook's.
+async fn stands_aside(site: &Site, why: &str) {
+    let create = site.dry_run(&policy("other", &running())).await;
+    assert!(!create.accepted && create.says.contains("failed calling webhook"), "{why}: {create:?}");
+    let faster = site.dry_run(&policy("default", &json!({"nodeSelector": {}, "maxConcurrentUpdates": 2}))).await;
+    assert!(!faster.accepted && faster.says.contains("failed calling webhook"), "{why}: {faster:?}");
+    let accepted = |what: &str, answer: Answer| assert!(answer.accepted, "{why}: {what}: {}", answer.says);
+    let pause = json!({"nodeSelector": {}, "maxConcurrentUpdates": 1, "paused": true});
+    accepted("the edit that pauses", site.apply(&policy("default", &pause)).await);
+    let resumed = site.apply(&policy("default", &running())).await;
+    assert!(!resumed.accepted, "{why}: resuming is judged whole: {resumed:?}");
+    let (_, emergency) = samples("").into_iter().find(|(name, _)| name == "emergency-pause").unwrap();
+    accepted("the andon cord", site.apply(&emergency).await);
+    let status = Patch::Merge(json!({"status": {"observedGeneration": 7}}));
+    let status = site.policies().patch_status("default", &PatchParams::default(), &status).await;
+    assert_eq!(status.unwrap().status.unwrap().observed_generation, Some(7), "{why}: the controller's status");
+    accepted("a deletion", site.delete(&policy("default", &running())).await);
+    accepted("lifting the andon cord", site.delete(&emergency).await);
+}
+
+/// The schema judges without the webhook: all but what takes a parser is still refused by name.
+async fn the_schema_still_refuses(site: &Site) {
+    let by_the_webhook = [
+        "after-cycle",
+        "cron-hour",
+        "json-path-out-of-reach",
+        "json-path-syntax",
+        "semver-range",
+        "time-zone",
+        "window-never-opens",
+    ];
+    for (name, manifests) in samples("invalid") {
+        if by_the_webhook.contains(&name.as_str()) {
+            continue;
+        }
+        let answer = site.dry_run(&manifests).await;
+        assert!(!answer.accepted && answer.says.contains(refused(&manifests)), "{name}: {}", answer.says);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_webhook_that_is_down_or_expired_stops_no_pause_and_no_deletion() {
+    let site = Site::start().await;
+    assert!(site.apply(&policy("default", &running())).await.accepted);
+    site.webhook.process.kill().unwrap();
+    stands_aside(&site, "down").await;
+    the_schema_still_refuses(&site).await;
+
+    site.webhook.process.restart().unwrap();
+    site.webhook.is_asked(&site.plane).await.unwrap();
+    assert!(site.apply(&policy("default", &running())).await.accepted);
+    site.webhook.process.kill().unwrap();
+    site.webhook.renew(&site.plane, false).unwrap();
+    site.webhook.process.restart().unwrap();
+    eventually("the expired certificate to be refused", PATIENCE, async || {
+        let create = site.dry_run(&policy("other", &running())).await;
+        Ok(create.says.contains("certificate has expired").then_some(()))
+    })
+    .await
+    .unwrap();
+    stands_aside(&site, "expired").await;
+
+    // A renewed certificate is served without a restart.
+    site.webhook.renew(&site.plane, true).unwrap();
+    site.webhook.is_asked(&site.plane).await.unwrap();
+    assert!(site.apply(&policy("default", &running())).await.accepted);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_fault_that_was_there_before_is_a_warning_until_the_policy_is_resumed() {
+    let site = Site::start().await;
+    // Stored by an operator of another time, without this webhook and unpaused.
+    let old = |extra: &Value| {
+        let mut spec = json!({"nodeSelector": {}, "schedule": {"timeZone": "Mars/Base"}});
+        spec.as_object_mut().unwrap().extend(extra.as_object().unwrap().clone());
+        policy("default", &spec)
+    };
+    site.plane.kubectl(["delete", "validatingwebhookconfiguration", "brupop-updatepolicies"]).await.unwrap();
+    eventually("the webhook to be asked no more", PATIENCE, async || {
+        Ok(site.apply(&old(&json!({}))).await.accepted.then_some(()))
+    })
+    .await
+    .unwrap();
+    site.webhook.configure_again(&site.plane).await.unwrap();
+    let edited = site.apply(&old(&json!({"priority": 3}))).await;
+    assert!(
+        edited.accepted && edited.says.contains("Warning: spec.schedule.timeZone: \"Mars/Base\" is not"),
+        "{edited:?}"
+    );
+    let paused = site.apply(&old(&json!({"priority": 3, "paused": true}))).await;
+    assert!(paused.accepted && paused.says.contains("resuming it will be refused"), "{paused:?}");
+    let resumed = site.apply(&old(&json!({"priority": 3, "paused": false}))).await;
+    assert!(!resumed.accepted && resumed.says.contains("spec.schedule.timeZone: \"Mars/Base\" is not"), "{resumed:?}");
+}
