@@ -177,6 +177,17 @@ impl Fleet {
         self.repository.publish(Release::new(version.clone()));
     }
 
+    /// Deletes a Node and registers it anew, as a kubelet does that finds it gone: with its own labels, and nothing of what
+    /// others have written on it. Its agent gets a token that knows the new Node.
+    ///
+    /// # Errors
+    /// When the API server refuses it, or the old Node does not go.
+    pub async fn register_anew(&self, node: &str) -> anyhow::Result<()> {
+        nodes::register_anew(&self.plane, self.host(node)).await?;
+        agents::enlist(&self.plane, self.host(node)).await?;
+        Ok(())
+    }
+
     /// The file with the token of a node's agent.
     ///
     /// # Panics

@@ -1,16 +1,22 @@
 //! The Node objects of simulated hosts.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use anyhow::Context;
 use api::names;
 use k8s_openapi::api::core::v1::Node;
-use kube::Api;
-use kube::api::{Patch, PatchParams, PostParams};
+use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
+use kube::{Api, ResourceExt};
 use semver::Version;
 use serde_json::{Value, json};
 
+use crate::controlplane::wait::until;
 use crate::controlplane::{ControlPlane, stages};
+use crate::host::Host;
+
+/// How long the API server has to remove a Node.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Creates the Node of a host that is up.
 pub(super) async fn create(
@@ -31,6 +37,18 @@ pub(super) async fn create(
     let nodes: Api<Node> = Api::all(plane.client());
     nodes.create(&PostParams::default(), &node).await.with_context(|| format!("cannot create node {name}"))?;
     Ok(())
+}
+
+/// Deletes the Node of a host that is up, and creates it anew with what its kubelet puts on it.
+pub(super) async fn register_anew(plane: &ControlPlane, host: &Host) -> anyhow::Result<()> {
+    let nodes: Api<Node> = Api::all(plane.client());
+    let name = host.name();
+    let mut labels = nodes.get(name).await.with_context(|| format!("node {name}"))?.labels().clone();
+    labels.remove(names::EXCLUDE_FROM_LOAD_BALANCERS_LABEL);
+    nodes.delete(name, &DeleteParams::default()).await.with_context(|| format!("cannot delete node {name}"))?;
+    until(&nodes, name, "the node to be gone", PATIENCE, |node: Option<&Node>| node.is_none()).await?;
+    let state = host.state();
+    create(plane, name, &labels, &state.boot_id, &state.version).await
 }
 
 /// The Node of a host that went down.

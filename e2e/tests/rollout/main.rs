@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "the functions that tests share fail as tests do")]
 
+mod crash_matrix;
 mod drains;
 mod identity;
 mod interruptions;
