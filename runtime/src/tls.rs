@@ -7,6 +7,7 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use rustls::client::Resumption;
 use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::{self, PemObject};
@@ -80,9 +81,12 @@ pub fn client_config(ca_pem: &[u8]) -> Result<ClientConfig, TlsError> {
     if roots.is_empty() {
         return Err(TlsError::Certificate(pem::Error::NoItemsFound));
     }
-    Ok(ClientConfig::builder_with_provider(provider())
+    let mut config = ClientConfig::builder_with_provider(provider())
         .with_safe_default_protocol_versions()
         .map_err(TlsError::Config)?
         .with_root_certificates(roots)
-        .with_no_client_auth())
+        .with_no_client_auth();
+    // A configuration that lives as long as one connection has nothing to resume; the default keeps room for 256 sessions.
+    config.resumption = Resumption::disabled();
+    Ok(config)
 }

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use anyhow::ensure;
 use semver::Version;
 use tokio::time::sleep;
 
@@ -33,15 +32,12 @@ spec: {nodeSelector: {}, maxConcurrentUpdates: unlimited}
 /// # Errors
 /// When the fleet cannot be set up or an update does not end.
 pub async fn run(args: Args) -> anyhow::Result<()> {
-    ensure!(
-        args.debug_build || !cfg!(debug_assertions),
-        "this is a debug build: run it with --release, or say --debug-build"
-    );
     let original = usize::from(!args.alone);
     let fleet = Fleet::start(FleetOptions {
         nodes: 1 + original,
         check_interval: CHECK_INTERVAL,
         count_calls: true,
+        release_programs: true,
         original: OriginalAgents { nodes: original, exclude_from_lb_wait: 0, faster: 1 },
         ..FleetOptions::default()
     })

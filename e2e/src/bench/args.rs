@@ -14,9 +14,6 @@ pub struct Args {
     /// Leave the original agent out, which takes four of the ten minutes.
     #[arg(long)]
     pub alone: bool,
-    /// Build for debugging is no measure of memory; measure all the same.
-    #[arg(long)]
-    pub debug_build: bool,
 }
 
 impl Args {

@@ -1,5 +1,5 @@
 //! `cargo bench-agent`: what an agent costs a node, beside an agent of the original operator on another node of the same
-//! fleet.
+//! fleet. The programs are those for release, whatever this one is built as.
 //!
 //! ```text
 //! Fleet (one node each, taps before the apiserver) ─► idle window ─► publish ─► follow both updates ─► table

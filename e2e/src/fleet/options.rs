@@ -28,6 +28,8 @@ pub struct FleetOptions {
     pub original: OriginalAgents,
     /// Whether [`super::Fleet::calls`] counts.
     pub count_calls: bool,
+    /// Whether the programs are those for release, also where this program is not.
+    pub release_programs: bool,
 }
 
 /// The nodes of a fleet whose agent is one of the original operator, v1.4.0.
@@ -68,6 +70,7 @@ impl Default for FleetOptions {
             log_filter: "info".to_owned(),
             original: OriginalAgents::default(),
             count_calls: false,
+            release_programs: false,
         }
     }
 }

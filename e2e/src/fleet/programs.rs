@@ -7,8 +7,10 @@ use anyhow::{Context, ensure};
 use tokio::process::Command;
 use tokio::sync::OnceCell;
 
-/// The programs that a fleet runs.
-const NAMES: [&str; 5] = ["controller", "apiserver", "agent", "original-agent", "webhook"];
+/// The programs that a fleet can run.
+const NAMES: [&str; 5] = ["controller", "apiserver", "agent", ORIGINAL, "webhook"];
+/// The one of them that only mixed fleets run.
+const ORIGINAL: &str = "original-agent";
 
 /// Where the built programs are.
 #[derive(Debug, Clone)]
@@ -23,8 +25,21 @@ impl Programs {
     /// When cargo cannot be started, or the build fails.
     pub async fn build() -> anyhow::Result<Self> {
         static BUILT: OnceCell<PathBuf> = OnceCell::const_new();
-        let folder = BUILT.get_or_try_init(build).await?;
-        Ok(Self { folder: folder.clone() })
+        let folder = BUILT.get_or_try_init(async || {
+            let folder = folder()?;
+            build(&folder, &NAMES).await?;
+            anyhow::Ok(folder)
+        });
+        Ok(Self { folder: folder.await?.clone() })
+    }
+
+    /// Builds for release, whatever this program is built as: what every fleet runs, and the original agent where it is
+    /// wanted.
+    pub(super) async fn for_release(original: bool) -> anyhow::Result<Self> {
+        let folder = folder()?.with_file_name("release");
+        let names = ["controller", "apiserver", "agent", ORIGINAL];
+        build(&folder, if original { &names } else { &names[..3] }).await?;
+        Ok(Self { folder })
     }
 
     /// Where the program of this name is.
@@ -33,22 +48,24 @@ impl Programs {
     }
 }
 
-async fn build() -> anyhow::Result<PathBuf> {
-    let folder = folder()?;
+async fn build(folder: &Path, names: &[&str]) -> anyhow::Result<()> {
     let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     // By its name, so that rustup chooses the toolchain that the workspace asks for.
     let mut cargo = Command::new("cargo");
     // The whole workspace, so that the features of shared dependencies are those that this program was built with.
-    cargo.args(["build", "--quiet", "--workspace", "--bins"]).current_dir(&workspace).stdin(Stdio::null());
+    cargo.args(["build", "--quiet", "--workspace"]).current_dir(&workspace).stdin(Stdio::null());
+    for name in names {
+        cargo.args(["--bin", name]);
+    }
     if folder.ends_with("release") {
         cargo.arg("--release");
     }
     let status = cargo.kill_on_drop(true).status().await.context("cannot start cargo")?;
     ensure!(status.success(), "cargo build of the operator's programs failed");
-    for name in NAMES {
+    for name in names {
         ensure!(folder.join(name).is_file(), "cargo built no {name} in {}", folder.display());
     }
-    Ok(folder)
+    Ok(())
 }
 
 /// The folder of this profile's programs: that of this program, or its parent where this program is a test.

@@ -23,7 +23,11 @@ impl Fleet {
     /// # Errors
     /// When any of that fails; the message says what.
     pub async fn start(options: FleetOptions) -> anyhow::Result<Self> {
-        let programs = Programs::build().await?;
+        let programs = if options.release_programs {
+            Programs::for_release(options.original.nodes > 0).await?
+        } else {
+            Programs::build().await?
+        };
         let plane = ControlPlane::start().await?;
         installation::apply_manifests(&plane).await?;
         let repository = Repository::of([options.version.clone()]);
