@@ -7,6 +7,7 @@
 //! ```
 
 mod agent;
+pub mod apiserver;
 mod args;
 mod follow;
 mod footprint;

@@ -1,0 +1,41 @@
+//! What the benchmark can be asked for.
+
+use std::time::Duration;
+
+use clap::Parser;
+
+/// Measures one replica of the apiserver with many agents, beside the original operator's ways.
+#[derive(Parser, Clone, Debug)]
+#[command(name = "cargo bench-apiserver")]
+pub struct Args {
+    /// Agents, each with a node, a pod and a token of its own.
+    #[arg(long, default_value_t = 1000)]
+    pub agents: usize,
+    /// Reports under way at a time while throughput is measured.
+    #[arg(long, default_value_t = 64)]
+    pub at_a_time: usize,
+    /// Seconds for which throughput is measured.
+    #[arg(long, default_value_t = 20)]
+    seconds: u64,
+    /// Build for debugging is no measure; measure all the same.
+    #[arg(long)]
+    pub debug_build: bool,
+}
+
+impl Args {
+    /// How long throughput is measured.
+    pub fn window(&self) -> Duration {
+        Duration::from_secs(self.seconds)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_flags_fit_together() {
+        Args::command().debug_assert();
+    }
+}

@@ -1,0 +1,45 @@
+//! The benchmark.
+
+use std::time::Duration;
+
+use anyhow::ensure;
+
+use super::args::Args;
+use super::site::Site;
+use super::table::{Figures, render};
+use super::{drains, original, polls, reports};
+
+/// Long enough for reviews that are remembered for a minute to be had again.
+const PACED: Duration = Duration::from_secs(90);
+
+/// Measures, and prints.
+///
+/// # Errors
+/// When the cluster cannot be set up, or the apiserver does not do what is asked of it.
+pub async fn run(args: Args) -> anyhow::Result<()> {
+    ensure!(
+        args.debug_build || !cfg!(debug_assertions),
+        "this is a debug build: run it with --release, or say --debug-build"
+    );
+    ensure!(args.agents >= 4, "the drains alone need four nodes");
+    let site = Site::start(args.agents).await?;
+    println!("reports, {} at a time for {:?}", args.at_a_time, args.window());
+    let busy = reports::as_many_as_go(&site, args.at_a_time, args.window()).await?;
+    println!("the same in the original's way");
+    let original = original::reports(&site, args.at_a_time, args.window()).await;
+    println!("reports at the pace of a cluster at work, for {PACED:?}");
+    let paced = reports::at_a_clusters_pace(&site, PACED).await?;
+    println!("every agent waits for news");
+    let polls = polls::wait(&site).await?;
+    println!(
+        "a node with {} pods behind one budget, which is freed; then {} callers who go away",
+        drains::PODS,
+        drains::CALLERS
+    );
+    let freed = drains::freed_budget(&site).await?;
+    let abandoned = drains::abandoned(&site).await?;
+    let figures =
+        Figures { agents: args.agents, at_a_time: args.at_a_time, busy, original, paced, polls, freed, abandoned };
+    println!("\n{}", render(&figures));
+    Ok(())
+}
