@@ -47,6 +47,19 @@ async fn every_pod_is_evicted_and_the_agent_stays() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_list_of_several_pages_is_read_to_its_end() {
+    let names: Vec<_> = (0..9).map(|number| format!("p{number}")).collect();
+    let site = with_pods(&names.iter().map(String::as_str).collect::<Vec<_>>()).await;
+    site.world().page = Some(2);
+    site.world().evictions.insert("p8".to_owned(), full());
+    let answer = waiting(&site, 10).await;
+    assert_eq!((answer.status, &answer.body["pods_left"]), (202, &json!(1)), "{answer:?}");
+    site.world().evictions.clear();
+    assert_eq!(waiting(&site, 10).await.status, 200);
+    assert_eq!(site.world().objects.keys().filter(|path| path.contains("/web/pods/")).count(), 0);
+}
+
+#[tokio::test(start_paused = true)]
 async fn blocked_pods_hold_up_no_other_and_are_reported() {
     let names: Vec<_> = (0..30).map(|number| format!("p{number:02}")).collect();
     let site = with_pods(&names.iter().map(String::as_str).collect::<Vec<_>>()).await;

@@ -32,6 +32,8 @@ pub(crate) struct World {
     /// What happens just before the request with this number.
     pub(crate) happenings: BTreeMap<usize, Vec<Happening>>,
     pub(crate) outage: bool,
+    /// Most objects in one page of a list, where it is fewer than what was asked for.
+    pub(crate) page: Option<usize>,
     pub(crate) watchers: Option<UnboundedSender<Watched<Event<Guarded>>>>,
 }
 
@@ -132,7 +134,13 @@ impl World {
             .map(|(_, pod)| pod)
             .filter(|pod| node.is_none_or(|node| pod["spec"]["nodeName"] == node))
             .collect();
-        (200, json!({"apiVersion": "v1", "kind": "PodList", "metadata": {}, "items": items}))
+        let asked =
+            |name: &str| uri.query()?.split('&').find_map(|pair| pair.strip_prefix(name)?.parse::<usize>().ok());
+        let from = asked("continue=").unwrap_or(0);
+        let until = from + asked("limit=").expect("a list without a limit").min(self.page.unwrap_or(usize::MAX));
+        let metadata = if until < items.len() { json!({"continue": until.to_string()}) } else { json!({}) };
+        let page: Vec<_> = items.into_iter().skip(from).take(until - from).collect();
+        (200, json!({"apiVersion": "v1", "kind": "PodList", "metadata": metadata, "items": page}))
     }
 
     fn create(&mut self, path: &str, body: &Value) -> (u16, Value) {

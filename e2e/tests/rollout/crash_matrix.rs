@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use anyhow::Context;
 use api::BottlerocketShadow;
 use api::shadow::Activity;
 use e2e::controlplane::wait::eventually;
@@ -68,7 +69,7 @@ async fn strike_all(fleet: &Fleet, cases: &BTreeMap<String, Case>) {
     while !open.is_empty() {
         let next = timeout(PATIENCE, shadows.try_next()).await;
         let shadow: BottlerocketShadow =
-            next.unwrap_or_else(|_| panic!("nothing happens, left: {open:?}")).unwrap().unwrap();
+            next.with_context(|| format!("nothing happens, left: {open:?}")).unwrap().unwrap().unwrap();
         let name = shadow.name_any();
         let node = name.strip_prefix("brs-").unwrap();
         let Some(case) = cases.get(node) else { continue };

@@ -17,6 +17,9 @@ pub struct Args {
     /// Seconds for which throughput is measured.
     #[arg(long, default_value_t = 20)]
     seconds: u64,
+    /// Seconds for which the pace of a cluster at work is measured; more than the minute for which reviews are remembered.
+    #[arg(long, default_value_t = 90)]
+    paced_seconds: u64,
     /// Build for debugging is no measure; measure all the same.
     #[arg(long)]
     pub debug_build: bool,
@@ -26,6 +29,11 @@ impl Args {
     /// How long throughput is measured.
     pub fn window(&self) -> Duration {
         Duration::from_secs(self.seconds)
+    }
+
+    /// How long the pace of a cluster at work is measured.
+    pub fn paced(&self) -> Duration {
+        Duration::from_secs(self.paced_seconds)
     }
 }
 

@@ -1,16 +1,11 @@
 //! The benchmark.
 
-use std::time::Duration;
-
 use anyhow::ensure;
 
 use super::args::Args;
 use super::site::Site;
 use super::table::{Figures, render};
 use super::{drains, original, polls, reports};
-
-/// Long enough for reviews that are remembered for a minute to be had again.
-const PACED: Duration = Duration::from_secs(90);
 
 /// Measures, and prints.
 ///
@@ -27,8 +22,8 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
     let busy = reports::as_many_as_go(&site, args.at_a_time, args.window()).await?;
     println!("the same in the original's way");
     let original = original::reports(&site, args.at_a_time, args.window()).await;
-    println!("reports at the pace of a cluster at work, for {PACED:?}");
-    let paced = reports::at_a_clusters_pace(&site, PACED).await?;
+    println!("reports at the pace of a cluster at work, for {:?}", args.paced());
+    let paced = reports::at_a_clusters_pace(&site, args.paced()).await?;
     println!("every agent waits for news");
     let polls = polls::wait(&site).await?;
     println!(
