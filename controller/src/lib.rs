@@ -6,16 +6,18 @@
 //!              +---------- own_writes -------------+   (until a watch shows them)
 //! ```
 //!
-//! `snapshot`, `plan`, `check`, `own_writes`, `status` and `leadership` are functions of data: no clock, no client, no
-//! environment. `watch`, `execute`, `publish`, `lease` and `run` are the edge and choose nothing.
+//! `snapshot`, `plan`, `check`, `own_writes`, `status`, `news` and `leadership` are functions of data: no clock, no client, no
+//! environment. `watch`, `execute`, `publish`, `announce`, `lease` and `run` are the edge and choose nothing.
 
 pub mod action;
+mod announce;
 pub mod args;
 pub mod check;
 mod execute;
 pub mod leadership;
 mod lease;
 mod metrics;
+pub mod news;
 pub mod own_writes;
 pub mod plan;
 mod publish;

@@ -1,14 +1,15 @@
 //! What the controller counts. The first two keep the names and the meaning they had in the original.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use api::{HoldReason, State};
-use prometheus::{Gauge, Histogram, HistogramOpts, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
+use jiff::Timestamp;
+use prometheus::{Histogram, HistogramOpts, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
 
-use crate::{
-    plan::Plan,
-    snapshot::{ShadowFacts, Snapshot},
-};
+use crate::{plan::Plan, snapshot::Snapshot};
 
 /// Most versions that are told apart; hosts of further ones are counted as `other`.
 const MAX_VERSIONS: usize = 32;
@@ -17,32 +18,63 @@ const MAX_VERSIONS: usize = 32;
 #[derive(Clone)]
 pub(crate) struct Metrics {
     leader: IntGauge,
-    states: IntGaugeVec,
-    versions: IntGaugeVec,
-    held: IntGaugeVec,
-    in_flight: IntGaugeVec,
-    nodes: Gauge,
+    states: Family,
+    versions: Family,
+    held: Family,
+    in_flight: Family,
+    budget: Family,
+    nodes: IntGauge,
     plan_seconds: Histogram,
     writes: IntCounterVec,
     objections: IntCounterVec,
+    events: IntCounterVec,
+    watched: IntGaugeVec,
+    watch_failures: IntCounterVec,
+}
+
+/// Gauges with one label, of which those whose value is gone go away. Never is all of it away at once: a scrape may come at any
+/// moment.
+#[derive(Clone)]
+struct Family {
+    gauges: IntGaugeVec,
+    shown: Arc<Mutex<BTreeMap<String, i64>>>,
+}
+
+impl Family {
+    fn register(registry: &Registry, name: &str, help: &str, label: &str) -> anyhow::Result<Self> {
+        let gauges = IntGaugeVec::new(Opts::new(name, help), &[label])?;
+        registry.register(Box::new(gauges.clone()))?;
+        Ok(Self { gauges, shown: Arc::default() })
+    }
+
+    fn show(&self, values: BTreeMap<String, i64>) {
+        let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
+        for (label, value) in &values {
+            self.gauges.with_label_values(&[label]).set(*value);
+        }
+        for gone in shown.keys().filter(|label| !values.contains_key(*label)) {
+            // It is there: it was shown.
+            let _ = self.gauges.remove_label_values(&[gone]);
+        }
+        *shown = values;
+    }
 }
 
 impl Metrics {
     pub(crate) fn register(registry: &Registry) -> anyhow::Result<Self> {
-        let gauges = |name, help, label| -> anyhow::Result<IntGaugeVec> {
-            let gauges = IntGaugeVec::new(Opts::new(name, help), &[label])?;
-            registry.register(Box::new(gauges.clone()))?;
-            Ok(gauges)
-        };
+        let family = |name, help, label| Family::register(registry, name, help, label);
         let counters = |name, help, labels: &[&str]| -> anyhow::Result<IntCounterVec> {
             let counters = IntCounterVec::new(Opts::new(name, help), labels)?;
             registry.register(Box::new(counters.clone()))?;
             Ok(counters)
         };
-        let nodes = Gauge::new("brupop_managed_nodes", "Managed nodes")?;
+        let nodes = IntGauge::new("brupop_managed_nodes", "Managed nodes")?;
         registry.register(Box::new(nodes.clone()))?;
         let leader = IntGauge::new("brupop_leader", "Whether this controller is the one that acts")?;
         registry.register(Box::new(leader.clone()))?;
+        let watched = Opts::new("brupop_watch_last_event_timestamp_seconds", "When a watch showed something last");
+        let watched = IntGaugeVec::new(watched, &["watch"])?;
+        registry.register(Box::new(watched.clone()))?;
         let buckets = vec![0.0001, 0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5];
         let plan_seconds = Histogram::with_opts(
             HistogramOpts::new("brupop_plan_seconds", "Time to decide, from snapshot to checked plan").buckets(buckets),
@@ -50,14 +82,18 @@ impl Metrics {
         registry.register(Box::new(plan_seconds.clone()))?;
         Ok(Self {
             leader,
-            states: gauges("brupop_hosts_state", "Brupop host's state", "state")?,
-            versions: gauges("brupop_hosts_version", "Brupop host's bottlerocket version", "bottlerocket_version")?,
-            held: gauges("brupop_nodes_held", "Nodes that do not move, by reason", "reason")?,
-            in_flight: gauges("brupop_nodes_in_flight", "Nodes in flight, by policy", "policy")?,
+            states: family("brupop_hosts_state", "Brupop host's state", "state")?,
+            versions: family("brupop_hosts_version", "Brupop host's bottlerocket version", "bottlerocket_version")?,
+            held: family("brupop_nodes_held", "Nodes that do not move, by reason", "reason")?,
+            in_flight: family("brupop_nodes_in_flight", "Nodes in flight, by policy", "policy")?,
+            budget: family("brupop_policy_limit", "Nodes that may be in flight; none without a limit", "policy")?,
             nodes,
             plan_seconds,
-            writes: counters("brupop_writes_total", "Writes to shadows, by action and result", &["action", "result"])?,
+            writes: counters("brupop_writes_total", "Writes, by what was written and result", &["action", "result"])?,
             objections: counters("brupop_plan_objections_total", "Actions refused by the check", &["action"])?,
+            events: counters("brupop_events_total", "Kubernetes Events, by reason and result", &["reason", "result"])?,
+            watched,
+            watch_failures: counters("brupop_watch_failures_total", "Errors of a watch", &["watch"])?,
         })
     }
 
@@ -69,46 +105,40 @@ impl Metrics {
     /// This controller does not act: what it last said of the cluster is not its to say any more.
     pub(crate) fn stands_by(&self) {
         self.leader.set(0);
-        self.states.reset();
-        self.versions.reset();
-        self.held.reset();
-        self.in_flight.reset();
-        self.nodes.set(0.0);
+        for family in [&self.states, &self.versions, &self.held, &self.in_flight, &self.budget] {
+            family.show(BTreeMap::new());
+        }
+        self.nodes.set(0);
     }
 
     /// Shows what a plan was made from and what it says. Values that no host has any more go away.
     pub(crate) fn show(&self, snapshot: &Snapshot, plan: &Plan) {
-        self.states.reset();
-        self.versions.reset();
-        let reports = snapshot.shadows.values().filter_map(ShadowFacts::readable).filter_map(|s| s.report.as_ref());
-        let mut states: BTreeMap<State, i64> = State::ALL.map(|state| (state, 0)).into();
+        let reports =
+            snapshot.shadows.values().filter_map(|shadow| shadow.readable()).filter_map(|s| s.report.as_ref());
+        let mut states: BTreeMap<String, i64> = State::ALL.map(|state| (state.as_str().to_owned(), 0)).into();
         let mut versions: BTreeMap<String, i64> = BTreeMap::new();
         for report in reports {
-            *states.entry(report.state).or_default() += 1;
+            *states.entry(report.state.as_str().to_owned()).or_default() += 1;
             *versions.entry(report.current_version.to_string()).or_default() += 1;
         }
-        for (state, hosts) in states {
-            self.states.with_label_values(&[state.as_str()]).set(hosts);
+        self.states.show(states);
+        self.versions.show(capped(versions));
+        let mut held: BTreeMap<String, i64> = HoldReason::ALL.map(|reason| (reason.as_str().to_owned(), 0)).into();
+        for hold in plan.nodes.values().filter_map(|standing| standing.hold.as_ref()) {
+            *held.entry(hold.reason.as_str().to_owned()).or_default() += 1;
         }
-        for (at, (version, hosts)) in versions.iter().enumerate() {
-            let label = if at < MAX_VERSIONS { version.as_str() } else { "other" };
-            self.versions.with_label_values(&[label]).add(*hosts);
+        self.held.show(held);
+        let mut in_flight: BTreeMap<String, i64> = snapshot.policies.keys().map(|policy| (policy.clone(), 0)).collect();
+        for standing in plan.nodes.values().filter(|standing| standing.in_flight) {
+            for policy in &standing.owners {
+                *in_flight.entry(policy.clone()).or_default() += 1;
+            }
         }
-        self.show_plan(snapshot, plan);
-    }
-
-    fn show_plan(&self, snapshot: &Snapshot, plan: &Plan) {
-        for reason in HoldReason::ALL {
-            let held = plan.nodes.values().filter_map(|standing| standing.hold.as_ref());
-            let held = held.filter(|hold| hold.reason == reason);
-            self.held.with_label_values(&[reason.as_str()]).set(count(held));
-        }
-        self.in_flight.reset();
-        for policy in snapshot.policies.keys() {
-            let out = plan.nodes.values().filter(|standing| standing.in_flight && standing.owners.contains(policy));
-            self.in_flight.with_label_values(&[policy]).set(count(out));
-        }
-        self.nodes.set(f64::from(u32::try_from(plan.nodes.len()).unwrap_or(u32::MAX)));
+        self.in_flight.show(in_flight);
+        let limits =
+            plan.limits.iter().map(|(policy, limit)| (policy.clone(), i64::try_from(*limit).unwrap_or(i64::MAX)));
+        self.budget.show(limits.collect());
+        self.nodes.set(i64::try_from(plan.nodes.len()).unwrap_or(i64::MAX));
     }
 
     pub(crate) fn planned(&self, seconds: f64) {
@@ -122,8 +152,70 @@ impl Metrics {
     pub(crate) fn objected(&self, action: &str) {
         self.objections.with_label_values(&[action]).inc();
     }
+
+    pub(crate) fn told(&self, reason: &str, result: &str) {
+        self.events.with_label_values(&[reason, result]).inc();
+    }
+
+    pub(crate) fn watched(&self, watch: &str, now: Timestamp) {
+        self.watched.with_label_values(&[watch]).set(now.as_second());
+    }
+
+    pub(crate) fn watch_failed(&self, watch: &str) {
+        self.watch_failures.with_label_values(&[watch]).inc();
+    }
 }
 
-fn count<T>(items: impl Iterator<Item = T>) -> i64 {
-    i64::try_from(items.count()).unwrap_or(i64::MAX)
+/// The versions that most hosts run; the others are counted together.
+fn capped(versions: BTreeMap<String, i64>) -> BTreeMap<String, i64> {
+    let mut ordered: Vec<_> = versions.into_iter().collect();
+    ordered.sort_by(|(one, hosts), (other, others)| others.cmp(hosts).then_with(|| one.cmp(other)));
+    let rest: i64 = ordered.iter().skip(MAX_VERSIONS).map(|(_, hosts)| hosts).sum();
+    let mut capped: BTreeMap<_, _> = ordered.into_iter().take(MAX_VERSIONS).collect();
+    if rest > 0 {
+        capped.insert("other".to_owned(), rest);
+    }
+    capped
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(registry: &Registry) -> String {
+        prometheus::TextEncoder::new().encode_to_string(&registry.gather()).unwrap()
+    }
+
+    #[test]
+    fn a_value_that_nobody_has_any_more_goes_away() {
+        let registry = Registry::new();
+        let metrics = Metrics::register(&registry).unwrap();
+        metrics.versions.show([("1.19.0".to_owned(), 2), ("1.20.0".to_owned(), 1)].into());
+        metrics.versions.show([("1.20.0".to_owned(), 3)].into());
+        let shown = text(&registry);
+        assert!(shown.contains("brupop_hosts_version{bottlerocket_version=\"1.20.0\"} 3"), "{shown}");
+        assert!(!shown.contains("1.19.0"), "{shown}");
+    }
+
+    #[test]
+    fn only_the_leader_speaks_of_the_cluster() {
+        let registry = Registry::new();
+        let metrics = Metrics::register(&registry).unwrap();
+        metrics.leads();
+        metrics.show(&Snapshot::default(), &Plan::default());
+        assert!(text(&registry).contains("brupop_hosts_state{state=\"Idle\"} 0"));
+        metrics.stands_by();
+        let shown = text(&registry);
+        assert!(!shown.contains("brupop_hosts_state{") && !shown.contains("brupop_nodes_held{"), "{shown}");
+        assert!(shown.contains("brupop_leader 0"), "{shown}");
+    }
+
+    #[test]
+    fn versions_beyond_the_cap_are_counted_together() {
+        let versions = (0..40).map(|minor| (format!("1.{minor}.0"), 40 - minor)).collect();
+        let capped = capped(versions);
+        assert_eq!(capped.len(), MAX_VERSIONS + 1);
+        assert_eq!(capped["other"], (1..=8).sum::<i64>());
+        assert_eq!(capped["1.0.0"], 40);
+    }
 }

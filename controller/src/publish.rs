@@ -12,7 +12,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use crate::{
     lease::Mandate,
     plan::{Plan, Standing},
-    snapshot::{PolicyFacts, ShadowFacts, Snapshot},
+    snapshot::{PolicyFacts, Snapshot},
     write::{WriteError, Writer},
 };
 
@@ -34,7 +34,7 @@ pub(crate) fn changed_conditions(snapshot: &Snapshot, plan: &Plan) -> Vec<Condit
 }
 
 fn conditions(snapshot: &Snapshot, node: &str, standing: &Standing) -> Option<Conditions> {
-    let shadow = snapshot.shadows.get(node).and_then(ShadowFacts::readable)?;
+    let shadow = snapshot.shadows.get(node).and_then(|shadow| shadow.readable())?;
     // Before the first report there is no status that conditions could be applied to.
     shadow.report.as_ref()?;
     let held = standing.hold.as_ref().map(|hold| Statement {
@@ -88,17 +88,16 @@ pub(crate) fn changed_statuses(
     changed.map(change).collect()
 }
 
-/// Writes statuses; names those that could not be written.
+/// Writes statuses; says of each policy what was written.
 pub(crate) async fn publish_statuses(
     writer: &Writer,
     mandate: &Mandate,
     changed: Vec<PolicyStatus>,
-) -> Vec<(String, WriteError)> {
+) -> Vec<(String, Result<UpdatePolicyStatus, WriteError>)> {
     let write = |change: PolicyStatus| async move {
         let written = writer.policy_status(&change.policy, &change.uid, &change.status).await;
-        written.err().map(|error| (change.policy, error))
+        (change.policy, written.map(|_| change.status))
     };
     let begun = stream::iter(changed).take_while(|_| ready(mandate.holds()));
-    let written: Vec<_> = begun.map(write).buffer_unordered(CONCURRENCY).collect().await;
-    written.into_iter().flatten().collect()
+    begun.map(write).buffer_unordered(CONCURRENCY).collect().await
 }

@@ -18,7 +18,7 @@ use runtime::{
 };
 use tokio::sync::oneshot;
 
-use crate::{args::Args, lease::Election, metrics::Metrics, watch::Watches, write::Writer};
+use crate::{announce::announcer, args::Args, lease::Election, metrics::Metrics, watch::Watches, write::Writer};
 use lead::Controller;
 
 /// A loop that has not shown itself for this long is stuck: several times what the writes of one round may take.
@@ -47,13 +47,20 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
         serve(listener, None, routes, Limits::probes(), token.cancelled()).await;
         Ok(())
     });
-    let watches = Watches::start(&client, &args.namespace, &mut supervisor);
+    let watches = Watches::start(&client, &args.namespace, &metrics, &mut supervisor);
     let token = supervisor.token();
     let identity = format!("{}_{:016x}", args.pod_name, fastrand::u64(..));
     let (election, mandate) = Election::new(&client, &args.namespace, identity, token.clone());
     let (idle, loop_is_idle) = oneshot::channel();
     supervisor.spawn("lease", election.run(token.clone(), loop_is_idle));
-    let controller = Controller { watches, writer: Writer::new(&client, &args.namespace), metrics, heartbeat, mandate };
+    let (announcer, announcing) = announcer(&client, &metrics);
+    let told = token.clone();
+    supervisor.spawn("events", async move {
+        told.run_until_cancelled(announcing).await;
+        Ok(())
+    });
+    let writer = Writer::new(&client, &args.namespace);
+    let controller = Controller { watches, writer, announcer, metrics, heartbeat, mandate };
     supervisor.spawn("loop", async move {
         match token.run_until_cancelled(controller.watches.synced()).await {
             Some(done) => done?,

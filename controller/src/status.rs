@@ -13,7 +13,7 @@ use api::{
 use crate::{
     check::Objection,
     plan::{Plan, Standing},
-    snapshot::{PolicyFacts, ShadowFacts, Snapshot},
+    snapshot::{PolicyFacts, Snapshot},
 };
 
 /// The status of every policy, by name.
@@ -135,7 +135,7 @@ fn updating(snapshot: &Snapshot, plan: &Plan, policy: &PolicyFacts) -> Vec<NodeU
     let in_flight = plan.nodes.iter().filter(|(_, standing)| standing.in_flight);
     let mut listed = Vec::new();
     for (node, standing) in in_flight {
-        let shadow = snapshot.shadows.get(node).and_then(ShadowFacts::readable);
+        let shadow = snapshot.shadows.get(node).and_then(|shadow| shadow.readable());
         let began_here = shadow.is_some_and(|shadow| shadow.order.policy.as_deref() == Some(&policy.name));
         if began_here || standing.owners.contains(&policy.name) {
             let report = shadow.and_then(|shadow| shadow.report.as_ref());

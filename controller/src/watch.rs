@@ -10,14 +10,17 @@ use kube::{
     core::DeserializeGuard,
     runtime::{
         WatchStreamExt as _,
-        reflector::{self, Store, store::Writer},
+        reflector::{self, ObjectRef, Store, store::Writer},
         watcher::{self, watcher},
     },
 };
-use runtime::supervise::Supervisor;
+use runtime::{clock, supervise::Supervisor};
 use tokio::sync::Notify;
 
-use crate::snapshot::strip;
+use crate::{
+    metrics::Metrics,
+    snapshot::{says_the_same, strip},
+};
 
 /// What the API server shows.
 pub(crate) struct Watches {
@@ -30,16 +33,20 @@ pub(crate) struct Watches {
 
 impl Watches {
     /// Starts the watches as tasks of `supervisor`.
-    pub(crate) fn start(client: &Client, namespace: &str, supervisor: &mut Supervisor) -> Self {
+    pub(crate) fn start(client: &Client, namespace: &str, metrics: &Metrics, supervisor: &mut Supervisor) -> Self {
         let changed = Arc::new(Notify::new());
-        let mut tasks = Tasks { changed: changed.clone(), supervisor };
+        let mut tasks = Tasks { changed: changed.clone(), metrics: metrics.clone(), supervisor };
         let all = watcher::Config::default;
         let agents = all().labels(&format!("{}={}", names::COMPONENT_LABEL, names::AGENT_COMPONENT));
+        let nodes = Kind { name: "nodes", trim: strip, same: says_the_same };
+        let shadows = Kind { name: "shadows", trim: forget_managed_fields, same: never_same };
+        let policies = Kind { name: "policies", trim: forget_managed_fields, same: never_same };
+        let pods = Kind { name: "pods", trim: keep_readiness, same: pod_says_the_same };
         Self {
-            nodes: tasks.watch("nodes", Api::all(client.clone()), all(), strip),
-            shadows: tasks.watch("shadows", Api::namespaced(client.clone(), namespace), all(), forget_managed_fields),
-            policies: tasks.watch("policies", Api::all(client.clone()), all(), forget_managed_fields),
-            pods: tasks.watch("pods", Api::namespaced(client.clone(), namespace), agents, keep_readiness),
+            nodes: tasks.watch(nodes, Api::all(client.clone()), all()),
+            shadows: tasks.watch(shadows, Api::namespaced(client.clone(), namespace), all()),
+            policies: tasks.watch(policies, Api::all(client.clone()), all()),
+            pods: tasks.watch(pods, Api::namespaced(client.clone(), namespace), agents),
             changed,
         }
     }
@@ -66,21 +73,33 @@ impl Watches {
 
 struct Tasks<'a> {
     changed: Arc<Notify>,
+    metrics: Metrics,
     supervisor: &'a mut Supervisor,
 }
 
+/// What one kind is watched for.
+struct Kind<K> {
+    name: &'static str,
+    /// Drops what nobody reads.
+    trim: fn(&mut K),
+    /// Whether an object, trimmed, asks for no plan after the one before.
+    same: fn(&K, &K) -> bool,
+}
+
 impl Tasks<'_> {
-    fn watch<K>(&mut self, name: &'static str, api: Api<K>, config: watcher::Config, trim: fn(&mut K)) -> Store<K>
+    fn watch<K>(&mut self, kind: Kind<K>, api: Api<K>, config: watcher::Config) -> Store<K>
     where
         K: Resource<DynamicType = ()> + Clone + Debug + serde::de::DeserializeOwned + Send + Sync + 'static,
     {
         let (store, writer) = reflector::store();
-        let events = reflect(writer, watcher(api, config), trim);
-        let (changed, token) = (self.changed.clone(), self.supervisor.token());
-        self.supervisor.spawn(name, async move {
+        let events = watcher(api, config).default_backoff().modify(kind.trim);
+        let follower =
+            Follower { kind, store: store.clone(), changed: self.changed.clone(), metrics: self.metrics.clone() };
+        let token = self.supervisor.token();
+        self.supervisor.spawn(follower.kind.name, async move {
             tokio::select! {
                 () = token.cancelled() => {}
-                () = follow(name, events, &changed) => {}
+                () = follower.follow(events, writer) => {}
             }
             Ok(())
         });
@@ -88,31 +107,51 @@ impl Tasks<'_> {
     }
 }
 
-fn reflect<K>(
-    writer: Writer<K>,
-    events: impl Stream<Item = watcher::Result<watcher::Event<K>>> + Send + 'static,
-    trim: fn(&mut K),
-) -> impl Stream<Item = watcher::Result<watcher::Event<K>>> + Send
-where
-    K: Resource<DynamicType = ()> + Clone + Send + Sync + 'static,
-{
-    events.default_backoff().modify(trim).reflect(writer)
+/// Follows one watch.
+struct Follower<K: Resource<DynamicType = ()> + Clone + 'static> {
+    kind: Kind<K>,
+    store: Store<K>,
+    changed: Arc<Notify>,
+    metrics: Metrics,
 }
 
-/// Follows one watch for as long as there is somebody to ask it. Errors are the API server's; the watch backs off and goes on.
-async fn follow<K>(
-    name: &'static str,
-    events: impl Stream<Item = watcher::Result<watcher::Event<K>>>,
-    changed: &Notify,
-) {
-    pin_mut!(events);
-    loop {
-        match events.try_next().await {
-            Ok(Some(_)) => changed.notify_one(),
-            Ok(None) => return,
-            Err(error) => tracing::warn!(watch = name, %error, "watch failed and is tried again"),
+impl<K> Follower<K>
+where
+    K: Resource<DynamicType = ()> + Clone + Debug + Send + Sync + 'static,
+{
+    /// Follows it for as long as there is somebody to ask it. Errors are the API server's; the watch backs off and goes on.
+    async fn follow(self, events: impl Stream<Item = watcher::Result<watcher::Event<K>>>, mut writer: Writer<K>) {
+        pin_mut!(events);
+        loop {
+            match events.try_next().await {
+                Ok(Some(event)) => {
+                    let news = self.is_news(&event);
+                    writer.apply_watcher_event(&event);
+                    self.metrics.watched(self.kind.name, clock::now());
+                    if news {
+                        self.changed.notify_one();
+                    }
+                }
+                Ok(None) => return,
+                Err(error) => {
+                    self.metrics.watch_failed(self.kind.name);
+                    tracing::warn!(watch = self.kind.name, %error, "watch failed and is tried again");
+                }
+            }
         }
     }
+
+    /// Whether the event, which the store does not show yet, may change a plan.
+    fn is_news(&self, event: &watcher::Event<K>) -> bool {
+        let watcher::Event::Apply(object) = event else { return true };
+        let before = self.store.get(&ObjectRef::from_obj(object));
+        before.is_none_or(|before| !(self.kind.same)(&before, object))
+    }
+}
+
+/// Every version of it is news.
+const fn never_same<K>(_: &K, _: &K) -> bool {
+    false
 }
 
 fn forget_managed_fields<K: Resource>(object: &mut K) {
@@ -124,6 +163,11 @@ fn keep_readiness(pod: &mut Pod) {
     pod.metadata.managed_fields = None;
     pod.spec = pod.spec.take().map(|spec| PodSpec { node_name: spec.node_name, ..PodSpec::default() });
     pod.status = pod.status.take().map(|status| PodStatus { conditions: status.conditions, ..PodStatus::default() });
+}
+
+/// Whether a pod, of which only this is read, is as Ready and on the same Node as before.
+fn pod_says_the_same(before: &Pod, after: &Pod) -> bool {
+    is_ready(before) == is_ready(after) && node_name(before) == node_name(after)
 }
 
 fn is_ready(pod: &Pod) -> bool {

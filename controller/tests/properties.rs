@@ -4,7 +4,7 @@
 
 mod cluster;
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use api::{HoldReason, Marks, State, marks::GoId};
 use cluster::{Cluster, NodeLines, ShadowLines};
@@ -127,7 +127,7 @@ fn after(snapshot: &Snapshot, plan: &Plan) -> Snapshot {
     for action in &plan.actions {
         if action.verb == Verb::Delete {
             next.shadows.remove(&action.node);
-        } else if let Some(ShadowFacts::Readable(shadow)) = next.shadows.get_mut(&action.node) {
+        } else if let Some(ShadowFacts::Readable(shadow)) = next.shadows.get_mut(&action.node).map(Arc::make_mut) {
             shadow.order = action.order.clone();
         }
     }
@@ -210,7 +210,7 @@ proptest! {
             let is_out = |(other, theirs): (&String, &Standing)| {
                 let started = plan.actions.iter().any(|action| action.node == *other && action.order.state != State::Idle);
                 let node = &snapshot.nodes[other];
-                let began = snapshot.shadows.get(other).and_then(ShadowFacts::readable);
+                let began = snapshot.shadows.get(other).and_then(|shadow| shadow.readable());
                 let its = theirs.owners.contains(policy)
                     || began.is_some_and(|shadow| shadow.order.policy.as_ref() == Some(policy));
                 its && (theirs.in_flight || started || (down && (!node.ready || node.cordoned)))

@@ -98,7 +98,7 @@ fn judge<'a>(snapshot: &'a Snapshot, action: &'a Action, tally: &mut Tally<'a>) 
         return Ok(());
     }
     let node = snapshot.nodes.get(&action.node).ok_or(Broken::Precondition)?;
-    let shadow = match snapshot.shadows.get(&action.node) {
+    let shadow = match snapshot.shadows.get(&action.node).map(AsRef::as_ref) {
         Some(ShadowFacts::Readable(shadow)) => shadow,
         _ => return Err(Broken::Precondition),
     };

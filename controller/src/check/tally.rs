@@ -38,7 +38,8 @@ impl<'a> Tally<'a> {
             let shadow = snapshot
                 .shadows
                 .get(&node.name)
-                .filter(|shadow| shadow.readable().is_none_or(|s| s.node.uid == node.uid));
+                .map(AsRef::as_ref)
+                .filter(|shadow: &&ShadowFacts| shadow.readable().is_none_or(|s| s.node.uid == node.uid));
             let now = applying(snapshot, node).map(|policy| policy.name.as_str());
             if let Some(name) = now {
                 tally.out.entry(name).or_default().owned += 1;

@@ -83,6 +83,8 @@ impl<'a> Draft<'a> {
                 self.plan.nodes.insert(situation.node.name.clone(), standing(situation, hold));
             }
         }
+        let limit = |policy: &PolicyFacts| Some((policy.name.clone(), self.budgets.most_in_flight(policy)?));
+        self.plan.limits = self.snapshot.policies.values().filter_map(limit).collect();
         self.plan.actions = self.actions.into_values().collect();
         self.plan
     }

@@ -45,6 +45,8 @@ pub struct Plan {
     pub nodes: BTreeMap<String, Standing>,
     /// What would start if nothing but the pause were lifted, by policy.
     pub next: BTreeMap<String, Vec<(String, Version)>>,
+    /// The most nodes that may be in flight, by policy; nothing where there is no limit.
+    pub limits: BTreeMap<String, usize>,
     /// When time alone will change the plan.
     pub wake_at: Option<Timestamp>,
 }

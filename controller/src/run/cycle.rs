@@ -1,6 +1,9 @@
 //! One round of the loop.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use api::{HoldReason, names::shadow_name};
 use jiff::{SignedDuration, Timestamp};
@@ -8,15 +11,17 @@ use tokio::time::Instant;
 
 use super::delays::Delays;
 use crate::{
+    announce::Announcer,
     check::{Objection, check},
     execute::{Executed, execute},
     lease::Mandate,
     metrics::Metrics,
+    news,
     own_writes::{Outcome, OwnWrites},
     plan::{Plan, plan},
     publish::{changed_conditions, changed_statuses, publish_conditions, publish_statuses},
     report,
-    snapshot::{Objects, ShadowFacts, Snapshot},
+    snapshot::{Objects, Parsed, ShadowFacts, Snapshot},
     status::statuses,
     watch::Watches,
     write::{WriteError, Writer},
@@ -29,16 +34,27 @@ const AFTER_A_CONFLICT: SignedDuration = SignedDuration::from_secs(1);
 /// wait after a failed write, and what was logged last.
 pub(super) struct Cycle {
     writer: Writer,
+    announcer: Announcer,
     metrics: Metrics,
     mandate: Mandate,
     own: OwnWrites,
+    parsed: Parsed,
     delays: Delays,
     held: BTreeMap<String, HoldReason>,
 }
 
 impl Cycle {
-    pub(super) fn new(writer: Writer, metrics: Metrics, mandate: Mandate) -> Self {
-        Self { writer, metrics, mandate, own: OwnWrites::default(), delays: Delays::default(), held: BTreeMap::new() }
+    pub(super) fn new(writer: Writer, announcer: Announcer, metrics: Metrics, mandate: Mandate) -> Self {
+        Self {
+            writer,
+            announcer,
+            metrics,
+            mandate,
+            own: OwnWrites::default(),
+            parsed: Parsed::default(),
+            delays: Delays::default(),
+            held: BTreeMap::new(),
+        }
     }
 
     /// Plans, executes and publishes once; says when time alone asks for the next round.
@@ -51,7 +67,7 @@ impl Cycle {
         self.metrics.planned(started.elapsed().as_secs_f64());
         self.metrics.show(&snapshot, &plan);
         self.log(&plan, &objections);
-        let conflicts = self.execute(&plan, &objections, now).await;
+        let conflicts = self.execute(&snapshot, &plan, &objections, now).await;
         self.publish(&snapshot, &plan, &objections, now).await;
         // A conflict ends with the watch showing what somebody else wrote; it is looked for again in case it does not.
         let again = conflicts.then(|| now.checked_add(AFTER_A_CONFLICT).unwrap_or(now));
@@ -84,13 +100,13 @@ impl Cycle {
             policies: policies.iter().map(AsRef::as_ref).collect(),
             agents_ready: watches.agents_ready(),
         };
-        let mut snapshot = Snapshot::build(now, &objects);
+        let mut snapshot = self.parsed.snapshot(now, &objects);
         for facts in snapshot.shadows.values_mut() {
             let unknown = facts.readable().is_some_and(|shadow| self.own.unknown().contains(&shadow.name));
             if unknown {
                 let node = facts.node_name().to_owned();
-                *facts =
-                    ShadowFacts::Unreadable { node, reason: "the outcome of the last write is not known yet".into() };
+                let reason = "the outcome of the last write is not known yet".into();
+                *facts = Arc::new(ShadowFacts::Unreadable { node, reason });
             }
         }
         let shadows = snapshot.shadows.keys().map(|node| shadow_name(node));
@@ -124,7 +140,7 @@ impl Cycle {
     }
 
     /// Executes what was not refused and need not wait; says whether there were conflicts.
-    async fn execute(&mut self, plan: &Plan, objections: &[Objection], now: Timestamp) -> bool {
+    async fn execute(&mut self, snapshot: &Snapshot, plan: &Plan, objections: &[Objection], now: Timestamp) -> bool {
         let mut conflicts = false;
         let refused = |node: &str| objections.iter().any(|objection| objection.node == node);
         let actions = plan.actions.iter().filter(|action| !refused(&action.node));
@@ -139,6 +155,7 @@ impl Cycle {
             match error {
                 None => {
                     self.delays.succeeded(&action.shadow);
+                    news::of_action(snapshot, &action).into_iter().for_each(|news| self.announcer.tell(news));
                     let version = action.order.version.as_ref().map(ToString::to_string);
                     tracing::info!(
                         node = action.node,
@@ -165,6 +182,7 @@ impl Cycle {
         let mut changed = changed_conditions(snapshot, plan);
         changed.retain(|change| self.delays.may_write(&change.shadow, now));
         for written in publish_conditions(&self.writer, &self.mandate, changed).await {
+            self.metrics.wrote("conditions", written.as_ref().map_or_else(|(_, error)| error.as_str(), |_| "ok"));
             match written {
                 Ok(object) => {
                     let name = kube::ResourceExt::name_any(&object);
@@ -178,9 +196,19 @@ impl Cycle {
         }
         let mut changed = changed_statuses(snapshot, statuses(snapshot, plan, objections));
         changed.retain(|change| self.delays.may_write(&change.policy, now));
-        for (policy, error) in publish_statuses(&self.writer, &self.mandate, changed).await {
-            tracing::warn!(policy, %error, "status not written");
-            self.delays.failed(&policy, now, fastrand::f64());
+        for (policy, written) in publish_statuses(&self.writer, &self.mandate, changed).await {
+            self.metrics.wrote("status", written.as_ref().map_or_else(WriteError::as_str, |_| "ok"));
+            match written {
+                Ok(status) => {
+                    let before = snapshot.policies.get(&policy);
+                    let news = before.and_then(|before| news::of_status(before, &status.conditions));
+                    news.into_iter().for_each(|news| self.announcer.tell(news));
+                }
+                Err(error) => {
+                    tracing::warn!(policy, %error, "status not written");
+                    self.delays.failed(&policy, now, fastrand::f64());
+                }
+            }
         }
     }
 }

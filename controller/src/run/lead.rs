@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{cycle::Cycle, takeover::take_over};
 use crate::{
+    announce::Announcer,
     leadership::Term,
     lease::Mandate,
     metrics::Metrics,
@@ -30,6 +31,7 @@ const LONGEST_WAIT: Duration = Duration::from_secs(86_400);
 pub(super) struct Controller {
     pub(super) watches: Watches,
     pub(super) writer: Writer,
+    pub(super) announcer: Announcer,
     pub(super) metrics: Metrics,
     pub(super) heartbeat: Heartbeat,
     pub(super) mandate: Mandate,
@@ -66,7 +68,8 @@ impl Controller {
             () = self.alive(take_over(term, &self.writer, &self.watches)) => {}
         }
         tracing::info!("watches show everything, leading");
-        let mut cycle = Cycle::new(self.writer.clone(), self.metrics.clone(), self.mandate.clone());
+        let mut cycle =
+            Cycle::new(self.writer.clone(), self.announcer.clone(), self.metrics.clone(), self.mandate.clone());
         let mut wake_at = Instant::now();
         while self.mandate.holds() {
             tokio::select! {

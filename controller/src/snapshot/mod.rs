@@ -4,17 +4,22 @@
 //! make a node look idle that may be in flight.
 
 mod node;
+mod parsed;
 mod policy;
 mod shadow;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use api::{BottlerocketShadow, UpdatePolicy};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Node;
 use kube::core::{DeserializeGuard, Resource as _};
 
-pub use node::{NodeFacts, strip};
+pub use node::{NodeFacts, says_the_same, strip};
+pub use parsed::Parsed;
 pub use policy::PolicyFacts;
 pub use shadow::ShadowFacts;
 
@@ -24,9 +29,9 @@ pub struct Snapshot {
     /// The instant. Rules take the time from here.
     pub now: Timestamp,
     /// Every Node, by name; also those that are not managed, since a shadow may still belong to one.
-    pub nodes: BTreeMap<String, NodeFacts>,
+    pub nodes: BTreeMap<String, Arc<NodeFacts>>,
     /// Every shadow, by the name of its Node.
-    pub shadows: BTreeMap<String, ShadowFacts>,
+    pub shadows: BTreeMap<String, Arc<ShadowFacts>>,
     /// Every policy, by name.
     pub policies: BTreeMap<String, PolicyFacts>,
 }
@@ -48,21 +53,13 @@ impl Snapshot {
     /// Parses `objects` as of `now`.
     #[must_use]
     pub fn build(now: Timestamp, objects: &Objects<'_>) -> Self {
-        let nodes = objects.nodes.iter().map(|node| NodeFacts::read(node, &objects.agents_ready));
-        let shadows = objects.shadows.iter().map(|shadow| ShadowFacts::read(shadow));
-        let policies = objects.policies.iter().map(|policy| PolicyFacts::read(policy));
-        Self {
-            now,
-            nodes: nodes.map(|node| (node.name.clone(), node)).collect(),
-            shadows: shadows.map(|shadow| (shadow.node_name().to_owned(), shadow)).collect(),
-            policies: policies.map(|policy| (policy.name.clone(), policy)).collect(),
-        }
+        Parsed::default().snapshot(now, objects)
     }
 
     /// The Node that `shadow` belongs to: the same name and, where the shadow can be read, the same uid.
     #[must_use]
     pub fn node_of(&self, shadow: &ShadowFacts) -> Option<&NodeFacts> {
-        let node = self.nodes.get(shadow.node_name())?;
+        let node = self.nodes.get(shadow.node_name()).map(AsRef::as_ref)?;
         match shadow {
             ShadowFacts::Readable(shadow) if shadow.node.uid != node.uid => None,
             _ => Some(node),
@@ -72,7 +69,7 @@ impl Snapshot {
     /// The shadow of `node`, unless it belongs to an earlier Node of that name.
     #[must_use]
     pub fn shadow_of(&self, node: &NodeFacts) -> Option<&ShadowFacts> {
-        let shadow = self.shadows.get(&node.name)?;
+        let shadow = self.shadows.get(&node.name).map(AsRef::as_ref)?;
         self.node_of(shadow).map(|_| shadow)
     }
 }

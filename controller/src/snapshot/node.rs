@@ -100,6 +100,19 @@ fn leaving(node: &Node) -> Option<String> {
     taints.find(|taint| LEAVING_TAINTS.contains(&taint.key.as_str())).map(|taint| format!("taint {}", taint.key))
 }
 
+/// Whether two Nodes, stripped as they are, say the same to every rule: a heartbeat asks for no plan.
+#[must_use]
+pub fn says_the_same(before: &Node, after: &Node) -> bool {
+    let essence = |node: &Node| {
+        let mut node = node.clone();
+        node.metadata.resource_version = None;
+        let conditions = node.status.iter_mut().filter_map(|status| status.conditions.as_mut()).flatten();
+        conditions.for_each(|condition| condition.last_heartbeat_time = None);
+        node
+    };
+    essence(before) == essence(after)
+}
+
 /// Drops from a watched Node what neither the rules nor a health check may read, above all the image list: a Node of a real
 /// cluster shrinks from tens of kilobytes to a few.
 pub fn strip(node: &mut Node) {
@@ -112,5 +125,52 @@ pub fn strip(node: &mut Node) {
             node_info: status.node_info,
             ..NodeStatus::default()
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    fn full(heartbeat: &str, ready: &str) -> Node {
+        let node: Value = json!({
+            "metadata": {
+                "name": "a", "resourceVersion": heartbeat, "labels": {"l": "1"}, "annotations": {"a": "1"},
+                "managedFields": [{"manager": "kubelet"}],
+            },
+            "spec": {"unschedulable": true, "taints": [{"key": "k", "effect": "NoSchedule"}]},
+            "status": {
+                "conditions": [{"type": "Ready", "status": ready, "lastHeartbeatTime": heartbeat}],
+                "allocatable": {"cpu": "1"}, "capacity": {"cpu": "2"},
+                "nodeInfo": {
+                    "bootID": "b", "architecture": "", "containerRuntimeVersion": "", "kernelVersion": "",
+                    "kubeProxyVersion": "", "kubeletVersion": "", "machineID": "", "operatingSystem": "", "osImage": "",
+                    "systemUUID": "",
+                },
+                "images": [{"names": ["registry.example/image:1"], "sizeBytes": 1}],
+                "addresses": [{"type": "InternalIP", "address": "10.0.0.1"}],
+                "volumesInUse": ["v"],
+            },
+        });
+        serde_json::from_value(node).unwrap()
+    }
+
+    #[test]
+    fn a_stripped_node_keeps_what_rules_and_health_checks_may_read_and_nothing_else() {
+        let mut node = full("2026-11-22T02:00:00Z", "True");
+        strip(&mut node);
+        let kept = json!(node);
+        let keys = |value: &Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
+        assert_eq!(keys(&kept["metadata"]), ["annotations", "labels", "name", "resourceVersion"]);
+        assert_eq!(keys(&kept["spec"]), ["taints", "unschedulable"]);
+        assert_eq!(keys(&kept["status"]), ["allocatable", "capacity", "conditions", "nodeInfo"]);
+    }
+
+    #[test]
+    fn a_heartbeat_says_nothing_new_and_a_lost_kubelet_does() {
+        let before = full("2026-11-22T02:00:00Z", "True");
+        assert!(says_the_same(&before, &full("2026-11-22T02:05:00Z", "True")));
+        assert!(!says_the_same(&before, &full("2026-11-22T02:05:00Z", "False")));
     }
 }

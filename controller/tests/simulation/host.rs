@@ -20,6 +20,16 @@ enum Call {
     Draining(GoId, u64),
 }
 
+/// How an agent and its apiserver are broken on purpose.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Flaw {
+    None,
+    /// Reboots without having drained.
+    Reckless,
+    /// Takes the marks away and leaves the cordon.
+    Careless,
+}
+
 /// One machine with its agent.
 pub(crate) struct Host {
     pub(crate) name: String,
@@ -34,8 +44,8 @@ pub(crate) struct Host {
     drained: Option<GoId>,
     /// Percent of what can fail that does.
     pub(crate) failing: u32,
-    /// Reboots without having drained: an agent that is broken on purpose.
-    pub(crate) reckless: bool,
+    /// How it is broken on purpose.
+    pub(crate) flaw: Flaw,
 }
 
 impl Host {
@@ -52,7 +62,7 @@ impl Host {
             call: Call::None,
             drained: None,
             failing: 0,
-            reckless: false,
+            flaw: Flaw::None,
         }
     }
 
@@ -112,7 +122,7 @@ impl Host {
         }
         // Sometimes it still sees what was there before: its report is refused then, if it is ours.
         let stale = world.chance(10).then(|| before(world, &self.name)).flatten();
-        let seen = stale.filter(|stale| stale.uid == shadow.uid).unwrap_or(shadow);
+        let seen = stale.filter(|stale| stale.uid == shadow.uid).map_or(shadow, std::rc::Rc::new);
         let Some(report) = &seen.report else {
             // What an earlier shadow has left behind is given back first.
             restore(world, &self.name);
@@ -144,7 +154,11 @@ impl Host {
         if !matches!(asked, Some(State::Idle | State::MonitoringUpdate)) || world.chance(5) {
             return true;
         }
-        restore(world, &self.name);
+        if self.flaw == Flaw::Careless {
+            world.set_marks(&self.name, None, world.is_unschedulable(&self.name));
+        } else {
+            restore(world, &self.name);
+        }
         self.report(world, seen, |status| {
             status.current_state = end;
             status.rebooting = None;
@@ -187,7 +201,7 @@ impl Host {
             return true;
         }
         let Some(go) = seen.order.go() else { return false };
-        if self.drained.as_ref() != Some(&go) && !self.reckless {
+        if self.drained.as_ref() != Some(&go) && self.flaw != Flaw::Reckless {
             return self.disrupt(world, seen, go, observer);
         }
         if !self.active {
@@ -207,7 +221,7 @@ impl Host {
     /// Cordon and drain, as the apiserver does it: the mark first, then the shadow is read, and only then is it cordoned.
     fn disrupt(&mut self, world: &mut World, seen: &Shadow, go: GoId, observer: &mut Observer) -> bool {
         let now = world.now();
-        let order = world.shadow(&self.name).map(|shadow| shadow.order).unwrap_or_default();
+        let order = world.shadow(&self.name).map(|shadow| shadow.order.clone()).unwrap_or_default();
         let marks = world.marks(&self.name);
         let cordoned = world.is_unschedulable(&self.name);
         let here = order.go().as_ref() == Some(&go);

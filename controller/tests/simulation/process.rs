@@ -1,6 +1,6 @@
 //! One controller: the real rules over watches that lag behind, and writes that are slow, lost or doubled.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 
 use api::BottlerocketShadow;
 use controller::{
@@ -8,13 +8,14 @@ use controller::{
     check::check,
     own_writes::{Outcome, OwnWrites},
     plan::Plan,
-    snapshot::{Objects, ShadowFacts, Snapshot},
+    snapshot::{Objects, Parsed, ShadowFacts, Snapshot},
 };
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Node;
 use kube::ResourceExt as _;
 
 use crate::{
+    host::Flaw,
     observer::Observer,
     world::{Refused, StoredPolicy, StoredShadow, View, World},
 };
@@ -40,6 +41,8 @@ pub(crate) struct Rules {
     pub(crate) forgetful: bool,
     /// It plans as soon as it leads.
     pub(crate) hasty: bool,
+    /// The agents and their apiserver are broken instead.
+    pub(crate) flaw: Flaw,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -149,6 +152,7 @@ impl Operation {
 pub(crate) struct Process {
     rules: Rules,
     own: OwnWrites,
+    parsed: Parsed,
     nodes: View<Node>,
     shadows: View<StoredShadow>,
     policies: View<StoredPolicy>,
@@ -168,6 +172,7 @@ impl Process {
         let mut new = Self {
             rules,
             own: OwnWrites::default(),
+            parsed: Parsed::default(),
             nodes: View::new(),
             shadows: View::new(),
             policies: View::new(),
@@ -288,11 +293,11 @@ impl Process {
             policies: self.policies.rows.values().map(AsRef::as_ref).collect(),
             agents_ready: self.agents.rows.keys().cloned().collect::<BTreeSet<_>>(),
         };
-        let mut snapshot = Snapshot::build(now, &objects);
+        let mut snapshot = self.parsed.snapshot(now, &objects);
         for facts in snapshot.shadows.values_mut() {
             if facts.readable().is_some_and(|shadow| self.own.unknown().contains(&shadow.name)) {
                 let node = facts.node_name().to_owned();
-                *facts = ShadowFacts::Unreadable { node, reason: "the outcome is not known".into() };
+                *facts = Arc::new(ShadowFacts::Unreadable { node, reason: "the outcome is not known".into() });
             }
         }
         snapshot

@@ -41,8 +41,8 @@ struct Course {
     rules: Rules,
 }
 
-pub(crate) fn run(seed: u64, rules: Rules, reckless: bool) -> End {
-    let mut course = Course::new(seed, rules, reckless);
+pub(crate) fn run(seed: u64, rules: Rules) -> End {
+    let mut course = Course::new(seed, rules);
     for _ in 0..FAULTY_TURNS {
         course.fault();
         course.turn(9);
@@ -51,6 +51,7 @@ pub(crate) fn run(seed: u64, rules: Rules, reckless: bool) -> End {
         }
     }
     course.calm();
+    course.lift_what_holds();
     let deadline = course.world.time + PATIENCE;
     let mut quiet = 1;
     while !course.is_done() {
@@ -69,7 +70,7 @@ pub(crate) fn run(seed: u64, rules: Rules, reckless: bool) -> End {
 }
 
 impl Course {
-    fn new(seed: u64, rules: Rules, reckless: bool) -> Self {
+    fn new(seed: u64, rules: Rules) -> Self {
         let mut world = World::new(seed);
         let count = world.random.usize(4..9);
         let mut hosts = Vec::new();
@@ -80,34 +81,42 @@ impl Course {
             world.set_agent_ready(&name, true);
             let mut host = Host::new(name, world.chance(20));
             host.failing = world.random.u32(..8);
-            host.reckless = reckless;
+            host.flaw = rules.flaw;
             hosts.push(host);
         }
         let specs = BTreeMap::new();
         let leader = Process::start(&mut world, rules, true);
         let mut course = Self { world, observer: Observer::default(), hosts, leader, late: Vec::new(), specs, rules };
         for pool in POOLS {
-            let limit = course.random_limit();
-            course.set_policy(pool, false, &limit);
+            let spec = course.random_spec(pool);
+            course.set_policy(pool, spec);
         }
         course
     }
 
-    fn random_limit(&mut self) -> Value {
-        [json!(1), json!(1), json!(2), json!("40%"), json!("unlimited")][self.world.random.usize(..5)].clone()
+    fn random_spec(&mut self, pool: &str) -> Value {
+        let random = &mut self.world.random;
+        let limits = [json!(1), json!(1), json!(2), json!("40%"), json!("unlimited")];
+        let unavailable = [json!(null), json!(null), json!(1), json!(2), json!("60%")];
+        let drains = [json!(null), json!({"timeout": "10m"}), json!({"timeout": "1h", "onTimeout": "Force"})];
+        json!({
+            "nodeSelector": {"matchLabels": {"pool": pool}},
+            "maxConcurrentUpdates": limits[random.usize(..limits.len())],
+            "maxUnavailable": unavailable[random.usize(..unavailable.len())],
+            "topologyKey": (random.u32(..100) < 30).then_some("zone"),
+            "drain": drains[random.usize(..drains.len())],
+            "paused": false,
+        })
     }
 
-    fn set_policy(&mut self, pool: &'static str, paused: bool, limit: &Value) {
-        let spec = json!({
-            "nodeSelector": {"matchLabels": {"pool": pool}}, "maxConcurrentUpdates": limit, "paused": paused,
-        });
+    fn set_policy(&mut self, pool: &'static str, spec: Value) {
         self.world.put_policy(pool, &spec);
-        self.specs.insert(pool, spec);
-        if paused {
+        if spec["paused"] == true {
             self.observer.paused_since.entry(pool.to_owned()).or_insert(self.world.time);
         } else {
             self.observer.paused_since.remove(pool);
         }
+        self.specs.insert(pool, spec);
     }
 
     /// A few seconds pass; says whether anything happened.
@@ -159,6 +168,7 @@ impl Course {
             8 => {
                 let held = self.world.chance(40);
                 annotate(&mut self.world, &name, names::HOLD_ANNOTATION, held.then_some("a test"));
+                self.observer.hold(&self.world, &name, held);
             }
             9 => {
                 let managed = self.world.chance(70);
@@ -198,9 +208,9 @@ impl Course {
             self.world.policies.remove(pool);
             return;
         }
-        let limit = self.random_limit();
-        let paused = self.world.chance(40);
-        self.set_policy(pool, paused, &limit);
+        let mut spec = self.random_spec(pool);
+        spec["paused"] = json!(self.world.chance(40));
+        self.set_policy(pool, spec);
     }
 
     fn label(&mut self, name: &str, managed: bool) {
@@ -224,6 +234,7 @@ impl Course {
         let name = self.hosts[at].name.clone();
         let pool = self.world.nodes.rows[&name].metadata.labels.as_ref().unwrap()["pool"].clone();
         self.world.nodes.remove(&name);
+        self.observer.hold(&self.world, &name, false);
         self.world.cordoned.remove(&name);
         self.world.set_agent_ready(&name, false);
         self.world.put_node(&name, &pool);
@@ -232,7 +243,7 @@ impl Course {
         let gone = std::mem::replace(&mut self.hosts[at], Host::new(name, false));
         self.hosts[at].original = gone.original;
         self.hosts[at].failing = gone.failing;
-        self.hosts[at].reckless = gone.reckless;
+        self.hosts[at].flaw = gone.flaw;
     }
 
     /// Somebody cordons a node that nobody else is at.
@@ -246,15 +257,12 @@ impl Course {
     /// The faults stop, and what stands in a node's way is taken away; but some cordons stay.
     fn calm(&mut self) {
         self.world.calm = true;
-        for pool in POOLS {
-            let limit = self.random_limit();
-            self.set_policy(pool, false, &limit);
-        }
         for at in 0..self.hosts.len() {
             let name = self.hosts[at].name.clone();
             self.hosts[at].failing = 0;
             self.label(&name, true);
             annotate(&mut self.world, &name, names::HOLD_ANNOTATION, None);
+            self.observer.hold(&self.world, &name, false);
             annotate(&mut self.world, &name, names::FAILURE_ACKNOWLEDGED_ANNOTATION, Some("1.20.0"));
             if !self.hosts[at].is_down() {
                 set_ready(&mut self.world, &name, true);
@@ -268,9 +276,21 @@ impl Course {
         }
     }
 
+    /// The last edit. Cordons that stay would leave no room under `maxUnavailable`: that is not what is waited for.
+    fn lift_what_holds(&mut self) {
+        for pool in POOLS {
+            let mut spec = self.random_spec(pool);
+            if !self.world.cordoned.is_empty() {
+                spec["maxUnavailable"] = json!(null);
+            }
+            self.set_policy(pool, spec);
+        }
+    }
+
     fn has_arrived(&self, host: &Host) -> bool {
         let rests = self.world.shadow(&host.name).is_some_and(|shadow| {
-            shadow.order.state == State::Idle && shadow.report.is_some_and(|report| report.state == State::Idle)
+            shadow.order.state == State::Idle
+                && shadow.report.as_ref().is_some_and(|report| report.state == State::Idle)
         });
         let exempt = self.world.cordoned.contains(&host.name);
         rests && self.world.marks(&host.name).is_none() && (exempt || host.running == host.offered)
@@ -291,7 +311,7 @@ impl Course {
                 host.running,
                 self.world.marks(&host.name),
                 self.world.is_unschedulable(&host.name),
-                shadow.map(|shadow| (shadow.order, shadow.report)),
+                shadow.map(|shadow| (shadow.order.clone(), shadow.report.clone())),
             )
         };
         left.map(line).collect::<Vec<_>>().join("\n")

@@ -1,6 +1,7 @@
 //! What is stored, as it is, and as a watch that lags behind shows it.
 
 use std::{
+    cell::RefCell,
     collections::{BTreeMap, BTreeSet},
     rc::Rc,
 };
@@ -91,6 +92,8 @@ pub(crate) struct World {
     pub(crate) flips: BTreeMap<String, (usize, usize)>,
     /// Nodes that somebody else has cordoned.
     pub(crate) cordoned: BTreeSet<String>,
+    parsed: RefCell<BTreeMap<String, Rc<Shadow>>>,
+    marks: RefCell<BTreeMap<String, (Option<String>, Option<Marks>)>>,
     version: u64,
 }
 
@@ -107,6 +110,8 @@ impl World {
             agents: Table::new(),
             flips: BTreeMap::new(),
             cordoned: BTreeSet::new(),
+            parsed: RefCell::default(),
+            marks: RefCell::default(),
             version: 0,
         }
     }
@@ -136,10 +141,11 @@ impl World {
 
     pub(crate) fn put_node(&mut self, name: &str, pool: &str) {
         let uid = format!("{name}-{}", self.version);
+        let zone = if name.ends_with(['0', '2', '5']) { "one" } else { "two" };
         let node = json!({
             "metadata": {
                 "name": name, "uid": uid, "annotations": {},
-                "labels": {"pool": pool, names::UPDATER_INTERFACE_LABEL: names::UPDATER_INTERFACE_VERSION},
+                "labels": {"pool": pool, "zone": zone, names::UPDATER_INTERFACE_LABEL: names::UPDATER_INTERFACE_VERSION},
             },
             "spec": {},
             "status": {
@@ -175,9 +181,17 @@ impl World {
         });
     }
 
+    /// The Node's marks, parsed once for each version of it.
     pub(crate) fn marks(&self, name: &str) -> Option<Marks> {
         let node = self.nodes.rows.get(name)?;
-        Marks::decode(node.metadata.annotations.as_ref()).unwrap()
+        let mut parsed = self.marks.borrow_mut();
+        let known = parsed.get(name).filter(|(version, _)| *version == node.metadata.resource_version);
+        if let Some((_, marks)) = known {
+            return marks.clone();
+        }
+        let marks = Marks::decode(node.metadata.annotations.as_ref()).unwrap();
+        parsed.insert(name.to_owned(), (node.metadata.resource_version.clone(), marks.clone()));
+        marks
     }
 
     pub(crate) fn is_unschedulable(&self, name: &str) -> bool {
@@ -203,8 +217,17 @@ impl World {
         self.flips.insert(name.to_owned(), (self.nodes.log.len(), self.agents.log.len()));
     }
 
-    pub(crate) fn shadow(&self, node: &str) -> Option<Shadow> {
-        self.raw_shadow(node).map(|raw| Shadow::try_from(raw).unwrap())
+    /// The shadow, parsed; once for each version of it.
+    pub(crate) fn shadow(&self, node: &str) -> Option<Rc<Shadow>> {
+        let raw = self.raw_shadow(node)?;
+        let mut parsed = self.parsed.borrow_mut();
+        let known = parsed.get(node).filter(|known| raw.resource_version().as_ref() == Some(&known.resource_version));
+        if let Some(known) = known {
+            return Some(known.clone());
+        }
+        let shadow = Rc::new(Shadow::try_from(raw).unwrap());
+        parsed.insert(node.to_owned(), shadow.clone());
+        Some(shadow)
     }
 
     pub(crate) fn raw_shadow(&self, node: &str) -> Option<&BottlerocketShadow> {

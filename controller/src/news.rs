@@ -1,0 +1,203 @@
+//! What administrators are told as Kubernetes Events: only what has just become so, and no more than they can read.
+//!
+//! What holds a drain up is told by the apiserver, which sees it. A halt belongs here beside the conflict.
+
+use api::policy::PolicyCondition;
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+
+use crate::{
+    action::{Action, Verb},
+    snapshot::{PolicyFacts, Snapshot},
+};
+
+/// Events that may be written at once.
+const BURST: u32 = 50;
+/// Seconds until one more may be.
+const SECONDS_EACH: i64 = 1;
+
+/// What an Event is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Subject {
+    /// The update of a node has begun.
+    Started,
+    /// A node may be disrupted.
+    Go,
+    /// A node is updated and given back.
+    Done,
+    /// An update has failed.
+    Failed,
+    /// Several policies claim the same nodes.
+    Conflict,
+}
+
+impl Subject {
+    /// The Event's reason.
+    #[must_use]
+    pub const fn reason(self) -> &'static str {
+        match self {
+            Self::Started => "UpdateStarted",
+            Self::Go => "DisruptionAllowed",
+            Self::Done => "Updated",
+            Self::Failed => "UpdateFailed",
+            Self::Conflict => "Conflict",
+        }
+    }
+
+    /// Whether somebody may have to do something.
+    #[must_use]
+    pub const fn is_warning(self) -> bool {
+        matches!(self, Self::Failed | Self::Conflict)
+    }
+}
+
+/// The object that an Event regards.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Regarding {
+    /// `v1` or the policy's own.
+    pub api_version: String,
+    /// `Node` or `UpdatePolicy`.
+    pub kind: &'static str,
+    /// Its name.
+    pub name: String,
+    /// Its uid.
+    pub uid: String,
+}
+
+/// One thing that has just become so.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct News {
+    /// The object.
+    pub regarding: Regarding,
+    /// What it is about.
+    pub subject: Subject,
+    /// The sentence for people.
+    pub note: String,
+}
+
+/// What an action that was executed says to people, if anything.
+#[must_use]
+pub fn of_action(snapshot: &Snapshot, action: &Action) -> Option<News> {
+    let node = snapshot.nodes.get(&action.node)?;
+    let report = snapshot.shadows.get(&action.node)?.readable()?.report.as_ref();
+    let version = action.order.version.as_ref().or(action.before.version.as_ref()).map(ToString::to_string);
+    let version = version.unwrap_or_default();
+    let policy = action.order.policy.as_deref().unwrap_or_default();
+    let (subject, note) = match action.verb {
+        Verb::Start => (Subject::Started, format!("update to {version} begins under policy {policy}")),
+        Verb::Go => (Subject::Go, format!("the node may be drained and rebooted into {version} under policy {policy}")),
+        Verb::Finish => {
+            let runs = report.map_or_else(String::new, |report| report.current_version.to_string());
+            (Subject::Done, format!("the node is given back and runs {runs}"))
+        }
+        Verb::Reset => {
+            let failure = report.and_then(|report| report.failure.as_ref());
+            let what =
+                failure.map_or_else(|| "the agent reports an error".to_owned(), |f| format!("{:?} failed", f.kind));
+            let says = report.and_then(|report| report.message.as_ref()).map(|message| format!(": {message}"));
+            (Subject::Failed, format!("update to {version}: {what}{}", says.unwrap_or_default()))
+        }
+        _ => return None,
+    };
+    let regarding =
+        Regarding { api_version: "v1".to_owned(), kind: "Node", name: node.name.clone(), uid: node.uid.clone() };
+    Some(News { regarding, subject, note })
+}
+
+/// What a policy's new status says to people that the one before did not.
+#[must_use]
+pub fn of_status(policy: &PolicyFacts, after: &[Condition]) -> Option<News> {
+    let conflict = PolicyCondition::Conflict.as_str();
+    let says =
+        |conditions: &[Condition]| conditions.iter().find(|c| c.type_ == conflict && c.status == "True").cloned();
+    let before = policy.status.as_ref().is_some_and(|status| says(&status.conditions).is_some());
+    let now = says(after).filter(|_| !before)?;
+    let regarding = Regarding {
+        api_version: format!("{}/v1alpha1", api::names::GROUP),
+        kind: "UpdatePolicy",
+        name: policy.name.clone(),
+        uid: policy.uid.clone(),
+    };
+    Some(News { regarding, subject: Subject::Conflict, note: now.message })
+}
+
+/// How many Events may be written now.
+#[derive(Debug)]
+pub struct Allowance {
+    left: u32,
+    since: Timestamp,
+}
+
+impl Allowance {
+    /// A full one.
+    #[must_use]
+    pub const fn new(now: Timestamp) -> Self {
+        Self { left: BURST, since: now }
+    }
+
+    /// Takes one, if there is one.
+    pub fn take(&mut self, now: Timestamp) -> bool {
+        let earned = now.duration_since(self.since).as_secs().max(0) / SECONDS_EACH;
+        if earned > 0 || now < self.since {
+            self.left = self.left.saturating_add(u32::try_from(earned).unwrap_or(u32::MAX)).min(BURST);
+            self.since = now;
+        }
+        let taken = self.left > 0;
+        self.left = self.left.saturating_sub(1);
+        taken
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use api::condition::Statement;
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_second(seconds).unwrap()
+    }
+
+    #[test]
+    fn a_thousand_starts_at_once_are_fifty_events_and_one_more_each_second() {
+        let mut allowance = Allowance::new(at(100));
+        assert_eq!((0..1000).filter(|_| allowance.take(at(100))).count(), 50);
+        assert!(allowance.take(at(101)));
+        assert!(!allowance.take(at(101)));
+        assert_eq!((0..1000).filter(|_| allowance.take(at(10_000))).count(), 50);
+    }
+
+    #[test]
+    fn a_clock_that_goes_back_neither_gives_nor_takes_for_ever() {
+        let mut allowance = Allowance::new(at(1000));
+        while allowance.take(at(1000)) {}
+        assert!(!allowance.take(at(10)));
+        assert!(allowance.take(at(11)));
+    }
+
+    fn policy(conflict: Option<bool>) -> PolicyFacts {
+        let raw: api::UpdatePolicy = serde_json::from_value(serde_json::json!({
+            "apiVersion": "brupop.bottlerocket.aws/v1alpha1", "kind": "UpdatePolicy",
+            "metadata": {"name": "default", "uid": "u"}, "spec": {"nodeSelector": {}},
+            "status": {"conditions": conflict.map(conditions).unwrap_or_default()},
+        }))
+        .unwrap();
+        let stored = kube::core::DeserializeGuard(Ok(raw));
+        let objects = crate::snapshot::Objects { policies: vec![&stored], ..crate::snapshot::Objects::default() };
+        Snapshot::build(at(0), &objects).policies.remove("default").unwrap()
+    }
+
+    fn conditions(holds: bool) -> Vec<Condition> {
+        let said =
+            Statement { kind: "Conflict", holds: Some(holds), reason: "SamePriority", message: "why".to_owned() };
+        api::condition::merge(&[], &[said], None, at(0))
+    }
+
+    #[test]
+    fn a_conflict_is_told_when_it_begins_and_not_while_it_lasts() {
+        let told = |before, now| of_status(&policy(before), &conditions(now)).map(|news| news.note);
+        assert_eq!(told(None, true), Some("why".to_owned()));
+        assert_eq!(told(Some(false), true), Some("why".to_owned()));
+        assert_eq!(told(Some(true), true), None);
+        assert_eq!(told(Some(true), false), None);
+    }
+}
