@@ -12,8 +12,10 @@ use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 pub use cron::{Cron, InvalidCron};
 pub use window::{LONGEST, Window, instant};
 
-/// Openings that [`Schedule::closes_at`] joins before it gives up; at one a minute these are almost three days.
-const JOINED: usize = 4096;
+/// Openings that [`Schedule::closes_at`] joins before it gives up; at one a minute these are more than four hours.
+const JOINED: usize = 256;
+/// How far it looks: twice the longest window.
+const AHEAD: SignedDuration = SignedDuration::from_hours(62 * 24);
 
 /// When a disruption may begin.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,7 +60,7 @@ impl Schedule {
     }
 
     /// The first instant after `now` at which it is closed, where it is open at `now`. `None` where it is closed already, and
-    /// where its closing is not in sight: it then stays open for more than two days.
+    /// where its closing is not in sight: 62 days or 256 openings that join ahead, at least four hours in any case.
     #[must_use]
     pub fn closes_at(&self, now: Timestamp) -> Option<Timestamp> {
         if !self.is_open_at(now) {
@@ -94,7 +96,11 @@ impl Schedule {
     /// or later than `enough`.
     fn windows_end(&self, now: Timestamp, enough: Option<Timestamp>) -> Option<Timestamp> {
         let mut end = now;
+        let sight = now.checked_add(AHEAD).ok()?;
         for _ in 0..JOINED {
+            if end > sight {
+                return None;
+            }
             let open = self.windows.iter().filter_map(|window| {
                 let since = window.open_since(end, &self.zone)?;
                 since.checked_add(window.duration).ok()

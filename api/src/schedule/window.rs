@@ -10,6 +10,8 @@ use super::cron::Cron;
 
 /// Longest time for which one window stays open.
 pub const LONGEST: SignedDuration = SignedDuration::from_hours(31 * 24);
+/// More than clocks are ever put back by, the date line aside: a time up to this much later by the clock may have come before.
+const FOLD: SignedDuration = SignedDuration::from_hours(3);
 /// The next opening is looked for this many days ahead: 29 February is at most eight years away.
 const SIGHT: usize = 8 * 366 + 2;
 
@@ -30,12 +32,14 @@ impl Window {
     pub fn open_since(&self, now: Timestamp, zone: &TimeZone) -> Option<Timestamp> {
         let begin = now.checked_sub(self.duration).ok()?;
         // A clock change moves an opening to another day in zones that skip one.
-        let last = zone.to_datetime(now).date();
         let first = zone.to_datetime(begin).date().checked_sub(Span::new().days(2)).ok()?;
-        let mut day = Some(last);
+        // Also tomorrow, whose first minutes have come already where clocks are put back across midnight.
+        let by_the_clock = zone.to_datetime(now).checked_add(FOLD).ok()?;
+        let mut day = Some(by_the_clock.date());
         while let Some(date) = day.filter(|date| *date >= first) {
-            let openings = self.start.times(date).rev().filter_map(|time| instant(time, zone));
-            if let Some(latest) = openings.filter(|opening| *opening <= now).max() {
+            // Later times never come at earlier instants, so the first that has come is the latest.
+            let times = self.start.times(date).rev().skip_while(|time| *time > by_the_clock);
+            if let Some(latest) = times.filter_map(|time| instant(time, zone)).find(|opening| *opening <= now) {
                 return (latest > begin).then_some(latest);
             }
             day = date.yesterday().ok();
@@ -54,8 +58,9 @@ impl Window {
     }
 
     fn first_after(&self, day: Date, now: Timestamp, zone: &TimeZone) -> Option<Timestamp> {
-        let openings = self.start.times(day).filter_map(|time| instant(time, zone));
-        openings.filter(|opening| *opening > now).min()
+        let by_the_clock = zone.to_datetime(now).checked_sub(FOLD).ok()?;
+        let times = self.start.times(day).skip_while(|time| *time < by_the_clock && day == by_the_clock.date());
+        times.filter_map(|time| instant(time, zone)).find(|opening| *opening > now)
     }
 }
 
@@ -121,6 +126,15 @@ mod tests {
         assert_eq!(window.next_opening(at("2011-12-29T00:00:00Z"), &apia), Some(at("2011-12-30T10:00:00Z")));
         assert_eq!(window.open_since(at("2011-12-30T11:00:00Z"), &apia), Some(at("2011-12-30T10:00:00Z")));
         assert_eq!(window.open_since(at("2011-12-30T12:00:00Z"), &apia), None);
+    }
+
+    #[test]
+    fn clocks_that_go_back_across_midnight_do_not_close_a_window() {
+        // At 00:01 on 7 November 2010 it became 23:01 on the 6th.
+        let newfoundland = zone("America/St_Johns");
+        let window = window("0 0 * * *", 1);
+        assert_eq!(window.open_since(at("2010-11-07T02:34:00Z"), &newfoundland), Some(at("2010-11-07T02:30:00Z")));
+        assert_eq!(window.next_opening(at("2010-11-07T02:34:00Z"), &newfoundland), Some(at("2010-11-08T03:30:00Z")));
     }
 
     #[test]
