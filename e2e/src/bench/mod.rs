@@ -1,3 +1,5 @@
+//! Benchmarks on the real control plane. They print figures and judge none; [`admission`] is `cargo bench-admission`.
+//!
 //! `cargo bench-agent`: what an agent costs a node, beside an agent of the original operator on another node of the same
 //! fleet. The programs are those for release, whatever this one is built as.
 //!
@@ -6,11 +8,13 @@
 //!                       footprint: /proc of the agent's process, ten times a second
 //! ```
 
+pub mod admission;
 mod agent;
 pub mod apiserver;
 mod args;
 mod follow;
 mod footprint;
+mod quantiles;
 mod table;
 mod way;
 

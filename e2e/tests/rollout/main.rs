@@ -2,7 +2,9 @@
 
 #![expect(clippy::unwrap_used, reason = "the functions that tests share fail as tests do")]
 
+mod budgets;
 mod crash_matrix;
+mod disruption;
 mod drains;
 mod identity;
 mod interruptions;

@@ -68,9 +68,17 @@ fn when_what_and_how_well_are_read() {
     assert_eq!(policy.halt_after, Amount::Percent(5));
 }
 
+fn refused_with(cases: &[(Value, &str)]) {
+    for (fields, refused) in cases {
+        let says = refusal(fields);
+        assert!(says.starts_with(refused), "{says}\n  instead of\n{refused}");
+        assert!(!says.contains("; "), "one fault, one sentence: {says}");
+    }
+}
+
 #[test]
 fn a_refusal_names_the_field_and_what_would_be_right() {
-    let cases = [
+    refused_with(&[
         (json!({"maxConcurrentUpdates": "many"}), "spec.maxConcurrentUpdates: \"many\" is not an amount"),
         (json!({"maxUnavailable": 0}), "spec.maxUnavailable: 0 is not an amount"),
         (json!({"maxUnavailable": "unlimited"}), "spec.maxUnavailable: \"unlimited\" is not an amount"),
@@ -98,6 +106,12 @@ fn a_refusal_names_the_field_and_what_would_be_right() {
             json!({"nodeSelector": {"matchExpressions": [{"key": "a", "operator": "Exists", "values": ["b"]}]}}),
             "spec.nodeSelector.matchExpressions[0].values: Exists takes no values",
         ),
+    ]);
+}
+
+#[test]
+fn a_schedule_that_cannot_be_kept_is_refused_by_name() {
+    refused_with(&[
         (json!({"schedule": {"timeZone": "Mars/Base"}}), "spec.schedule.timeZone: \"Mars/Base\" is not a time zone"),
         (
             json!({"schedule": {"windows": [{"start": "0 25 * * *", "duration": "4h"}]}}),
@@ -127,6 +141,12 @@ fn a_refusal_names_the_field_and_what_would_be_right() {
             json!({"schedule": {"blackouts": [{"start": "2027-01-02T00:00:00Z", "end": "2026-12-20T00:00:00+01:00"}]}}),
             "spec.schedule.blackouts[0].end: \"2026-12-20T00:00:00+01:00\" is not after the start",
         ),
+    ]);
+}
+
+#[test]
+fn versions_checks_and_failures_are_refused_by_name() {
+    refused_with(&[
         (json!({"versions": {"constraint": "newest"}}), "spec.versions.constraint: \"newest\" is not a semver range"),
         (json!({"versions": {"minimumAge": "7"}}), "spec.versions.minimumAge: "),
         (
@@ -143,12 +163,7 @@ fn a_refusal_names_the_field_and_what_would_be_right() {
         ),
         (json!({"health": {"timeout": "0m"}}), "spec.health.timeout: \"0m\" is zero"),
         (json!({"failures": {"haltAfter": "0%"}}), "spec.failures.haltAfter: \"0%\" is not a percentage"),
-    ];
-    for (fields, refused) in cases {
-        let says = refusal(&fields);
-        assert!(says.starts_with(refused), "{says}\n  instead of\n{refused}");
-        assert!(!says.contains("; "), "one fault, one sentence: {says}");
-    }
+    ]);
 }
 
 #[test]

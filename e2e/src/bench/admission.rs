@@ -1,0 +1,189 @@
+//! What the admission of one policy costs, beside many nodes and policies: at the webhook itself, and for somebody who asks
+//! kube-apiserver, with the webhook and without it.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, ensure};
+use api::{UpdatePolicy, names};
+use clap::Parser;
+use futures::{StreamExt as _, TryStreamExt as _, stream};
+use k8s_openapi::api::admissionregistration::v1::ValidatingWebhookConfiguration;
+use k8s_openapi::api::core::v1::Node;
+use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
+use kube::{Api, Client, Config};
+use serde_json::{Value, json};
+
+use super::quantiles::Sample;
+use crate::controlplane::ControlPlane;
+use crate::controlplane::wait::eventually;
+use crate::fleet::admission::{self, Webhook};
+
+const PATIENCE: Duration = Duration::from_secs(120);
+/// Calls before those that count.
+const WARM_UP: usize = 50;
+
+/// Measures admission calls in a cluster of many nodes and policies.
+#[derive(Debug, Parser)]
+#[command(name = "bench-admission")]
+pub struct Args {
+    /// Managed nodes in the cluster.
+    #[arg(long, default_value_t = 1000)]
+    nodes: usize,
+    /// Policies in the cluster.
+    #[arg(long, default_value_t = 50)]
+    policies: usize,
+    /// Calls of each kind.
+    #[arg(long, default_value_t = 1000)]
+    calls: usize,
+}
+
+/// Runs the benchmark and prints a table, times in milliseconds.
+///
+/// # Errors
+/// When the control plane cannot be had, or a call fails.
+pub async fn run(args: Args) -> anyhow::Result<()> {
+    let plane = ControlPlane::start().await?;
+    let webhook = admission::install(&plane).await?;
+    let policies = fill(&plane, &args).await?;
+    caches_are_full(&policies).await?;
+
+    println!("{} nodes, {} policies, one call at a time, in ms", args.nodes, args.policies);
+    println!("{:<58} {:>6} {:>8} {:>8} {:>8}", "", "calls", "p50", "p99", "max");
+    println!("{}", direct(&plane, &webhook, &args).await?.line("webhook, over HTTPS, connection kept"));
+    let with = update(&policies, &args).await?;
+    println!("{}", with.line("update through kube-apiserver (dry run), with the webhook"));
+    let configurations: Api<ValidatingWebhookConfiguration> = Api::all(plane.client());
+    configurations.delete("brupop-updatepolicies", &DeleteParams::default()).await?;
+    is_asked_no_more(&policies).await?;
+    let without = update(&policies, &args).await?;
+    println!("{}", without.line("update through kube-apiserver (dry run), without it"));
+    Ok(())
+}
+
+fn policy(name: &str, pool: usize, priority: usize) -> Value {
+    json!({
+        "apiVersion": "brupop.bottlerocket.aws/v1alpha1", "kind": "UpdatePolicy", "metadata": {"name": name},
+        "spec": {
+            "priority": priority, "maxConcurrentUpdates": "10%", "maxUnavailable": "20%",
+            "nodeSelector": {"matchExpressions": [{"key": "pool", "operator": "In", "values": [format!("pool-{pool}"), "shared"]}]},
+            "loadBalancerExclusion": {"waitSeconds": 30}, "drain": {"timeout": "1h"},
+        },
+    })
+}
+
+async fn fill(plane: &ControlPlane, args: &Args) -> anyhow::Result<Api<UpdatePolicy>> {
+    let nodes: Api<Node> = Api::all(plane.client());
+    let node = |number: usize| {
+        let pool = format!("pool-{}", number % args.policies.max(1));
+        let labels = json!({ "pool": pool, names::UPDATER_INTERFACE_LABEL: names::UPDATER_INTERFACE_VERSION });
+        json!({"metadata": {"name": format!("node-{number}"), "labels": labels}})
+    };
+    let create = async |number| {
+        nodes.create(&PostParams::default(), &serde_json::from_value(node(number))?).await.map(drop)?;
+        anyhow::Ok(())
+    };
+    stream::iter(0..args.nodes).map(create).buffer_unordered(16).try_collect::<()>().await.context("nodes")?;
+    let policies: Api<UpdatePolicy> = Api::all(plane.client());
+    for number in 0..args.policies {
+        let policy = serde_json::from_value(policy(&format!("policy-{number}"), number, number))?;
+        policies.create(&PostParams::default(), &policy).await.context("policies")?;
+    }
+    Ok(policies)
+}
+
+fn nowhere(zone: bool) -> anyhow::Result<UpdatePolicy> {
+    let schedule = if zone { json!({"timeZone": "Nowhere"}) } else { Value::Null };
+    Ok(serde_json::from_value(json!({
+        "apiVersion": "brupop.bottlerocket.aws/v1alpha1", "kind": "UpdatePolicy", "metadata": {"name": "probe"},
+        "spec": {"nodeSelector": {}, "schedule": schedule},
+    }))?)
+}
+
+const DRY_RUN: fn() -> PostParams = || PostParams { dry_run: true, ..PostParams::default() };
+
+/// Waits until nothing has changed for the caches: the control plane has calmed down, and so has the webhook.
+async fn caches_are_full(policies: &Api<UpdatePolicy>) -> anyhow::Result<()> {
+    let probe = nowhere(false)?;
+    eventually("the control plane to answer", PATIENCE, async || {
+        Ok(policies.create(&DRY_RUN(), &probe).await.is_ok().then_some(()))
+    })
+    .await?;
+    // KWOK makes every Node Ready meanwhile, which is not what is measured.
+    tokio::time::sleep(Duration::from_secs(15)).await;
+    Ok(())
+}
+
+async fn is_asked_no_more(policies: &Api<UpdatePolicy>) -> anyhow::Result<()> {
+    let probe = nowhere(true)?;
+    eventually("the webhook to be asked no more", PATIENCE, async || {
+        Ok(policies.create(&DRY_RUN(), &probe).await.is_ok().then_some(()))
+    })
+    .await
+}
+
+async fn timed(args: &Args, mut call: impl AsyncFnMut(usize) -> anyhow::Result<()>) -> anyhow::Result<Sample> {
+    for number in 0..WARM_UP {
+        call(number).await?;
+    }
+    let mut took = Vec::with_capacity(args.calls);
+    for number in 0..args.calls {
+        let began = Instant::now();
+        call(number).await?;
+        took.push(began.elapsed());
+    }
+    Ok(Sample::new(took))
+}
+
+/// Somebody edits one policy after the other.
+async fn update(policies: &Api<UpdatePolicy>, args: &Args) -> anyhow::Result<Sample> {
+    let dry_run = PatchParams { dry_run: true, ..PatchParams::default() };
+    timed(args, async |number| {
+        let name = format!("policy-{}", number % args.policies.max(1));
+        let limit = Patch::Merge(json!({"spec": {"maxConcurrentUpdates": number % 90 + 1}}));
+        policies.patch(&name, &dry_run, &limit).await.map(drop)?;
+        Ok(())
+    })
+    .await
+}
+
+/// What kube-apiserver sends, sent without it.
+async fn direct(plane: &ControlPlane, webhook: &Webhook, args: &Args) -> anyhow::Result<Sample> {
+    let ca = std::fs::read_to_string(webhook.certificates.join("ca.crt"))?;
+    let mut config = Config::new(format!("https://127.0.0.1:{}", webhook.port).parse()?);
+    config.root_cert = Some(vec![der(&ca)?]);
+    config.default_retry = false;
+    config.proxy_url = None;
+    let client = Client::try_from(config)?;
+    // As kube-apiserver knows it, with its defaults.
+    let stored: Api<UpdatePolicy> = Api::all(plane.client());
+    let stored = serde_json::to_value(stored.get("policy-0").await?)?;
+    timed(args, async |number| {
+        let mut asked = stored.clone();
+        asked["spec"]["maxConcurrentUpdates"] = json!(number % 90 + 1);
+        let answer: Value = client.request(review(&asked, &stored)?).await?;
+        ensure!(answer["response"]["allowed"] == true, "refused: {answer}");
+        Ok(())
+    })
+    .await
+}
+
+fn review(new: &Value, old: &Value) -> anyhow::Result<http::Request<Vec<u8>>> {
+    let kind = json!({"group": names::GROUP, "version": "v1alpha1", "kind": "UpdatePolicy"});
+    let resource = json!({"group": names::GROUP, "version": "v1alpha1", "resource": "updatepolicies"});
+    let review = json!({
+        "apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview",
+        "request": {
+            "uid": "705ab4f5-6393-11e8-b7cc-42010a800002", "kind": kind, "resource": resource, "name": "policy-0",
+            "operation": "UPDATE", "userInfo": {}, "object": new, "oldObject": old,
+        },
+    });
+    let request = http::Request::post("/validate").header(http::header::CONTENT_TYPE, "application/json");
+    Ok(request.body(review.to_string().into_bytes())?)
+}
+
+/// The certificate in a PEM file.
+fn der(pem: &str) -> anyhow::Result<Vec<u8>> {
+    use rustls_pki_types::pem::PemObject as _;
+    let certificate = rustls_pki_types::CertificateDer::from_pem_slice(pem.as_bytes());
+    Ok(certificate.map_err(|error| anyhow::anyhow!("the authority's certificate: {error}"))?.to_vec())
+}
