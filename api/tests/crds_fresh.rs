@@ -36,3 +36,28 @@ fn undocumented(schema: &serde_json::Value, path: &str) {
         }
     }
 }
+
+#[test]
+fn every_field_that_people_write_has_an_example() {
+    let policies = api::crd::all().into_iter().find(|crd| crd.spec.names.kind == "UpdatePolicy").unwrap();
+    let schema = policies.spec.versions[0].schema.as_ref().unwrap().open_api_v3_schema.as_ref().unwrap();
+    let schema = serde_json::to_value(schema).unwrap();
+    let mut leaves = 0;
+    without_example(&schema["properties"]["spec"], "spec", &mut leaves);
+    assert!(leaves > 25, "{leaves}");
+}
+
+/// Walks one schema down to the fields without fields of their own.
+fn without_example(schema: &serde_json::Value, path: &str, leaves: &mut usize) {
+    for (name, property) in schema["properties"].as_object().into_iter().flatten() {
+        let path = format!("{path}.{name}");
+        let below = [property, &property["items"]].into_iter().find(|below| below["properties"].is_object());
+        if let Some(below) = below {
+            without_example(below, &path, leaves);
+            continue;
+        }
+        *leaves += 1;
+        let description = property["description"].as_str().unwrap_or_default();
+        assert!(description.contains("xample:"), "{path} has no example: {description}");
+    }
+}

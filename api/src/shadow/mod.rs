@@ -63,7 +63,8 @@ impl State {
     }
 }
 
-/// What to do when a drain has not ended in time.
+/// What to do when a drain has not ended in time: `Abort` gives the node back and tries again later, with back-off; `Force`
+/// deletes the pods that are left, with their own grace, past their budgets. Example: `Force`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum OnTimeout {
     /// Give the node back and try again later, with back-off.
