@@ -157,7 +157,7 @@ pub struct Window {
     #[garde(length(min = 9, max = 128))]
     #[schemars(transform = rules::cron)]
     pub start: String,
-    /// How long it stays open. Example: `4h`.
+    /// How long it stays open, at most 31 days; no change of the clocks alters it. Example: `4h`.
     #[garde(length(min = 2, max = 24))]
     #[schemars(transform = rules::duration)]
     pub duration: String,

@@ -151,7 +151,7 @@ pub(super) fn selector(_: &mut SchemaGenerator) -> Schema {
                             "x-kubernetes-validations": [matches(label::KEY_PATTERN, "write a label key, for example topology.kubernetes.io/zone")],
                         },
                         "operator": {
-                            "description": "`In` and `NotIn` compare with `values`; `Exists` and `DoesNotExist` ask for the label alone.",
+                            "description": "`In` and `NotIn` compare with `values`; `Exists` and `DoesNotExist` ask for the label alone. Example: `In`.",
                             "type": "string", "enum": ["In", "NotIn", "Exists", "DoesNotExist"],
                         },
                         "values": {
