@@ -74,6 +74,9 @@ pub(crate) enum Refused {
     Gone,
 }
 
+/// An annotation, and the marks that were read from it.
+type ReadMarks = (Option<String>, Option<Marks>);
+
 /// Everything that is stored, and the time.
 pub(crate) struct World {
     /// Seconds since the beginning, which no clock jump touches.
@@ -93,7 +96,7 @@ pub(crate) struct World {
     /// Nodes that somebody else has cordoned.
     pub(crate) cordoned: BTreeSet<String>,
     parsed: RefCell<BTreeMap<String, Rc<Shadow>>>,
-    marks: RefCell<BTreeMap<String, (Option<String>, Option<Marks>)>>,
+    marks: RefCell<BTreeMap<String, ReadMarks>>,
     version: u64,
 }
 
