@@ -66,16 +66,15 @@ impl Feed {
 
     /// Resolves when the shadow has changed. Cancel safe.
     pub async fn changed(&mut self) {
-        let seen = match (&mut self.poll.0).await {
-            Ok(seen) => seen,
+        match (&mut self.poll.0).await {
+            Ok(seen) => self.go_on(seen),
             // A poll that died is begun anew; nothing it could have seen is lost.
             Err(error) => {
                 tracing::error!(%error, "the poll for the shadow died");
+                self.go_on(Seen::nothing(Sight::Unknown));
                 tokio::time::sleep(Duration::from_secs(1)).await;
-                Seen::nothing(Sight::Unknown)
             }
-        };
-        self.go_on(seen);
+        }
     }
 
     /// Takes in an object that came with an answer.
@@ -119,20 +118,27 @@ fn begin(apiserver: Apiserver, mut version: Option<String>, missing: bool) -> Po
             .without_max_times()
             .with_jitter();
         let mut delay = delays.build();
+        // After a failure the next answer is to come at once: it tells that the apiserver is back, and that the agent is.
+        let mut lost = false;
         loop {
             let asked = Instant::now();
-            match poll(&apiserver, version.as_deref()).await {
+            let wait = if lost { 0 } else { WAIT + fastrand::u32(0..=WAIT_SPREAD) };
+            match poll(&apiserver, version.as_deref(), wait).await {
                 Ok(Found::Shadow(found)) if version.is_none() || found.metadata.resource_version != version => {
                     return see(&found);
                 }
                 Ok(Found::Missing) if !missing => return Seen::nothing(Sight::Missing),
-                Ok(Found::Unchanged | Found::Shadow(_)) if asked.elapsed() > HASTY => {
+                Ok(Found::Unchanged | Found::Shadow(_)) if lost || asked.elapsed() > HASTY => {
+                    lost = false;
                     delay = delays.build();
                     continue;
                 }
                 Ok(_) => {}
                 // A resourceVersion that is not understood, or too old to wait for: begin again from what there is.
-                Err(error) => version = version.filter(|_| !error.is_final()),
+                Err(error) => {
+                    lost = true;
+                    version = version.filter(|_| !error.is_final());
+                }
             }
             tokio::time::sleep(delay.next().unwrap_or(LONGEST_DELAY)).await;
         }
@@ -141,9 +147,9 @@ fn begin(apiserver: Apiserver, mut version: Option<String>, missing: bool) -> Po
 
 /// Without a resourceVersion the read goes through to Kubernetes, so that what this agent wrote before it was restarted is in
 /// it.
-async fn poll(apiserver: &Apiserver, version: Option<&str>) -> Result<Found, CallError> {
+async fn poll(apiserver: &Apiserver, version: Option<&str>, wait: u32) -> Result<Found, CallError> {
     match version {
-        Some(version) => apiserver.read_newer(version, WAIT + fastrand::u32(0..=WAIT_SPREAD)).await,
+        Some(version) => apiserver.read_newer(version, wait).await,
         None => apiserver.read_through().await,
     }
 }

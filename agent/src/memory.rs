@@ -129,6 +129,8 @@ pub struct Memory {
     pub known: Option<Box<UpdateStatus>>,
     /// Whether somebody else ran a command since this process looks: what was staged may not be what was accepted.
     pub foreign: bool,
+    /// Whether an activation of ours came to its end when no order asked for it any more.
+    pub late: bool,
     /// The version whose image this process saw written.
     pub accepted: Option<Version>,
     /// What the host is offered.
@@ -172,6 +174,7 @@ impl Memory {
             command: None,
             known: None,
             foreign: false,
+            late: false,
             accepted: None,
             offered: None,
             refreshed_at: None,

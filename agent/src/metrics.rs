@@ -42,7 +42,7 @@ impl Metrics {
 
     pub(crate) fn performed(&self, act: &Act, outcome: &Outcome) {
         if !matches!(act, Act::Wait(_)) {
-            self.actions.with_label_values(&[act.as_str(), word(outcome)]).inc();
+            self.actions.with_label_values(&[act.as_str(), word(act, outcome)]).inc();
         }
     }
 
@@ -52,9 +52,12 @@ impl Metrics {
     }
 }
 
-const fn word(outcome: &Outcome) -> &'static str {
+const fn word(act: &Act, outcome: &Outcome) -> &'static str {
     match outcome {
-        Outcome::Waited | Outcome::Shadow(_) | Outcome::GivenBack | Outcome::Lock(_) | Outcome::LockSet => "ok",
+        Outcome::Lock(_) if matches!(act, Act::ReadLock) => "ok",
+        // It was to be set, and had been changed since that was decided.
+        Outcome::Lock(_) => "changed",
+        Outcome::Waited | Outcome::Shadow(_) | Outcome::GivenBack | Outcome::LockSet => "ok",
         Outcome::Conflict => "conflict",
         Outcome::NotGivingBack | Outcome::Drained(Drained::NoGo) => "refused",
         Outcome::CallFailed(_) | Outcome::LockFailed(_) => "failed",

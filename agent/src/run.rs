@@ -24,8 +24,8 @@ use crate::memory::Memory;
 use crate::metrics::Metrics;
 use crate::perform::Hands;
 
-/// The loop takes a sign of life at least once a minute, and no single request takes longer.
-const STUCK: Duration = Duration::from_secs(300);
+/// How old the loop's last sign of life may be: it gives one at least once a minute, and no single request takes two.
+pub const STUCK: Duration = Duration::from_secs(300);
 /// Requests are dropped at once; there is nothing to end properly.
 const GRACE: Duration = Duration::from_secs(5);
 

@@ -20,6 +20,7 @@ use api::Shadow;
 use api::shadow::State;
 use semver::Version;
 
+pub(crate) use command::SHORT_PATIENCE;
 pub use draft::{Draft, Failing};
 pub use words::{Act, Step, Why};
 

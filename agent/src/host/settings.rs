@@ -5,6 +5,7 @@
 //! GET   /settings?keys=settings.updates.version-lock 200
 //! PATCH /settings?tx=NAME                            204 pending | 400
 //! POST  /tx/commit_and_apply?tx=NAME                 200 live; files a moment later
+//! DELETE /tx?tx=NAME                                 200 nothing pending under that name any more
 //! ```
 
 use bytes::Bytes;
@@ -50,8 +51,12 @@ impl BottlerocketHost {
         let change = Request::patch(format!("/settings?tx={transaction}")).header(CONTENT_TYPE, "application/json");
         self.exchange(change, body.into(), StatusCode::NO_CONTENT).await?;
         let commit = Request::post(format!("/tx/commit_and_apply?tx={transaction}"));
-        self.exchange(commit, Bytes::new(), StatusCode::OK).await?;
-        Ok(())
+        let committed = self.exchange(commit, Bytes::new(), StatusCode::OK).await;
+        if committed.is_err() {
+            // What is pending under a name that nobody will use again is in nobody's way, but it would stay until the boot.
+            let _ = self.exchange(Request::delete(format!("/tx?tx={transaction}")), Bytes::new(), StatusCode::OK).await;
+        }
+        committed.map(drop)
     }
 
     async fn exchange(

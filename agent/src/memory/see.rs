@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use api::Shadow;
-use api::shadow::Activity;
+use api::shadow::{Activity, State};
 
 use super::learn::RENDERED;
 use super::{Absence, ForOrder, Memory, Offered, Trouble};
 use crate::observe::{Host, Sight};
+use crate::step::SHORT_PATIENCE;
 use crate::updates::{Command, CommandStatus, Updates, Verdict, judge};
 
 impl Memory {
@@ -50,6 +51,7 @@ impl Memory {
         if let Some(issued) = &self.command {
             let verdict = judge(issued.command, issued.before.as_deref(), updates);
             if verdict == Verdict::Running {
+                self.despair_of_refresh(updates, clock, jitter);
                 return;
             }
             let command = issued.command;
@@ -71,6 +73,18 @@ impl Memory {
         }
         self.unreadable_since = None;
         self.see_offer();
+    }
+
+    /// A refresh whose outcome stays unreadable is given up, so that the next one can be tried.
+    fn despair_of_refresh(&mut self, updates: &Updates, clock: Duration, jitter: f64) {
+        let over = |issued: &mut super::Issued| {
+            issued.command == Command::Refresh && clock.saturating_sub(issued.at) >= SHORT_PATIENCE
+        };
+        if let Updates::Unreadable(why) = updates
+            && self.command.take_if(over).is_some()
+        {
+            self.failed(Command::Refresh, format!("the update status cannot be read: {why}"), clock, jitter);
+        }
     }
 
     /// A status whose last command is no refresh still has the lists of the last one, once there was one.
@@ -118,7 +132,11 @@ impl Memory {
                     return;
                 }
             }
-            (Command::Prepare | Command::Activate | Command::Deactivate | Command::Other, _) => {}
+            (Command::Activate, _) => {
+                self.late = self.order.as_ref().is_none_or(|(state, ..)| *state != State::RebootedIntoUpdate);
+            }
+            (Command::Deactivate, _) => self.late = false,
+            (Command::Prepare | Command::Other, _) => {}
         }
         self.on.trouble.remove(&command);
     }

@@ -6,9 +6,12 @@ use super::{Act, LONGEST_WAIT, View, Why};
 use crate::updates::{Command, Updates};
 
 /// Longest a refresh, an activation or its reverse takes: a repository that never answers holds the lock for 151 s.
-const SHORT_PATIENCE: Duration = Duration::from_secs(6 * 60);
+pub(crate) const SHORT_PATIENCE: Duration = Duration::from_secs(6 * 60);
 /// Longest a download may take.
-const LONG_PATIENCE: Duration = Duration::from_secs(30 * 60);
+pub(super) const LONG_PATIENCE: Duration = Duration::from_secs(30 * 60);
+/// How long a status that cannot be read is waited for before a refresh is tried, which replaces what makes it unreadable: the
+/// standard error of the last command has no bound.
+pub(super) const UNREADABLE_PATIENCE: Duration = Duration::from_secs(3 * 60);
 /// Failures in a row after which a command is given up, where it is given up.
 pub(super) const ATTEMPTS: u32 = 3;
 
@@ -39,12 +42,14 @@ pub(super) fn occupied(view: &View<'_>) -> Option<(Act, Why)> {
         return Some((Act::Wait(poll(clock.saturating_sub(issued.at))), Why::HostWorks));
     }
     match view.updates {
-        Updates::Busy | Updates::Unreadable(_) => {
-            let since = view.o.memory.unreadable_since.unwrap_or(clock);
-            Some((Act::Wait(poll(clock.saturating_sub(since))), Why::HostBusy))
-        }
         Updates::Uninitialised | Updates::Known(_) => None,
+        Updates::Unreadable(_) if unreadable_for(view) >= UNREADABLE_PATIENCE => None,
+        Updates::Busy | Updates::Unreadable(_) => Some((Act::Wait(poll(unreadable_for(view))), Why::HostBusy)),
     }
+}
+
+fn unreadable_for(view: &View<'_>) -> Duration {
+    view.o.memory.unreadable_since.map_or(Duration::ZERO, |since| view.o.clock.saturating_sub(since))
 }
 
 /// Why there is no more hope for the host, if there is none: what it does takes longer than anything takes.

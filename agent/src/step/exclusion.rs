@@ -13,6 +13,8 @@ use super::image::is_fresh;
 use super::{Act, Draft, LONGEST_WAIT, View, Why};
 use crate::updates::Command;
 
+/// How far the clocks of node and controller may lie apart.
+const TOLERANCE: Duration = Duration::from_secs(60);
 /// Before the time, in the message. The time is read back by an agent that was restarted, so that it does not wait anew.
 const WORDS: &str = "out of the load balancers, draining from ";
 
@@ -31,8 +33,8 @@ pub(super) fn exclude(view: &View<'_>, go: &GoId) -> Option<Draft> {
         (None, Some(until)) => Duration::try_from(until.duration_since(view.o.now)).unwrap_or_default(),
         (None, None) => return Some(draft.then((Act::Exclude(go.clone()), Why::Go))),
     };
-    let draft = match stored.or_else(|| view.o.now.checked_add(left).ok()) {
-        Some(until) => draft.saying(format!("{WORDS}{}", timestamp::render(until))),
+    let draft = match said(view, activity).or_else(|| words(view.o.now.checked_add(left).ok()?)) {
+        Some(text) => draft.saying(text),
         None => draft,
     };
     if !left.is_zero() {
@@ -48,11 +50,25 @@ pub(super) fn exclude(view: &View<'_>, go: &GoId) -> Option<Draft> {
     })
 }
 
-/// Until when an earlier process was to wait, under this very go.
+/// What was said before: the time is said once, as each other one would be a write.
+fn said(view: &View<'_>, activity: Option<Activity>) -> Option<String> {
+    let report = view.shadow.report.as_ref().filter(|_| activity == Some(Activity::ExcludingFromLoadBalancer))?;
+    let same = stored(view, activity, Duration::from_secs(view.shadow.order.exclusion_wait_seconds.into()));
+    let text = report.message.clone().filter(|text| text.starts_with(WORDS))?;
+    (same.is_some() || view.o.memory.on.excluded_at.is_some()).then_some(text)
+}
+
+fn words(until: Timestamp) -> Option<String> {
+    let until = until.round(jiff::Unit::Second).ok()?;
+    Some(format!("{WORDS}{}", timestamp::render(until)))
+}
+
+/// Until when an earlier process was to wait, under this very go. The clock of the node may go somewhat behind that of the
+/// controller, which dates the go.
 fn stored(view: &View<'_>, activity: Option<Activity>, wait: Duration) -> Option<Timestamp> {
     let report = view.shadow.report.as_ref().filter(|_| activity == Some(Activity::ExcludingFromLoadBalancer))?;
     let until = timestamp::parse(report.message.as_deref()?.strip_prefix(WORDS)?).ok()?;
-    let earliest = view.shadow.order.since?.checked_add(wait).ok()?;
-    let latest = view.o.now.checked_add(wait).ok()?;
+    let earliest = view.shadow.order.since?.checked_add(wait).ok()?.checked_sub(TOLERANCE).ok()?;
+    let latest = view.o.now.checked_add(wait).ok()?.checked_add(Duration::from_secs(1)).ok()?;
     (earliest <= until && until <= latest).then_some(until)
 }

@@ -6,7 +6,7 @@ use api::GoId;
 use api::shadow::{Activity, FailureKind, Rebooting, State};
 use semver::Version;
 
-use super::command::{ask, occupied};
+use super::command::{ask, occupied, overdue};
 use super::exclusion::exclude;
 use super::image::{after_failure, begun, failed, is_fresh, not_offered, obtain};
 use super::pin::{self, Consent};
@@ -35,7 +35,10 @@ pub(super) fn go(view: &View<'_>, version: &Version) -> Draft {
     if view.in_flight(Command::Activate)
         && let Some(occupied) = occupied(view)
     {
-        return waiting.doing(Activity::Activating).then(occupied);
+        return match overdue(view) {
+            Some(why) => Draft::failing(view, FailureKind::Activate, why),
+            None => waiting.doing(Activity::Activating).then(occupied),
+        };
     }
     if let Some(obtaining) = obtain(view, version, true) {
         return obtaining;

@@ -4,16 +4,17 @@ use std::time::Duration;
 
 use api::shadow::{Activity, State};
 
-use super::command::{ATTEMPTS, ask, occupied};
+use super::command::{ATTEMPTS, LONG_PATIENCE, UNREADABLE_PATIENCE, ask, occupied};
 use super::pin::{self, Release, release};
 use super::{Act, Draft, LONGEST_WAIT, View, Why};
-use crate::updates::Command;
+use crate::updates::{Command, Updates};
 
 /// Gives the node back unless it is, and ends in `end`.
 pub(super) fn give_back(view: &View<'_>, end: State) -> Draft {
     let reported = view.reported();
     let done = reported == Some(end) || (end == State::Idle && reported == Some(State::MonitoringUpdate));
-    if !done && (active(view) || !view.o.memory.on.given_back) {
+    let late = view.o.memory.late && view.ready();
+    if late || (!done && (active(view) || unsettled(view) || !view.o.memory.on.given_back)) {
         return giving_back(view, next(view));
     }
     match release(view) {
@@ -42,6 +43,19 @@ fn giving_back(view: &View<'_>, next: (Act, Why)) -> Draft {
 /// nothing to boot.
 fn active(view: &View<'_>) -> bool {
     view.ready() || view.in_flight(Command::Deactivate)
+}
+
+/// Whether an activation may still come to its end, so that it cannot be said yet that nothing is active: ours, or one of a
+/// process before this one. The node is given back meanwhile; only the report waits, and not for ever.
+fn unsettled(view: &View<'_>) -> bool {
+    let clock = view.o.clock;
+    match (&view.o.memory.command, view.o.memory.unreadable_since) {
+        (Some(issued), _) if issued.command == Command::Activate => clock.saturating_sub(issued.at) < LONG_PATIENCE,
+        (None, Some(since)) if matches!(view.updates, Updates::Busy) => clock.saturating_sub(since) < LONG_PATIENCE,
+        // No activation lasts that long: what makes the status unreadable is something else.
+        (None, Some(since)) => clock.saturating_sub(since) < UNREADABLE_PATIENCE,
+        (Some(_) | None, _) => false,
+    }
 }
 
 fn next(view: &View<'_>) -> (Act, Why) {

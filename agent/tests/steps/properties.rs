@@ -1,10 +1,13 @@
 //! What holds in every case.
 
+use std::time::Duration;
+
+use agent::memory::Issued;
 use agent::observe::{Host, Observation, Sight};
 use agent::step::{Act, Step, Why, next_step};
 use agent::updates::{Command, UpdateState, UpdateStatus, Updates};
 use api::Shadow;
-use api::shadow::{Activity, Rebooting, State};
+use api::shadow::{Activity, FailureKind, Rebooting, State};
 use semver::Version;
 
 use crate::cases::{
@@ -62,7 +65,7 @@ fn assert_safe(observation: &Observation, step: &Step, case: &Case) {
         Act::Reboot => {
             assert_drained(observation, case);
             let drained = observation.memory.on.drained.as_ref().unwrap();
-            assert!(drained.activated && CLOCK - drained.at < std::time::Duration::from_secs(60), "{case:?}");
+            assert!(drained.activated && CLOCK - drained.at < Duration::from_secs(60), "{case:?}");
             assert_eq!(state(), UpdateState::Ready, "{case:?}");
             let intent =
                 Rebooting { version: approved(), from_version: case.running.clone(), boot_id: BOOT.to_owned() };
@@ -189,12 +192,12 @@ fn at_rest_there_is_only_waiting_until_the_check_is_due() {
         let mut observation = Case::new(State::Idle, State::Idle, Activity::Idle, on_host).observation();
         let Sight::Known(shadow) = &mut observation.shadow else { unreachable!() };
         shadow.report.as_mut().unwrap().version_lock_before = None;
-        observation.memory.check_at = Some(CLOCK + std::time::Duration::from_secs(10));
+        observation.memory.check_at = Some(CLOCK + Duration::from_secs(10));
         reported(&mut observation);
         let step = next_step(&observation);
-        assert_eq!(step.act, Act::Wait(std::time::Duration::from_secs(10)), "{on_host:?}");
+        assert_eq!(step.act, Act::Wait(Duration::from_secs(10)), "{on_host:?}");
         assert_eq!(step.why, Why::NothingToDo, "{on_host:?}");
-        observation.clock += std::time::Duration::from_secs(10);
+        observation.clock += Duration::from_secs(10);
         assert_eq!(next_step(&observation).act, Act::Command(Command::Refresh), "{on_host:?}");
     }
 }
@@ -221,4 +224,59 @@ fn a_boot_that_fell_back_is_a_failure_and_one_that_did_not_is_reported_as_reboot
         assert_eq!(status.crash_count, i64::from(state == State::ErrorReset));
         assert_eq!(status.rebooting.is_some(), state != State::ErrorReset);
     }
+}
+
+/// Every case with a command of this process under way that the host still runs, fresh or far beyond its time.
+fn every_case_at_work() -> impl Iterator<Item = (Case, Observation, Command, bool)> {
+    let commands = [Command::Refresh, Command::Prepare, Command::Activate, Command::Deactivate];
+    let base = every_case().filter(|case| case.on_host == OnHost::Busy && case.lock == OnLock::ApprovedRecorded);
+    base.flat_map(move |case| commands.map(|command| (case.clone(), command))).flat_map(|(case, command)| {
+        [false, true].map(|overdue| {
+            let mut observation = case.observation();
+            let age = Duration::from_secs(if overdue { 3600 } else { 5 });
+            observation.memory.command = Some(Issued { command, before: Some("t1".to_owned()), at: CLOCK - age });
+            observation.memory.unreadable_since = Some(CLOCK - age);
+            (case.clone(), observation, command, overdue)
+        })
+    })
+}
+
+#[test]
+fn while_the_host_works_for_us_nothing_else_is_asked_of_it_and_no_activation_is_forgotten() {
+    let mut cases = 0;
+    for (case, mut observation, command, overdue) in every_case_at_work() {
+        cases += 1;
+        let context = format!("{command:?}, overdue {overdue}: {case:?}");
+        let before = shadow(&observation).report.as_ref().map(|report| report.state);
+        reported(&mut observation);
+        let step = next_step(&observation);
+        assert!(!matches!(step.act, Act::Report(_)), "reports twice: {context}");
+        assert!(!matches!(step.act, Act::Command(_) | Act::Reboot | Act::Drain { .. }), "{step:?}: {context}");
+        let state = shadow(&observation).report.as_ref().map(|report| report.state);
+        if command == Command::Activate && !overdue && before != Some(State::Idle) {
+            let orders = [State::Idle, State::ErrorReset, State::MonitoringUpdate];
+            let given_back = orders.contains(&case.order) && case.remembered != Remembered::AskedToReboot;
+            // A first report may say Idle, as there is no other state to begin with.
+            assert!(!given_back || before.is_none() || state == before, "{context}");
+        }
+    }
+    assert!(cases > 10_000, "{cases} cases");
+}
+
+#[test]
+fn an_activation_that_is_overdue_ends_in_a_failure_and_not_in_waiting() {
+    let mut cases = 0;
+    for (case, mut observation, command, overdue) in every_case_at_work() {
+        let under_go = case.order == State::RebootedIntoUpdate && case.running != approved();
+        let intent = case.intent == crate::cases::Intent::OtherBoot;
+        let quiet = case.remembered == Remembered::AskedToReboot || case.reported == Some(State::ErrorReset);
+        if command != Command::Activate || !overdue || !under_go || intent || quiet {
+            continue;
+        }
+        cases += 1;
+        reported(&mut observation);
+        let failure = shadow(&observation).report.as_ref().and_then(|report| report.failure.clone());
+        assert_eq!(failure.map(|failure| failure.kind), Some(FailureKind::Activate), "{case:?}");
+    }
+    assert!(cases > 100, "{cases} cases");
 }

@@ -70,8 +70,8 @@ pub(crate) struct Inside {
     /// Requests by method and path, reads that waited apart.
     pub(crate) requests: u32,
     pub(crate) long_polls: u32,
-    /// No connection until then.
-    pub(crate) away_until: Option<Instant>,
+    /// No connection between these two, and no answer to what is open.
+    pub(crate) away: Option<(Instant, Instant)>,
 }
 
 /// The double; clones are the same.
@@ -105,6 +105,16 @@ impl Double {
         if request.headers().get(wire::TOKEN_HEADER).is_none_or(|token| token != "token") {
             return refusal(StatusCode::UNAUTHORIZED, Reason::Unauthenticated);
         }
+        let goes = self.look().away.map(|(goes, _)| goes);
+        let answer = self.route(request);
+        let Some(goes) = goes.filter(|goes| *goes > Instant::now()) else { return answer.await };
+        match tokio::time::timeout_at(goes, answer).await {
+            Ok(answer) => answer,
+            Err(_) => std::future::pending().await,
+        }
+    }
+
+    async fn route(&self, request: Request<Bytes>) -> Answer {
         self.look().requests += 1;
         match (request.method().clone(), request.uri().path()) {
             (Method::GET, wire::NODE_RESOURCE) => self.read(&request).await,
@@ -271,6 +281,16 @@ impl Double {
 }
 
 impl Inside {
+    /// Whether nobody is there.
+    pub(crate) fn is_away(&self) -> bool {
+        self.away.is_some_and(|(goes, comes)| (goes..comes).contains(&Instant::now()))
+    }
+
+    /// Nobody is there from now on, for `time`.
+    pub(crate) fn go_away(&mut self, time: Duration) {
+        self.away = Some((Instant::now(), Instant::now() + time));
+    }
+
     fn bump(&mut self) {
         self.version += 1;
         let version = self.version.to_string();

@@ -81,3 +81,14 @@ async fn a_go_withdrawn_while_excluded_gives_the_label_back() {
     assert!(inside.excluded.is_none() && !inside.cordoned);
     assert_eq!(inside.given_back, 1);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_node_whose_clock_is_slow_says_once_until_when_it_waits() {
+    let mut node = Node::start(Script { exclusion: 300, ..Script::smooth() }).await;
+    node.wall = || crate::node::wall() - Duration::from_secs(1800);
+    node.until(updated).await;
+    node.assert_updated("half an hour behind");
+    let reports = node.double.look().reports.clone();
+    let waits = reports.iter().filter(|it| it.activity == Some(Activity::ExcludingFromLoadBalancer));
+    assert!(waits.count() <= 2, "{reports:#?}");
+}

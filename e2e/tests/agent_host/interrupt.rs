@@ -16,7 +16,6 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::UnixStream;
 use tokio::sync::Notify;
-use tokio::time::Instant;
 
 use crate::double::Double;
 
@@ -134,7 +133,7 @@ impl Dial for Line {
 }
 
 fn connect(double: &Double) -> io::Result<Box<dyn Stream>> {
-    if double.look().away_until.is_some_and(|until| Instant::now() < until) {
+    if double.look().is_away() {
         return Err(io::ErrorKind::ConnectionRefused.into());
     }
     let (client, server) = tokio::io::duplex(1 << 16);

@@ -1,6 +1,8 @@
 //! The agent against a simulated host and a double of the apiserver with a controller behind it, in simulated time.
 
 #[cfg(test)]
+mod activation;
+#[cfg(test)]
 mod crashes;
 #[cfg(test)]
 mod double;
@@ -8,6 +10,8 @@ mod double;
 mod exclusion;
 #[cfg(test)]
 mod faults;
+#[cfg(test)]
+mod health;
 #[cfg(test)]
 mod interrupt;
 #[cfg(test)]

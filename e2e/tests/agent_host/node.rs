@@ -1,6 +1,6 @@
 //! One node: a simulated host, its agent, which is started again whenever it ends, and the double of the apiserver.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use agent::apiserver::Apiserver;
@@ -11,7 +11,7 @@ use agent::host::BottlerocketHost;
 use agent::memory::Memory;
 use agent::metrics::Metrics;
 use agent::perform::Hands;
-use e2e::host::{Cause, Client, Deed, Happening, Host, HostEvent, HostOptions, Repository, Service};
+use e2e::host::{Cause, Client, Deed, Happening, Host, HostEvent, HostOptions, Repository, Service, Span, Timings};
 use http::StatusCode;
 use jiff::Timestamp;
 use runtime::health::Health;
@@ -29,7 +29,7 @@ pub(crate) const NEW: Version = Version::new(1, 20, 0);
 const PATIENCE: Duration = Duration::from_secs(4 * 3600);
 
 /// The wall clock of the simulated time.
-fn wall() -> Timestamp {
+pub(crate) fn wall() -> Timestamp {
     thread_local! {
         static BEGAN: (Instant, Timestamp) = (Instant::now(), runtime::clock::now());
     }
@@ -44,6 +44,14 @@ pub(crate) struct Node {
     /// Boots that were asked for by the agent without everything in place.
     pub(crate) breaches: Vec<String>,
     pub(crate) agents: u32,
+    /// What the agents counted, one after the other.
+    pub(crate) registries: Mutex<Vec<prometheus::Registry>>,
+    /// The node's clock.
+    pub(crate) wall: fn() -> Timestamp,
+    /// What the agents say of themselves, one after the other.
+    pub(crate) health: Health,
+    /// Whether they are heard.
+    pub(crate) contact: Contact,
     /// Whether a boot was justified at the moment at which something was lost.
     was_justified: bool,
     /// Why an agent ended by itself last.
@@ -56,11 +64,21 @@ impl Node {
         Self::cut(script, Scissors::default()).await
     }
 
+    /// A node whose activations take `time`.
+    pub(crate) async fn slow(script: Script, time: Duration) -> Self {
+        let timings = Timings { activate: Span::exactly(time), ..Timings::default() };
+        Self::made(script, Scissors::default(), timings).await
+    }
+
     pub(crate) async fn cut(script: Script, scissors: Scissors) -> Self {
+        Self::made(script, scissors, Timings::default()).await
+    }
+
+    async fn made(script: Script, scissors: Scissors, timings: Timings) -> Self {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("token"), "token\n").unwrap();
         let repository = Repository::of([OLD, NEW]);
-        let options = HostOptions::new("a", folder.path().join("host"), OLD, 7);
+        let options = HostOptions { timings, ..HostOptions::new("a", folder.path().join("host"), OLD, 7) };
         let host = Arc::new(Host::start(options, repository.clone()).await.unwrap());
         Self {
             host,
@@ -69,6 +87,10 @@ impl Node {
             scissors: Arc::new(scissors),
             breaches: Vec::new(),
             agents: 0,
+            registries: Mutex::default(),
+            wall,
+            health: Health::default(),
+            contact: Contact::new(unread()),
             was_justified: false,
             last_words: None,
             folder,
@@ -77,13 +99,15 @@ impl Node {
 
     fn agent(&self) -> Cycle {
         let line = |peer| Arc::new(Line { peer, scissors: self.scissors.clone() });
-        let metrics = Metrics::register(&prometheus::Registry::new()).unwrap();
+        let registry = prometheus::Registry::new();
+        let metrics = Metrics::register(&registry).unwrap();
+        self.registries.lock().unwrap().push(registry);
         let apiserver = Apiserver::new(
             line(Peer::Apiserver(self.double.clone())),
             "apiserver".to_owned(),
             "a".to_owned(),
             self.folder.path().join("token"),
-            Contact::new(metrics.last_contact.clone()),
+            self.contact.clone(),
         );
         Cycle {
             hands: Hands {
@@ -93,9 +117,9 @@ impl Node {
             },
             memory: Memory::new(Duration::from_secs(120)),
             boot_id_file: self.host.boot_id_file().to_owned(),
-            wall,
+            wall: self.wall,
             metrics,
-            heartbeat: Health::default().heartbeat("cycle", Duration::from_secs(300)),
+            heartbeat: self.health.heartbeat("cycle", agent::run::STUCK),
         }
     }
 
@@ -177,7 +201,7 @@ impl Node {
             Blow::PowerCycle => self.host.perform(Deed::PowerCycle),
             Blow::ShadowDeleted => self.double.edit(Inside::lose_shadow),
             Blow::NodeAnew => self.double.edit(Inside::lose_node),
-            Blow::ApiserverAway => self.double.look().away_until = Some(Instant::now() + Duration::from_secs(180)),
+            Blow::ApiserverAway => self.double.look().go_away(Duration::from_secs(180)),
             Blow::HostAway => self.leave_socket(Duration::from_secs(120)),
         }
         matches!(blow, Blow::Kill | Blow::NodeAnew)
@@ -235,6 +259,11 @@ impl Node {
         assert_eq!(status.failure, None, "{context}");
         assert_eq!(status.crash_count, 0, "{context}");
     }
+}
+
+/// A gauge that nobody scrapes.
+fn unread() -> prometheus::Gauge {
+    Metrics::register(&prometheus::Registry::new()).unwrap().last_contact
 }
 
 /// The node runs the new version and is at rest.
