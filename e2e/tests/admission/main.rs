@@ -3,6 +3,7 @@
 
 #![cfg(test)]
 
+mod manifests;
 mod never_in_the_way;
 mod nodes;
 mod random;

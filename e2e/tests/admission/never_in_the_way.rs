@@ -104,3 +104,18 @@ async fn a_fault_that_was_there_before_is_a_warning_until_the_policy_is_resumed(
     let resumed = site.apply(&old(&json!({"priority": 3, "paused": false}))).await;
     assert!(!resumed.accepted && resumed.says.contains("spec.schedule.timeZone: \"Mars/Base\" is not"), "{resumed:?}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_caches_it_judges_and_warns_only_of_what_the_policy_itself_says() {
+    let site = Site::start().await;
+    // Its lists are refused from now on, so its caches stay empty.
+    site.plane.kubectl(["delete", "clusterrolebinding", "brupop-webhook-role-binding"]).await.unwrap();
+    site.webhook.process.kill().unwrap();
+    site.webhook.process.restart().unwrap();
+    site.webhook.is_asked(&site.plane).await.unwrap();
+    let unlimited =
+        site.dry_run(&policy("default", &json!({"nodeSelector": {}, "maxConcurrentUpdates": "unlimited"}))).await;
+    assert!(unlimited.accepted, "{unlimited:?}");
+    assert!(unlimited.says.contains("Warning: spec.maxConcurrentUpdates"), "{unlimited:?}");
+    assert_eq!(unlimited.says.matches("Warning: ").count(), 1, "{unlimited:?}");
+}
