@@ -37,6 +37,22 @@ pub enum Verb {
 }
 
 impl Verb {
+    /// Every verb.
+    pub const ALL: [Self; 12] = [
+        Self::Start,
+        Self::Go,
+        Self::Renew,
+        Self::Adjust,
+        Self::Withdraw,
+        Self::Return,
+        Self::PutBack,
+        Self::GiveBack,
+        Self::Finish,
+        Self::Reset,
+        Self::Rest,
+        Self::Delete,
+    ];
+
     /// The word in logs and metrics.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

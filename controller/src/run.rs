@@ -3,6 +3,7 @@
 mod cycle;
 mod delays;
 mod lead;
+mod pace;
 mod takeover;
 
 use std::time::Duration;

@@ -64,7 +64,10 @@ fn count(nodes: &[(&String, &Standing)]) -> NodeCounts {
 
 /// Whether a node held for `reason` will move without anybody's help.
 const fn waits_for_its_turn(reason: HoldReason) -> bool {
-    matches!(reason, HoldReason::BudgetFull | HoldReason::BackOff)
+    matches!(
+        reason,
+        HoldReason::BudgetFull | HoldReason::TooManyUnavailable | HoldReason::TopologyBusy | HoldReason::BackOff
+    )
 }
 
 fn state(kind: PolicyCondition, holds: bool, reason: &'static str, message: impl Into<String>) -> Statement {

@@ -7,8 +7,9 @@ mod cluster;
 
 use std::{fs, path::Path};
 
+use api::HoldReason;
 use cluster::Cluster;
-use controller::{check::check, plan::plan, report};
+use controller::{action::Verb, check::check, plan::plan, report};
 
 #[test]
 fn every_scenario_gives_its_plan() {
@@ -18,6 +19,19 @@ fn every_scenario_gives_its_plan() {
     assert!(!scenarios.is_empty());
     let differing: Vec<_> = scenarios.iter().filter_map(|scenario| difference(scenario)).collect();
     assert!(differing.is_empty(), "{}", differing.join("\n"));
+}
+
+#[test]
+fn every_verb_and_every_reason_is_shown() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/scenarios");
+    let plans = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path().join("plan.txt"));
+    let plans: String = plans.map(|plan| fs::read_to_string(plan).unwrap()).collect();
+    let lines = |begins: &str| plans.lines().any(|line| line.starts_with(begins));
+    let verbs = Verb::ALL.into_iter().map(Verb::as_str).filter(|verb| !lines(&format!("{verb} ")));
+    let reasons = HoldReason::ALL.into_iter().map(HoldReason::as_str);
+    let reasons = reasons.filter(|reason| !plans.contains(&format!("; {reason}: ")));
+    let missing: Vec<_> = verbs.chain(reasons).collect();
+    assert!(missing.is_empty(), "no scenario shows {missing:?}");
 }
 
 #[expect(clippy::disallowed_methods, reason = "the switch that rewrites the golden files")]

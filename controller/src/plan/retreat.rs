@@ -1,6 +1,8 @@
 //! Nodes that have begun and are not disrupted yet go back to Idle when they may no longer be updated, so that they hold no
 //! place that another node could use.
 
+use std::collections::BTreeSet;
+
 use api::shadow::Order;
 use jiff::Timestamp;
 
@@ -29,10 +31,14 @@ pub(super) fn return_what_became_ineligible(draft: &mut Draft<'_>) {
 /// Returns the nodes without a go whose topology value must not be in flight together with what cannot be returned, or, where
 /// everything can, with the first in order. That happens when a policy gets a `topologyKey` in the middle of a rollout.
 fn return_other_topologies(draft: &mut Draft<'_>, policy: &PolicyFacts) {
+    if policy.accepted.as_ref().is_ok_and(|accepted| accepted.topology_key.is_none()) {
+        return;
+    }
     let returnable = returnable(draft, policy);
     let values_of = |at: &usize| topology::value(policy, draft.situations[*at].node);
-    let fixed = draft.in_flight_for(policy).filter(|at| !returnable.contains(at));
-    let mut kept: Vec<_> = fixed.filter_map(|at| values_of(&at)).collect();
+    let stays = |at: &usize| !returnable.contains(at);
+    let mut kept = BTreeSet::new();
+    kept.extend(draft.in_flight_for(policy).filter(stays).filter_map(|at| values_of(&at)));
     if kept.is_empty() {
         kept.extend(returnable.first().and_then(values_of));
     }

@@ -9,7 +9,7 @@ use api::{HoldReason, names::shadow_name};
 use jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
 
-use super::delays::Delays;
+use super::{delays::Delays, pace::Pace};
 use crate::{
     announce::Announcer,
     check::{Objection, check},
@@ -40,6 +40,7 @@ pub(super) struct Cycle {
     own: OwnWrites,
     parsed: Parsed,
     delays: Delays,
+    pace: Pace,
     held: BTreeMap<String, HoldReason>,
 }
 
@@ -53,6 +54,7 @@ impl Cycle {
             own: OwnWrites::default(),
             parsed: Parsed::default(),
             delays: Delays::default(),
+            pace: Pace::default(),
             held: BTreeMap::new(),
         }
     }
@@ -71,7 +73,7 @@ impl Cycle {
         self.publish(&snapshot, &plan, &objections, now).await;
         // A conflict ends with the watch showing what somebody else wrote; it is looked for again in case it does not.
         let again = conflicts.then(|| now.checked_add(AFTER_A_CONFLICT).unwrap_or(now));
-        [plan.wake_at, self.delays.next(now), again].into_iter().flatten().min()
+        [plan.wake_at, self.delays.next(now), self.pace.next(), again].into_iter().flatten().min()
     }
 
     /// Reads the shadows whose last write has an unknown outcome.
@@ -195,7 +197,8 @@ impl Cycle {
             }
         }
         let mut changed = changed_statuses(snapshot, statuses(snapshot, plan, objections));
-        changed.retain(|change| self.delays.may_write(&change.policy, now));
+        self.pace.begin(|policy| snapshot.policies.contains_key(policy));
+        changed.retain(|change| self.delays.may_write(&change.policy, now) && self.pace.may_write(&change.policy, now));
         for (policy, written) in publish_statuses(&self.writer, &self.mandate, changed).await {
             self.metrics.wrote("status", written.as_ref().map_or_else(WriteError::as_str, |_| "ok"));
             match written {
