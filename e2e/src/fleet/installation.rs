@@ -85,6 +85,25 @@ pub fn start_apiserver(
     Ok(Replica { process: plane.spawn(name, program)?, port, metrics_port })
 }
 
+/// Starts a controller under `name`, with its metrics on a port. It is not ready yet: see [`ready`].
+///
+/// # Errors
+/// When it cannot be started.
+pub async fn start_controller(
+    plane: &ControlPlane,
+    programs: &Programs,
+    name: &str,
+    metrics_port: u16,
+    log_filter: &str,
+) -> anyhow::Result<Process> {
+    let account = names::CONTROLLER_SERVICE_ACCOUNT;
+    let program = Program::new(programs.path("controller"))
+        .args(["--metrics-listen".to_owned(), local(metrics_port)])
+        .args(["--log-filter", log_filter])
+        .env("KUBECONFIG", plane.service_account_kubeconfig(names::DEFAULT_NAMESPACE, account).await?);
+    plane.spawn(name, program)
+}
+
 /// Starts the apiserver and the controller, and waits until both are ready.
 pub(super) async fn start_programs(
     plane: &ControlPlane,
@@ -96,11 +115,7 @@ pub(super) async fn start_programs(
     let account = async |account| plane.service_account_kubeconfig(names::DEFAULT_NAMESPACE, account).await;
     let kubeconfig = account(names::APISERVER_SERVICE_ACCOUNT).await?;
     let apiserver = start_apiserver(plane, programs, "brupop-apiserver", &certificates, kubeconfig, log_filter)?;
-    let controller = Program::new(programs.path("controller"))
-        .args(["--metrics-listen".to_owned(), local(controller_metrics)])
-        .args(["--log-filter", log_filter])
-        .env("KUBECONFIG", account(names::CONTROLLER_SERVICE_ACCOUNT).await?);
-    let controller = plane.spawn("brupop-controller", controller)?;
+    let controller = start_controller(plane, programs, "brupop-controller", controller_metrics, log_filter).await?;
     ready(&apiserver.process, apiserver.metrics_port).await?;
     ready(&controller, controller_metrics).await?;
     Ok(Installed {

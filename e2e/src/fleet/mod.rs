@@ -204,6 +204,19 @@ impl Fleet {
         get(self.apiserver_metrics, "/metrics").await.context("metrics of the apiserver")
     }
 
+    /// Starts a second controller and waits until it is ready to take over.
+    ///
+    /// # Errors
+    /// When it cannot be started, or is not ready within half a minute.
+    pub async fn second_controller(&self) -> anyhow::Result<Process> {
+        let programs = Programs::build().await?;
+        let [port] = installation::free_ports()?;
+        let name = "brupop-controller-2";
+        let process = installation::start_controller(&self.plane, &programs, name, port, "info").await?;
+        installation::ready(&process, port).await?;
+        Ok(process)
+    }
+
     /// How many times each host came up since the start.
     pub fn boots(&self) -> BTreeMap<&str, usize> {
         self.kubelets.iter().map(|(name, kubelet)| (name.as_str(), kubelet.host().boots().len())).collect()

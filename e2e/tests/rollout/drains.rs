@@ -1,6 +1,7 @@
 //! What holds a drain, and whose cordon it is.
 
 use e2e::controlplane::wait::eventually;
+use e2e::fleet::Fleet;
 use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use kube::Api;
@@ -9,9 +10,8 @@ use serde_json::json;
 
 use crate::{NEW, PATIENCE, fleet, policy};
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_budget_without_room_holds_the_drain_until_it_has_room() {
-    let (fleet, observer) = fleet(1).await;
+/// Runs a pod whose budget never lets it go.
+pub(crate) async fn block(fleet: &Fleet) {
     fleet.plane.apply(WORKLOAD_WITHOUT_ROOM).await.unwrap();
     let pods: Api<Pod> = Api::default_namespaced(fleet.plane.client());
     eventually("the pod to run", PATIENCE, async || {
@@ -21,6 +21,12 @@ async fn a_budget_without_room_holds_the_drain_until_it_has_room() {
     })
     .await
     .unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_budget_without_room_holds_the_drain_until_it_has_room() {
+    let (fleet, observer) = fleet(1).await;
+    block(&fleet).await;
     fleet.plane.apply(&policy(1)).await.unwrap();
     fleet.publish(&NEW);
     let message = eventually("the drain to say which budget blocks it", PATIENCE, async || {

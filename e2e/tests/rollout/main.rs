@@ -6,8 +6,10 @@ mod budgets;
 mod crash_matrix;
 mod disruption;
 mod drains;
+mod edits;
 mod identity;
 mod interruptions;
+mod leaders;
 mod originals;
 mod policies;
 
