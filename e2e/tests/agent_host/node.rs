@@ -50,6 +50,8 @@ pub(crate) struct Node {
     pub(crate) wall: fn() -> Timestamp,
     /// What the agents say of themselves, one after the other.
     pub(crate) health: Health,
+    /// When they were last heard, in seconds since 1970.
+    pub(crate) last_contact: prometheus::Gauge,
     /// Whether they are heard.
     pub(crate) contact: Contact,
     /// Whether a boot was justified at the moment at which something was lost.
@@ -75,6 +77,7 @@ impl Node {
     }
 
     async fn made(script: Script, scissors: Scissors, timings: Timings) -> Self {
+        let last_contact = Metrics::register(&prometheus::Registry::new()).unwrap().last_contact;
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("token"), "token\n").unwrap();
         let repository = Repository::of([OLD, NEW]);
@@ -90,7 +93,8 @@ impl Node {
             registries: Mutex::default(),
             wall,
             health: Health::default(),
-            contact: Contact::new(unread()),
+            contact: Contact::new(last_contact.clone()),
+            last_contact,
             was_justified: false,
             last_words: None,
             folder,
@@ -259,11 +263,6 @@ impl Node {
         assert_eq!(status.failure, None, "{context}");
         assert_eq!(status.crash_count, 0, "{context}");
     }
-}
-
-/// A gauge that nobody scrapes.
-fn unread() -> prometheus::Gauge {
-    Metrics::register(&prometheus::Registry::new()).unwrap().last_contact
 }
 
 /// The node runs the new version and is at rest.
