@@ -29,7 +29,7 @@ pub(crate) async fn print() -> anyhow::Result<()> {
     let site = Site::start().await?;
     let mut times = Vec::new();
     for _ in 0..RUNS {
-        times.push(site.from_edit_to_write().await?);
+        times.push(site.edit_and_await_write().await?);
         site.rest().await?;
     }
     times.sort();
@@ -77,7 +77,7 @@ impl Site {
         Ok(site)
     }
 
-    async fn from_edit_to_write(&self) -> anyhow::Result<Duration> {
+    async fn edit_and_await_write(&self) -> anyhow::Result<Duration> {
         let watch = self.shadows.watch(&WatchParams::default(), "0").await?;
         let mut watch = std::pin::pin!(watch);
         let began = Instant::now();

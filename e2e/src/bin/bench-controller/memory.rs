@@ -47,7 +47,7 @@ async fn measure(folder: &Path, port: u16) -> anyhow::Result<()> {
     let before = ticks(pid)?;
     sleep(IDLE).await;
     let cpu = (ticks(pid)? - before) / TICKS * 1000.0;
-    println!("\nmemory with {NODES} Nodes of 50 images each, {} pods and shadows", NODES);
+    println!("\nmemory with {NODES} Nodes of 50 images each, as many pods and shadows");
     println!("  resident {:.1} MiB, highest {:.1} MiB; the original 194 MB", mebibytes(resident), mebibytes(peak));
     println!("  idle: {cpu:.0} ms of CPU in {} s; the original 51 ms per second", IDLE.as_secs());
     controller.kill().await?;
