@@ -33,6 +33,16 @@ impl Programs {
         Ok(Self { folder: folder.await?.clone() })
     }
 
+    /// Builds one program as this one is built, for those who need no other.
+    ///
+    /// # Errors
+    /// As [`Programs::build`].
+    pub async fn build_only(name: &str) -> anyhow::Result<Self> {
+        let folder = folder()?;
+        build(&folder, &[name]).await?;
+        Ok(Self { folder })
+    }
+
     /// Builds for release, whatever this program is built as: what every fleet runs, and the original agent where it is
     /// wanted.
     pub(super) async fn for_release(original: bool) -> anyhow::Result<Self> {

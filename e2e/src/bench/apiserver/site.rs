@@ -44,7 +44,7 @@ pub(super) struct Site {
 impl Site {
     pub(super) async fn start(agents: usize) -> anyhow::Result<Self> {
         open_files()?;
-        let programs = Programs::build().await?;
+        let programs = Programs::build_only("apiserver").await?;
         let plane = ControlPlane::start().await?;
         apply_manifests(&plane).await?;
         println!("{agents} nodes, and an agent's pod on each");
