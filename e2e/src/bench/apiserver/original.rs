@@ -71,9 +71,9 @@ async fn evict(client: &Client, pod: &Pod, asked: &impl Fn()) {
     loop {
         asked();
         match pods.evict(&name, &EvictParams::default()).await {
-            Err(kube::Error::Api(status)) if [429, 500].contains(&status.code) => sleep(PAUSE).await,
             Ok(_) => break,
-            Err(_) => return,
+            Err(kube::Error::Api(status)) if [403, 404].contains(&status.code) => return,
+            Err(_) => sleep(PAUSE).await,
         }
     }
     while let Ok(Some(_)) = pods.get_opt(&name).await {
