@@ -4,8 +4,10 @@ use std::collections::BTreeSet;
 
 use api::names::COMPONENT_LABEL;
 use jiff::{SignedDuration, Timestamp};
-use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::api::core::v1::{Pod, Toleration};
 
+/// The taint that goes with a cordon; its effect is `NoSchedule` and it has no value.
+const CORDON_TAINT: &str = "node.kubernetes.io/unschedulable";
 /// The annotation by which a kubelet marks the mirror of a static pod.
 const MIRROR_ANNOTATION: &str = "kubernetes.io/config.mirror";
 /// A pod's grace where its spec names none (Kubernetes' own default).
@@ -40,6 +42,8 @@ pub struct PodFacts {
     pub terminating: Option<Timestamp>,
     /// How many seconds of grace it wants.
     pub grace_seconds: i64,
+    /// Whether it may be scheduled to a cordoned node.
+    pub tolerates_cordon: bool,
     /// Which of the operator's components it is, if any.
     pub component: Option<String>,
 }
@@ -67,9 +71,23 @@ impl PodFacts {
             ready: conditions.iter().any(|condition| condition.type_ == "Ready" && condition.status == "True"),
             terminating: meta.deletion_timestamp.as_ref().map(|time| time.0),
             grace_seconds: spec.and_then(|spec| spec.termination_grace_period_seconds).unwrap_or(DEFAULT_GRACE_SECONDS),
+            tolerates_cordon: spec.and_then(|spec| spec.tolerations.as_deref()).is_some_and(tolerate_cordon),
             component: component.filter(|_| meta.namespace.as_deref() == Some(namespace)),
         }
     }
+}
+
+/// Whether one of these tolerates the taint of a cordon, by the scheduler's rules: no key is every key, no effect is every
+/// effect, and no operator is `Equal`.
+fn tolerate_cordon(tolerations: &[Toleration]) -> bool {
+    tolerations.iter().any(|toleration| {
+        let key = toleration.key.as_deref().unwrap_or_default();
+        let exists = toleration.operator.as_deref() == Some("Exists");
+        let equal = matches!(toleration.operator.as_deref(), None | Some("" | "Equal"));
+        let of_key = key == CORDON_TAINT || (key.is_empty() && exists);
+        let of_value = exists || (equal && toleration.value.as_deref().unwrap_or_default().is_empty());
+        of_key && of_value && matches!(toleration.effect.as_deref(), None | Some("" | "NoSchedule"))
+    })
 }
 
 /// What becomes of a pod.
@@ -94,8 +112,8 @@ pub enum Stay {
     DaemonSet,
     /// It has nothing to interrupt any more.
     Finished,
-    /// It came long after the cordon, which it tolerates or was never asked about: it would be put back as often as it is
-    /// evicted.
+    /// It tolerates the cordon and came long after it: it would be put back as often as it is evicted. One that tolerates
+    /// no cordon came while there was none, for an administrator had lifted it.
     HeedsNoCordon,
 }
 
@@ -109,7 +127,7 @@ pub fn select(pod: &PodFacts, began: Timestamp) -> Selection {
         Selection::Stay(Stay::DaemonSet)
     } else if pod.finished {
         Selection::Stay(Stay::Finished)
-    } else if since.is_some_and(|since| since > STRAY) {
+    } else if pod.tolerates_cordon && since.is_some_and(|since| since > STRAY) {
         Selection::Stay(Stay::HeedsNoCordon)
     } else if pod.terminating.is_some() {
         Selection::Await
@@ -158,6 +176,7 @@ pub(crate) mod samples {
             ready: true,
             terminating: None,
             grace_seconds: 30,
+            tolerates_cordon: false,
             component: None,
         }
     }
@@ -217,12 +236,44 @@ mod tests {
     }
 
     #[test]
-    fn a_pod_that_comes_long_after_the_cordon_does_not_heed_it_and_stays() {
-        for (after, stays) in [(-3600, false), (119, false), (121, true)] {
+    fn a_pod_that_tolerates_the_cordon_and_comes_long_after_it_stays() {
+        let late = |after: i64, tolerations: &Value| {
             let created = BEGAN + SignedDuration::from_secs(after);
-            let late = read(|pod| pod["metadata"]["creationTimestamp"] = created.to_string().into());
-            assert_eq!(verdict(&late) == Selection::Stay(Stay::HeedsNoCordon), stays, "{after}");
+            verdict(&read(|pod| {
+                pod["metadata"]["creationTimestamp"] = created.to_string().into();
+                pod["spec"]["tolerations"] = tolerations.clone();
+            }))
+        };
+        let any = json!([{"operator": "Exists"}]);
+        for (after, stays) in [(-3600, false), (119, false), (121, true)] {
+            let expected = if stays { Selection::Stay(Stay::HeedsNoCordon) } else { Selection::Evict };
+            assert_eq!(late(after, &any), expected, "{after}");
+            assert_eq!(late(after, &Value::Null), Selection::Evict, "{after}");
         }
+    }
+
+    #[test]
+    fn a_cordon_is_tolerated_as_the_scheduler_reads_it() {
+        let other = json!({"key": "node.kubernetes.io/not-ready", "operator": "Exists"});
+        for (toleration, tolerated) in [
+            (json!({"operator": "Exists"}), true),
+            (json!({"operator": "Exists", "effect": "NoSchedule"}), true),
+            (json!({"key": CORDON_TAINT, "operator": "Exists"}), true),
+            (json!({"key": CORDON_TAINT, "operator": "Exists", "effect": "NoSchedule"}), true),
+            (json!({"key": CORDON_TAINT, "operator": "Equal", "value": ""}), true),
+            (json!({"key": CORDON_TAINT}), true),
+            (json!({"key": CORDON_TAINT, "operator": "Exists", "effect": "NoExecute"}), false),
+            (json!({"key": CORDON_TAINT, "value": "true"}), false),
+            (json!({"key": CORDON_TAINT, "operator": "Gt", "value": ""}), false),
+            (json!({"operator": "Exists", "effect": "NoExecute"}), false),
+            (json!({"value": ""}), false),
+            (json!({}), false),
+            (other.clone(), false),
+        ] {
+            let facts = read(|pod| pod["spec"]["tolerations"] = json!([other, toleration]));
+            assert_eq!(facts.tolerates_cordon, tolerated, "{toleration}");
+        }
+        assert!(!read(|_| {}).tolerates_cordon);
     }
 
     #[test]

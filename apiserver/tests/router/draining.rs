@@ -144,13 +144,18 @@ async fn an_uncordon_stops_the_drain_and_an_originals_waits_for_the_cordon_to_co
     assert_eq!(answer.refusal(), (409, Reason::Vetoed));
     let before = evictions(&site);
     let lifted = async {
-        sleep(Duration::from_secs(100)).await;
+        sleep(Duration::from_secs(600)).await;
         assert_eq!(evictions(&site), before);
+        let mut placed = pod("placed-while-uncordoned");
+        placed["metadata"]["creationTimestamp"] = rfc3339(500).into();
+        site.world().put(&pod_path("web", "placed-while-uncordoned"), placed);
         uncordon(true);
         site.world().evictions.clear();
     };
     let (answer, ()) = tokio::join!(site.original("POST", CORDON_AND_DRAIN), lifted);
     assert_eq!(answer.status, 200);
+    let evicted = site.world().count("/pods/placed-while-uncordoned/eviction");
+    assert_eq!(evicted, 1, "the cordon that came back is not the one it was placed under");
 }
 
 #[tokio::test(start_paused = true)]
@@ -263,6 +268,7 @@ async fn a_pod_that_is_put_back_whatever_the_cordon_does_not_hold_up_the_drain_f
         for number in 0..100_i64 {
             let mut again = pod(&format!("stubborn-{number}"));
             again["metadata"]["creationTimestamp"] = rfc3339(3 * number).into();
+            again["spec"]["tolerations"] = json!([{"operator": "Exists"}]);
             site.world().put(&pod_path("web", &format!("stubborn-{number}")), again);
             sleep(Duration::from_secs(3)).await;
         }
