@@ -32,7 +32,7 @@ pub enum LockRecord {
     After,
 }
 
-/// What `report` means for the record, when the shadow told of the pin `before` so far, as a cache knows it.
+/// What `report` means for the record, when the shadow told of the pin `before` so far.
 #[must_use]
 pub fn lock_record(report: &BottlerocketShadowStatus, before: Option<&Pin>) -> LockRecord {
     match report.pin() {

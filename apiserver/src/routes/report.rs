@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use api::BottlerocketShadowStatus;
 use api::wire::Reason;
+use api::{BottlerocketShadow, BottlerocketShadowStatus};
 use axum::Json;
 use axum::body::{Body, to_bytes};
 use axum::extract::State;
@@ -30,12 +30,13 @@ pub async fn report(State(app): State<Arc<App>>, headers: HeaderMap, body: Body)
     let (identity, _place) = admit(&app, &headers).await?;
     let expected = preferences::if_match(&headers)?;
     let status = parse(&headers, body).await?;
-    let known = match app.caches.shadow(&identity.node).filter(|shadow| is_owned(shadow, &identity)) {
-        Some(shadow) => shadow,
-        None => present(&app, &identity).await?,
-    };
+    let known = known(&app, &identity, expected.as_deref()).await?;
     let record = lock_record(&status, known.pin().as_ref());
     if let LockRecord::Before(pin) = &record {
+        if let Some(version) = &expected {
+            // The watch may lag behind as far as a late duplicate does, whose record nobody would take away again.
+            unmoved(&app, &identity, version).await?;
+        }
         record_lock(&app, &identity, Some(pin)).await?;
     }
     let stored = match expected {
@@ -51,13 +52,34 @@ pub async fn report(State(app): State<Arc<App>>, headers: HeaderMap, body: Body)
     Ok(tagged(Json(status).into_response(), &stored))
 }
 
+/// The shadow that a report follows on: from the cache, unless the report is conditional on another than that.
+async fn known(app: &App, identity: &Identity, expected: Option<&str>) -> Result<BottlerocketShadow, Refusal> {
+    let cached = app.caches.shadow(&identity.node).filter(|shadow| is_owned(shadow, identity));
+    match (cached, expected) {
+        (Some(shadow), None) => Ok(shadow),
+        (Some(shadow), Some(version)) if shadow.metadata.resource_version.as_deref() == Some(version) => Ok(shadow),
+        (_, Some(version)) => unmoved(app, identity, version).await,
+        (None, None) => present(app, identity).await,
+    }
+}
+
+/// The caller's shadow as Kubernetes has it now, which must still be of this resourceVersion.
+async fn unmoved(app: &App, identity: &Identity, version: &str) -> Result<BottlerocketShadow, Refusal> {
+    let shadow = present(app, identity).await?;
+    if shadow.metadata.resource_version.as_deref() == Some(version) {
+        return Ok(shadow);
+    }
+    let error = format!("the shadow of node {} is no longer the one that the report is conditional on", identity.node);
+    Err(Refusal::new(Reason::Conflict, error))
+}
+
 /// The last one wins, as with the original. Each try is conditional nevertheless, so that it can only reach the shadow of
 /// this very Node.
 async fn unconditional(
     app: &App,
     identity: &Identity,
     status: &BottlerocketShadowStatus,
-) -> Result<api::BottlerocketShadow, Refusal> {
+) -> Result<BottlerocketShadow, Refusal> {
     for _ in 0..ATTEMPTS {
         let version = present(app, identity).await?.resource_version().unwrap_or_default();
         match app.cluster.patch_status(&identity.node, &patch(status, &version)).await {

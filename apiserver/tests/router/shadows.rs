@@ -256,6 +256,43 @@ async fn the_lock_before_a_pin_is_on_the_node_before_it_is_in_the_status_and_goe
     assert_eq!(record(&site).as_deref(), Some("1.18.0"));
 }
 
+/// A report that is computed from the shadow at this resourceVersion.
+async fn report_on(site: &Site, version: u64, body: &Value) -> u16 {
+    let request = ours("PUT", NODE_RESOURCE).header(IF_MATCH, format!("\"{version}\""));
+    let status = put(site, request, body).await.status;
+    site.settle().await;
+    status
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_late_duplicate_of_a_pin_leaves_no_record_however_old_the_cache() {
+    for watch_lags in [false, true] {
+        let site = Site::new().await;
+        assert_eq!(report_on(&site, version(&site), &pinned(None)).await, 200);
+        let at_pin = version(&site);
+        if watch_lags {
+            site.world().watchers = None;
+        }
+        assert_eq!(report_on(&site, at_pin, &pinned(Some("latest"))).await, 200);
+        assert_eq!(report_on(&site, version(&site), &pinned(None)).await, 200);
+        assert_eq!(record(&site), None, "given back; watch lags: {watch_lags}");
+        let before = site.world().writes().len();
+        assert_eq!(report_on(&site, at_pin, &pinned(Some("latest"))).await, 409);
+        assert_eq!((record(&site), site.world().writes().len()), (None, before), "watch lags: {watch_lags}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pin_like_the_one_an_old_cache_shows_is_recorded_again() {
+    let site = Site::new().await;
+    assert_eq!(report_on(&site, version(&site), &pinned(Some("latest"))).await, 200);
+    site.world().watchers = None;
+    assert_eq!(report_on(&site, version(&site), &pinned(None)).await, 200);
+    assert_eq!(record(&site), None);
+    assert_eq!(report_on(&site, version(&site), &pinned(Some("latest"))).await, 200);
+    assert_eq!(record(&site).as_deref(), Some("latest"));
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_lock_that_cannot_be_recorded_is_not_reported_either() {
     let site = Site::new().await;
