@@ -121,6 +121,12 @@ impl Action {
 }
 
 impl Action {
+    /// Whether it takes a go back that an agent may be about to use.
+    #[must_use]
+    pub fn takes_back_a_go(&self) -> bool {
+        self.verb.takes_back_a_go() && self.before.go().is_some()
+    }
+
     /// Whether the go that this action has taken back was used before: `node`, read past the caches after the write, carries
     /// the marks of that very go. It is put back then, so that the disruption finishes.
     #[must_use]

@@ -2,16 +2,14 @@
 
 use std::future::ready;
 
-use api::BottlerocketShadow;
-use futures::{StreamExt as _, stream};
-use kube::ResourceExt as _;
-
 use crate::{
     action::{Action, Verb},
     lease::Mandate,
     own_writes::Outcome,
     write::{WriteError, Writer},
 };
+use api::{BottlerocketShadow, Shadow};
+use futures::{StreamExt as _, stream};
 
 /// Most writes under way at once.
 const CONCURRENCY: usize = 16;
@@ -32,7 +30,10 @@ pub(crate) async fn execute(writer: &Writer, mandate: &Mandate, actions: Vec<Act
 async fn one(writer: &Writer, action: Action) -> Executed {
     let written = match action.verb {
         Verb::Delete => writer.delete(&action).await.map(|()| Outcome::Gone),
-        verb if verb.takes_back_a_go() && action.before.go().is_some() => take_back(writer, &action).await,
+        _ if action.takes_back_a_go() => match writer.order(&action).await {
+            Ok(written) => finish_taking_back(writer, &action, written).await,
+            Err(error) => Err(error),
+        },
         _ => writer.order(&action).await.map(stored),
     };
     match written {
@@ -40,7 +41,7 @@ async fn one(writer: &Writer, action: Action) -> Executed {
         Err(error) => {
             let outcome = match error {
                 WriteError::Gone => Some(Outcome::Gone),
-                WriteError::Unknown(_) => Some(Outcome::Unknown),
+                WriteError::Unknown(_) => Some(Outcome::Unknown(Box::new(action.clone()))),
                 WriteError::Conflict | WriteError::Refused(_) => None,
             };
             Executed { action, outcome, error: Some(error) }
@@ -48,28 +49,78 @@ async fn one(writer: &Writer, action: Action) -> Executed {
     }
 }
 
-/// Takes a go back: first the shadow is written, then the Node is read past the caches. If it carries the marks of that very
-/// go the disruption had begun, and the same go is put back. The apiserver does the same from the other side: it writes its
-/// marks first and reads the shadow then, so that one of the two always sees the other.
-async fn take_back(writer: &Writer, action: &Action) -> Result<Outcome, WriteError> {
-    let written = writer.order(action).await?;
-    let node = match writer.node(&action.node).await {
-        Ok(node) => node,
-        // Without the answer the next plan decides by what the watch shows of the Node.
-        Err(_) => return Ok(stored(written)),
-    };
-    if !action.came_too_late(&node) {
-        return Ok(stored(written));
+/// Reads what became of an action whose outcome is unknown, and finishes it if it took a go back.
+///
+/// # Errors
+/// [`WriteError::Unknown`] when it cannot be told yet.
+pub(crate) async fn settle(writer: &Writer, action: &Action) -> Result<Outcome, WriteError> {
+    match writer.shadow(&action.shadow).await {
+        Ok(found) if action.takes_back_a_go() => finish_taking_back(writer, action, found).await,
+        Ok(found) => Ok(stored(found)),
+        Err(WriteError::Gone) => Ok(Outcome::Gone),
+        Err(error) => Err(unknown("shadow not read", &error)),
+    }
+}
+
+/// Finishes taking a go back once the shadow is written: the Node is read past the caches, and if it carries the marks of that
+/// very go the disruption had begun, and the same go is put back. The apiserver does the same from the other side: it writes
+/// its marks first and reads the shadow then, so that one of the two always sees the other.
+///
+/// As long as the Node has not been read, or the go not been put back where it must be, nobody may count on either: the
+/// outcome is unknown. The agent may report meanwhile, which refuses the write; it is tried once more on what is stored then.
+async fn finish_taking_back(
+    writer: &Writer,
+    action: &Action,
+    found: BottlerocketShadow,
+) -> Result<Outcome, WriteError> {
+    if !is_taken_back(action, &found)? {
+        return Ok(stored(found));
+    }
+    match writer.node(&action.node).await {
+        Ok(node) if action.came_too_late(&node) => {}
+        Ok(_) | Err(WriteError::Gone) => return Ok(stored(found)),
+        Err(error) => return Err(unknown("Node not read", &error)),
     }
     tracing::info!(node = action.node, "go was used before it was taken back and is put back");
-    let resource_version = written.resource_version().unwrap_or_default();
-    match writer.replace_order(&action.shadow, &action.uid, &resource_version, &action.before).await {
+    let restored = match put_back(writer, action, &found).await {
+        Err(WriteError::Conflict) => match writer.shadow(&action.shadow).await {
+            Ok(again) if is_taken_back(action, &again)? => put_back(writer, action, &again).await,
+            again => again,
+        },
+        restored => restored,
+    };
+    match restored {
         Ok(restored) => Ok(stored(restored)),
-        Err(WriteError::Unknown(why)) => Err(WriteError::Unknown(why)),
-        Err(_) => Ok(stored(written)),
+        Err(WriteError::Gone) => Ok(Outcome::Gone),
+        Err(error) => Err(unknown("go not put back", &error)),
     }
+}
+
+async fn put_back(
+    writer: &Writer,
+    action: &Action,
+    found: &BottlerocketShadow,
+) -> Result<BottlerocketShadow, WriteError> {
+    let version = found.metadata.resource_version.as_deref().unwrap_or_default();
+    writer.replace_order(&action.shadow, &action.uid, version, &action.before).await
+}
+
+/// Whether the shadow is still the one that `action` took the go from, and asks for what it wrote then.
+fn is_taken_back(action: &Action, found: &BottlerocketShadow) -> Result<bool, WriteError> {
+    if found.metadata.uid.as_ref() != Some(&action.uid) {
+        return Ok(false);
+    }
+    let shadow = Shadow::try_from(found).map_err(|error| WriteError::Unknown(error.to_string()))?;
+    Ok((shadow.order.state, shadow.order.since) == (action.order.state, action.order.since))
+}
+
+fn unknown(what: &str, error: &WriteError) -> WriteError {
+    WriteError::Unknown(format!("{what}: {error}"))
 }
 
 fn stored(object: BottlerocketShadow) -> Outcome {
     Outcome::Stored(Box::new(object))
 }
+
+#[cfg(test)]
+mod tests;

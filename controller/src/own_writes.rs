@@ -4,13 +4,12 @@
 //! brought back. So each write stays here until a watch shows a resourceVersion at least as new. Nothing expires: a write
 //! whose outcome is unknown makes its shadow unreadable for the plan until an uncached read has settled it.
 
-use std::{
-    cmp::Ordering,
-    collections::{BTreeMap, BTreeSet},
-};
+use std::{cmp::Ordering, collections::BTreeMap};
 
 use api::BottlerocketShadow;
 use kube::{ResourceExt as _, core::DeserializeGuard};
+
+use crate::action::Action;
 
 /// What became of a write.
 #[derive(Debug, Clone)]
@@ -19,15 +18,16 @@ pub enum Outcome {
     Stored(Box<BottlerocketShadow>),
     /// The object is gone.
     Gone,
-    /// Nobody knows: the answer was lost.
-    Unknown,
+    /// Nobody knows: the answer to this action was lost, or a go it takes back was looked for in vain. What is stored may
+    /// still change, and the action may have to be finished.
+    Unknown(Box<Action>),
 }
 
 /// The writes that no watch has shown yet, by shadow.
 #[derive(Debug, Default)]
 pub struct OwnWrites {
     stored: BTreeMap<String, DeserializeGuard<BottlerocketShadow>>,
-    unknown: BTreeSet<String>,
+    unknown: BTreeMap<String, Box<Action>>,
 }
 
 impl OwnWrites {
@@ -42,8 +42,8 @@ impl OwnWrites {
                 self.unknown.remove(shadow);
                 self.stored.remove(shadow);
             }
-            Outcome::Unknown => {
-                self.unknown.insert(shadow.to_owned());
+            Outcome::Unknown(action) => {
+                self.unknown.insert(shadow.to_owned(), action);
             }
         }
     }
@@ -53,7 +53,7 @@ impl OwnWrites {
     pub fn forget_seen<'a>(&mut self, watched: impl Iterator<Item = &'a DeserializeGuard<BottlerocketShadow>>) {
         let watched: BTreeMap<_, _> = watched.map(|object| (object.name_any(), object)).collect();
         self.stored.retain(|name, own| watched.get(name).is_some_and(|seen| is_newer(own, seen)));
-        self.unknown.retain(|name| watched.contains_key(name));
+        self.unknown.retain(|name, _| watched.contains_key(name));
     }
 
     /// The newest that is known of `object`: our own write where no watch has shown it yet.
@@ -65,9 +65,9 @@ impl OwnWrites {
         self.stored.get(&object.name_any()).filter(|own| is_newer(*own, object)).unwrap_or(object)
     }
 
-    /// The shadows whose state is not known and has to be read.
+    /// The shadows whose state is not known and has to be read, with the action that left it so.
     #[must_use]
-    pub const fn unknown(&self) -> &BTreeSet<String> {
+    pub const fn unknown(&self) -> &BTreeMap<String, Box<Action>> {
         &self.unknown
     }
 }
@@ -91,13 +91,27 @@ pub fn compare(one: &str, other: &str) -> Ordering {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use api::shadow::BottlerocketShadowSpec;
+    use api::shadow::{BottlerocketShadowSpec, Order};
+
+    use crate::action::Verb;
 
     fn at(version: &str) -> BottlerocketShadow {
         let mut shadow = BottlerocketShadow::new("brs-a", BottlerocketShadowSpec::default());
         shadow.metadata.uid = Some("u".to_owned());
         shadow.metadata.resource_version = Some(version.to_owned());
         shadow
+    }
+
+    fn unknown() -> Outcome {
+        Outcome::Unknown(Box::new(Action {
+            verb: Verb::Start,
+            node: "a".to_owned(),
+            shadow: "brs-a".to_owned(),
+            uid: "u".to_owned(),
+            resource_version: "9".to_owned(),
+            before: Order::default(),
+            order: Order::default(),
+        }))
     }
 
     fn seen(version: &str) -> DeserializeGuard<BottlerocketShadow> {
@@ -130,13 +144,13 @@ mod tests {
     #[test]
     fn an_unknown_outcome_stays_until_it_is_settled_or_the_object_is_gone() {
         let mut own = OwnWrites::default();
-        own.note("brs-a", Outcome::Unknown);
+        own.note("brs-a", unknown());
         let newer = seen("99");
         own.forget_seen([&newer].into_iter());
-        assert!(own.unknown().contains("brs-a"), "a newer object may still not show our write");
+        assert!(own.unknown().contains_key("brs-a"), "a newer object may still not show our write");
         own.note("brs-a", Outcome::Stored(Box::new(at("100"))));
         assert!(own.unknown().is_empty());
-        own.note("brs-a", Outcome::Unknown);
+        own.note("brs-a", unknown());
         own.forget_seen([].into_iter());
         assert!(own.unknown().is_empty());
     }

@@ -13,7 +13,7 @@ use super::{delays::Delays, pace::Pace};
 use crate::{
     announce::Announcer,
     check::{Objection, check},
-    execute::{Executed, execute},
+    execute::{Executed, execute, settle},
     lease::Mandate,
     metrics::Metrics,
     news,
@@ -76,16 +76,18 @@ impl Cycle {
         [plan.wake_at, self.delays.next(now), self.pace.next(), again].into_iter().flatten().min()
     }
 
-    /// Reads the shadows whose last write has an unknown outcome.
+    /// Reads the shadows whose last write has an unknown outcome, and finishes what that write had begun.
     async fn settle(&mut self, now: Timestamp) {
-        let unknown: Vec<_> = self.own.unknown().iter().cloned().collect();
-        for shadow in unknown.into_iter().filter(|shadow| self.delays.may_write(shadow, now)).collect::<Vec<_>>() {
-            match self.writer.shadow(&shadow).await {
-                Ok(object) => self.own.note(&shadow, Outcome::Stored(Box::new(object))),
-                Err(WriteError::Gone) => self.own.note(&shadow, Outcome::Gone),
+        let unknown = self.own.unknown().values().filter(|action| self.delays.may_write(&action.shadow, now));
+        for action in unknown.cloned().collect::<Vec<_>>() {
+            if !self.mandate.holds() {
+                return;
+            }
+            match settle(&self.writer, &action).await {
+                Ok(outcome) => self.own.note(&action.shadow, outcome),
                 Err(error) => {
-                    tracing::warn!(shadow, %error, "outcome of a write is still unknown");
-                    self.delays.failed(&shadow, now, fastrand::f64());
+                    tracing::warn!(shadow = action.shadow, %error, "outcome of a write is still unknown");
+                    self.delays.failed(&action.shadow, now, fastrand::f64());
                 }
             }
         }
@@ -104,7 +106,7 @@ impl Cycle {
         };
         let mut snapshot = self.parsed.snapshot(now, &objects);
         for facts in snapshot.shadows.values_mut() {
-            let unknown = facts.readable().is_some_and(|shadow| self.own.unknown().contains(&shadow.name));
+            let unknown = facts.readable().is_some_and(|shadow| self.own.unknown().contains_key(&shadow.name));
             if unknown {
                 let node = facts.node_name().to_owned();
                 let reason = "the outcome of the last write is not known yet".into();
@@ -182,7 +184,9 @@ impl Cycle {
 
     async fn publish(&mut self, snapshot: &Snapshot, plan: &Plan, objections: &[Objection], now: Timestamp) {
         let mut changed = changed_conditions(snapshot, plan);
-        changed.retain(|change| self.delays.may_write(&change.shadow, now));
+        // The answer to such a write would pass for an answer to the one that is unknown.
+        let unknown = self.own.unknown();
+        changed.retain(|change| self.delays.may_write(&change.shadow, now) && !unknown.contains_key(&change.shadow));
         for written in publish_conditions(&self.writer, &self.mandate, changed).await {
             self.metrics.wrote("conditions", written.as_ref().map_or_else(|(_, error)| error.as_str(), |_| "ok"));
             match written {

@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use api::BottlerocketShadow;
 use controller::{
-    action::{Action, Verb},
+    action::{Action, Verb, stored},
     check::check,
     own_writes::{Outcome, OwnWrites},
     plan::Plan,
@@ -63,6 +63,8 @@ pub(crate) struct Operation {
     answer_is_lost: bool,
     result: Result<BottlerocketShadow, Refused>,
     written: Option<BottlerocketShadow>,
+    /// The go was refused once when it was to be put back.
+    refused: bool,
 }
 
 impl Operation {
@@ -77,6 +79,7 @@ impl Operation {
             answer_is_lost: false,
             result,
             written: None,
+            refused: false,
         };
         new.send(world);
         new
@@ -116,12 +119,12 @@ impl Operation {
             return None;
         }
         match self.stage {
-            Stage::Write if self.answer_is_lost => Some(Some(Outcome::Unknown)),
+            _ if self.answer_is_lost => Some(Some(self.unknown())),
             Stage::Write => match self.result.clone() {
                 Err(Refused::Conflict) => Some(None),
                 Err(Refused::Gone) => Some(Some(Outcome::Gone)),
                 Ok(_) if self.action.verb == Verb::Delete => Some(Some(Outcome::Gone)),
-                Ok(stored) if self.action.verb.takes_back_a_go() && self.action.before.go().is_some() => {
+                Ok(stored) if self.action.takes_back_a_go() => {
                     self.written = Some(stored);
                     self.stage = Stage::ReadNode;
                     self.send(world);
@@ -131,7 +134,7 @@ impl Operation {
             },
             Stage::ReadNode => {
                 let written = self.written.clone().unwrap();
-                let node = world.nodes.rows.get(&self.action.node).filter(|_| !self.answer_is_lost);
+                let node = world.nodes.rows.get(&self.action.node);
                 if node.is_some_and(|node| self.action.came_too_late(node)) {
                     self.stage = Stage::PutBack;
                     self.send(world);
@@ -139,13 +142,46 @@ impl Operation {
                 }
                 Some(Some(Outcome::Stored(Box::new(written))))
             }
-            Stage::PutBack if self.answer_is_lost => Some(Some(Outcome::Unknown)),
-            Stage::PutBack => {
-                let stored = self.result.clone().unwrap_or_else(|_| self.written.clone().unwrap());
-                Some(Some(Outcome::Stored(Box::new(stored))))
-            }
+            Stage::PutBack => match self.result.clone() {
+                Ok(stored) => Some(Some(Outcome::Stored(Box::new(stored)))),
+                Err(Refused::Gone) => Some(Some(Outcome::Gone)),
+                Err(Refused::Conflict) if self.refused => Some(Some(self.unknown())),
+                Err(Refused::Conflict) => match taken_back(&self.action, world) {
+                    Ok(found) => {
+                        self.refused = true;
+                        self.written = Some(found);
+                        self.send(world);
+                        None
+                    }
+                    Err(settled) => Some(Some(settled)),
+                },
+            },
         }
     }
+
+    fn unknown(&self) -> Outcome {
+        Outcome::Unknown(Box::new(self.action.clone()))
+    }
+}
+
+/// The shadow as it is stored, if it still asks for what `action` wrote when it took a go back; else what that means.
+fn taken_back(action: &Action, world: &World) -> Result<BottlerocketShadow, Outcome> {
+    let Some(found) = world.shadows.rows.get(&action.shadow) else { return Err(Outcome::Gone) };
+    let found = found.0.as_ref().unwrap().clone();
+    let same = found.uid().as_ref() == Some(&action.uid) && found.spec == stored(&action.order);
+    if same && action.takes_back_a_go() { Ok(found) } else { Err(Outcome::Stored(Box::new(found))) }
+}
+
+/// What became of a write whose answer was lost. A go that was taken back too late is put back.
+fn settled(action: &Action, world: &mut World) -> Outcome {
+    let found = match taken_back(action, world) {
+        Ok(found) => found,
+        Err(settled) => return settled,
+    };
+    let too_late = world.nodes.rows.get(&action.node).is_some_and(|node| action.came_too_late(node));
+    let version = found.resource_version().filter(|_| too_late);
+    let restored = version.map(|version| world.order(action, Some(&version)).unwrap());
+    Outcome::Stored(Box::new(restored.unwrap_or(found)))
 }
 
 /// One controller that leads.
@@ -270,15 +306,11 @@ impl Process {
 
     /// Reads what became of the writes whose answers were lost.
     fn settle(&mut self, world: &mut World) {
-        for shadow in self.own.unknown().iter().cloned().collect::<Vec<_>>() {
-            if !world.calm && world.chance(20) {
-                continue;
+        for (shadow, action) in self.own.unknown().clone() {
+            if world.calm || !world.chance(20) {
+                let outcome = settled(&action, world);
+                self.own.note(&shadow, outcome);
             }
-            let outcome = match world.shadows.rows.get(&shadow) {
-                Some(stored) => Outcome::Stored(Box::new(stored.0.as_ref().unwrap().clone())),
-                None => Outcome::Gone,
-            };
-            self.own.note(&shadow, outcome);
         }
     }
 
@@ -295,7 +327,7 @@ impl Process {
         };
         let mut snapshot = self.parsed.snapshot(now, &objects);
         for facts in snapshot.shadows.values_mut() {
-            if facts.readable().is_some_and(|shadow| self.own.unknown().contains(&shadow.name)) {
+            if facts.readable().is_some_and(|shadow| self.own.unknown().contains_key(&shadow.name)) {
                 let node = facts.node_name().to_owned();
                 *facts = Arc::new(ShadowFacts::Unreadable { node, reason: "the outcome is not known".into() });
             }
