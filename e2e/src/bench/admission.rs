@@ -45,11 +45,10 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
     let plane = ControlPlane::start().await?;
     let webhook = admission::install(&plane).await?;
     let policies = fill(&plane, &args).await?;
-    caches_are_full(&policies).await?;
 
     println!("{} nodes, {} policies, one call at a time, in ms", args.nodes, args.policies);
     println!("{:<58} {:>6} {:>8} {:>8} {:>8}", "", "calls", "p50", "p99", "max");
-    println!("{}", direct(&plane, &webhook, &args).await?.line("webhook, over HTTPS, connection kept"));
+    println!("{}", direct(&webhook, &policies, &args).await?.line("webhook, over HTTPS, connection kept"));
     let with = update(&policies, &args).await?;
     println!("{}", with.line("update through kube-apiserver (dry run), with the webhook"));
     let configurations: Api<ValidatingWebhookConfiguration> = Api::all(plane.client());
@@ -91,30 +90,17 @@ async fn fill(plane: &ControlPlane, args: &Args) -> anyhow::Result<Api<UpdatePol
     Ok(policies)
 }
 
-fn nowhere(zone: bool) -> anyhow::Result<UpdatePolicy> {
-    let schedule = if zone { json!({"timeZone": "Nowhere"}) } else { Value::Null };
+fn nowhere() -> anyhow::Result<UpdatePolicy> {
     Ok(serde_json::from_value(json!({
         "apiVersion": "brupop.bottlerocket.aws/v1alpha1", "kind": "UpdatePolicy", "metadata": {"name": "probe"},
-        "spec": {"nodeSelector": {}, "schedule": schedule},
+        "spec": {"nodeSelector": {}, "schedule": {"timeZone": "Nowhere"}},
     }))?)
 }
 
 const DRY_RUN: fn() -> PostParams = || PostParams { dry_run: true, ..PostParams::default() };
 
-/// Waits until nothing has changed for the caches: the control plane has calmed down, and so has the webhook.
-async fn caches_are_full(policies: &Api<UpdatePolicy>) -> anyhow::Result<()> {
-    let probe = nowhere(false)?;
-    eventually("the control plane to answer", PATIENCE, async || {
-        Ok(policies.create(&DRY_RUN(), &probe).await.is_ok().then_some(()))
-    })
-    .await?;
-    // KWOK makes every Node Ready meanwhile, which is not what is measured.
-    tokio::time::sleep(Duration::from_secs(15)).await;
-    Ok(())
-}
-
 async fn is_asked_no_more(policies: &Api<UpdatePolicy>) -> anyhow::Result<()> {
-    let probe = nowhere(true)?;
+    let probe = nowhere()?;
     eventually("the webhook to be asked no more", PATIENCE, async || {
         Ok(policies.create(&DRY_RUN(), &probe).await.is_ok().then_some(()))
     })
@@ -147,7 +133,7 @@ async fn update(policies: &Api<UpdatePolicy>, args: &Args) -> anyhow::Result<Sam
 }
 
 /// What kube-apiserver sends, sent without it.
-async fn direct(plane: &ControlPlane, webhook: &Webhook, args: &Args) -> anyhow::Result<Sample> {
+async fn direct(webhook: &Webhook, policies: &Api<UpdatePolicy>, args: &Args) -> anyhow::Result<Sample> {
     let ca = std::fs::read_to_string(webhook.certificates.join("ca.crt"))?;
     let mut config = Config::new(format!("https://127.0.0.1:{}", webhook.port).parse()?);
     config.root_cert = Some(vec![der(&ca)?]);
@@ -155,14 +141,33 @@ async fn direct(plane: &ControlPlane, webhook: &Webhook, args: &Args) -> anyhow:
     config.proxy_url = None;
     let client = Client::try_from(config)?;
     // As kube-apiserver knows it, with its defaults.
-    let stored: Api<UpdatePolicy> = Api::all(plane.client());
-    let stored = serde_json::to_value(stored.get("policy-0").await?)?;
+    let stored = serde_json::to_value(policies.get("policy-0").await?)?;
+    caches_are_full(&client, &stored, args).await?;
     timed(args, async |number| {
         let mut asked = stored.clone();
         asked["spec"]["maxConcurrentUpdates"] = json!(number % 90 + 1);
         let answer: Value = client.request(review(&asked, &stored)?).await?;
         ensure!(answer["response"]["allowed"] == true, "refused: {answer}");
         Ok(())
+    })
+    .await
+}
+
+/// Waits until the webhook knows every node and the last policy, by its warnings.
+async fn caches_are_full(client: &Client, stored: &Value, args: &Args) -> anyhow::Result<()> {
+    let mut all = stored.clone();
+    all["spec"]["nodeSelector"] = json!({});
+    all["spec"]["maxConcurrentUpdates"] = json!(args.nodes);
+    let expected = format!("{0} of {0} nodes may be out of the load balancers", args.nodes);
+    let last = format!("policy-{}", args.policies.saturating_sub(1));
+    let mut tied = all.clone();
+    tied["spec"]["priority"] = json!(args.policies.saturating_sub(1));
+    eventually("the webhook's caches to be full", PATIENCE, async || {
+        let nodes: Value = client.request(review(&all, stored)?).await?;
+        let policies: Value = client.request(review(&tied, stored)?).await?;
+        let full = nodes["response"]["warnings"].to_string().contains(&expected)
+            && policies["response"]["warnings"].to_string().contains(&last);
+        Ok(full.then_some(()))
     })
     .await
 }
