@@ -2,7 +2,7 @@
 //!
 //! What holds a drain up is told by the apiserver, which sees it. A halt belongs here beside the conflict.
 
-use api::policy::PolicyCondition;
+use api::{State, policy::PolicyCondition};
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
@@ -89,6 +89,10 @@ pub fn of_action(snapshot: &Snapshot, action: &Action) -> Option<News> {
         Verb::Finish => {
             let runs = report.map_or_else(String::new, |report| report.current_version.to_string());
             (Subject::Done, format!("the node is given back and runs {runs}"))
+        }
+        Verb::Reset if node.hold.is_some() && report.is_none_or(|report| report.state != State::ErrorReset) => {
+            let reason = node.hold.as_deref().unwrap_or_default();
+            (Subject::Failed, format!("update to {version} is broken off: held by annotation: {reason}"))
         }
         Verb::Reset => {
             let failure = report.and_then(|report| report.failure.as_ref());

@@ -7,6 +7,7 @@
 //! [`eligible::forbids`], which starts and gos both ask; which version is taken in [`eligible::wanted`]; what counts as healthy in
 //! the gate of [`advance`]; a verdict on a node that missed its [`deadline`] in a step between `advance` and `retreat`.
 
+mod abort;
 mod advance;
 mod backoff;
 mod budget;
@@ -84,6 +85,7 @@ impl Hold {
 pub fn plan(snapshot: &Snapshot) -> Plan {
     let mut draft = Draft::new(snapshot);
     cleanup::delete_orphans(&mut draft);
+    abort::break_off_what_is_held(&mut draft);
     advance::finish_what_is_under_way(&mut draft);
     retreat::return_what_became_ineligible(&mut draft);
     go::give_and_take_back(&mut draft);

@@ -1,0 +1,30 @@
+//! A hold set while a node is being drained: the disruption is broken off and given back, as long as nothing is activated.
+
+use api::{
+    HoldReason,
+    shadow::{Activity, Report},
+};
+
+use super::{Hold, advance::back_to_idle, draft::Draft, phase::Phase};
+use crate::action::Verb;
+
+/// Gives back the nodes that are held by annotation and disrupted but not activated yet. The drain stops because its go is gone.
+/// An original agent has activated while it staged: its node finishes.
+pub(super) fn break_off_what_is_held(draft: &mut Draft<'_>) {
+    for at in draft.open_in(&[Phase::Begun, Phase::Disrupting]) {
+        let situation = &draft.situations[at];
+        let (Some(reason), Ok(Some(_))) = (&situation.node.hold, &situation.node.marks) else { continue };
+        let ours = situation.report().is_some_and(|report| report.agent_version.is_some() && !is_activating(report));
+        if let Some(shadow) = situation.readable().filter(|_| ours) {
+            let hold = Hold::new(HoldReason::HeldByAnnotation, format!("held by annotation: {reason}"));
+            draft.act(Verb::Reset, shadow, back_to_idle(shadow, draft.now));
+            draft.hold(at, hold);
+        }
+    }
+}
+
+/// Whether the agent has said that it activates or reboots, which it does before it begins. What it says after the snapshot was
+/// taken refuses the write.
+fn is_activating(report: &Report) -> bool {
+    report.rebooting.is_some() || matches!(report.activity, Some(Activity::Activating | Activity::Rebooting))
+}
