@@ -7,7 +7,7 @@ use super::{
     Hold,
     deadline::{deadline, given_up_until},
     draft::Draft,
-    eligible,
+    eligible, go,
     in_flight::agent_is_silent,
     phase::Phase,
     situation::Situation,
@@ -23,6 +23,9 @@ pub(super) fn finish_what_is_under_way(draft: &mut Draft<'_>) {
         let situation = &draft.situations[at];
         let Some(shadow) = situation.readable() else { continue };
         let answer = match situation.phase {
+            Phase::Begun if is_bare(situation) && go::forbidden(situation, draft.now).is_some() => {
+                Some((Verb::Return, back_to_idle(shadow, draft.now)))
+            }
             Phase::Begun => put_back(situation, shadow).map(|order| (Verb::PutBack, order)),
             Phase::Booted if is_healthy(situation) => Some((Verb::GiveBack, give_back(shadow, draft.now))),
             Phase::Booted => None,
@@ -81,6 +84,12 @@ pub(super) fn rest(draft: &mut Draft<'_>) {
             draft.act(Verb::Rest, shadow, Order::default());
         }
     }
+}
+
+/// Whether nothing but the mark was done to the Node: it is neither cordoned nor excluded under it. An apiserver died before it
+/// read the shadow again.
+fn is_bare(situation: &Situation<'_>) -> bool {
+    matches!(&situation.node.marks, Ok(Some(marks)) if !marks.cordoned && !marks.excluded)
 }
 
 /// The go that the Node's marks name, as it was. It has expired; the marks are what makes it hold.

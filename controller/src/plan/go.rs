@@ -75,7 +75,7 @@ fn give(draft: &mut Draft<'_>, at: usize) {
 }
 
 /// Why the node must not be disrupted now.
-fn forbidden(situation: &Situation<'_>, now: Timestamp) -> Option<Hold> {
+pub(super) fn forbidden(situation: &Situation<'_>, now: Timestamp) -> Option<Hold> {
     let Some(policy) = situation.owner.policy() else {
         return Some(super::start::ownerless(&situation.owner));
     };
