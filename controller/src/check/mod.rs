@@ -77,7 +77,7 @@ pub enum Broken {
 /// Every objection to `plan`, in the order of its actions.
 #[must_use]
 pub fn check(snapshot: &Snapshot, plan: &Plan) -> Vec<Objection> {
-    let mut tally = Tally::take(snapshot);
+    let mut tally = Tally::take(snapshot, plan);
     let mut written = BTreeMap::new();
     let mut objections = Vec::new();
     for action in &plan.actions {

@@ -8,6 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::{Broken, applying};
 use crate::{
     action::Verb,
+    plan::Plan,
     snapshot::{NodeFacts, ShadowFacts, Snapshot},
 };
 
@@ -29,11 +30,15 @@ struct Out<'a> {
 pub(super) struct Tally<'a> {
     snapshot: &'a Snapshot,
     out: BTreeMap<&'a str, Out<'a>>,
+    /// Nodes whose unused go the plan takes back.
+    taken_back: BTreeSet<&'a str>,
 }
 
 impl<'a> Tally<'a> {
-    pub(super) fn take(snapshot: &'a Snapshot) -> Self {
-        let mut tally = Self { snapshot, out: BTreeMap::new() };
+    pub(super) fn take(snapshot: &'a Snapshot, plan: &'a Plan) -> Self {
+        let taken_back = plan.actions.iter().filter(|action| matches!(action.verb, Verb::Withdraw | Verb::Return));
+        let taken_back = taken_back.map(|action| action.node.as_str()).collect();
+        let mut tally = Self { snapshot, out: BTreeMap::new(), taken_back };
         for node in snapshot.nodes.values() {
             let shadow = snapshot
                 .shadows
@@ -57,7 +62,8 @@ impl<'a> Tally<'a> {
         tally
     }
 
-    /// Lets one more out, if the policy's limits allow it. A renewed go is counted already.
+    /// Lets one more out, if the policy's limits allow it. A renewed go is counted already, and must not be one that a limit
+    /// lowered since leaves no room for, once the plan has taken back what it takes back.
     pub(super) fn admit(
         &mut self,
         (name, policy): (&'a str, &Policy),
@@ -68,7 +74,11 @@ impl<'a> Tally<'a> {
         let (set, broken) = match verb {
             Verb::Start => (&mut out.in_flight, Broken::InFlight),
             Verb::Go => (&mut out.disrupted, Broken::Disrupted),
-            _ => return Ok(()),
+            _ => {
+                let left = out.disrupted.difference(&self.taken_back).count();
+                let limit = policy.max_concurrent_updates.of(out.owned);
+                return if limit.is_some_and(|limit| left > limit) { Err(Broken::Disrupted) } else { Ok(()) };
+            }
         };
         set.insert(&node.name);
         if policy.max_concurrent_updates.of(out.owned).is_some_and(|limit| set.len() > limit) {

@@ -131,7 +131,7 @@ impl<'a> Budgets<'a> {
 }
 
 /// Whether the node has a go, used or not, or the marks of one. A shadow that cannot be read may have one.
-fn has_go_or_marks(situation: &Situation<'_>) -> bool {
+pub(super) fn has_go_or_marks(situation: &Situation<'_>) -> bool {
     let asked = situation.readable().is_some_and(|shadow| shadow.order.state == State::RebootedIntoUpdate);
     asked || situation.node.is_marked() || situation.phase == Phase::Unreadable
 }

@@ -1,5 +1,7 @@
 //! The go: the permission to disrupt a node, given, renewed and taken back.
 
+mod excess;
+
 use api::{Shadow, State, shadow::Order};
 use jiff::{SignedDuration, Timestamp};
 
@@ -14,7 +16,13 @@ const RENEW_BEFORE: SignedDuration = SignedDuration::from_mins(5);
 /// Takes back or renews the gos that were not used yet, then gives new ones, first in order first.
 pub(super) fn give_and_take_back(draft: &mut Draft<'_>) {
     for at in draft.open_in(&[Phase::Going]) {
-        keep_or_take_back(draft, at);
+        take_back_if_forbidden(draft, at);
+    }
+    for policy in draft.snapshot.policies.values().filter(|policy| policy.accepted.is_ok()) {
+        excess::take_back(draft, policy);
+    }
+    for at in draft.open_in(&[Phase::Going]) {
+        renew(draft, at);
     }
     let mut staged: Vec<_> = draft
         .open_in(&[Phase::Staged])
@@ -28,17 +36,24 @@ pub(super) fn give_and_take_back(draft: &mut Draft<'_>) {
     }
 }
 
+fn take_back_if_forbidden(draft: &mut Draft<'_>, at: usize) {
+    if let Some(hold) = forbidden(&draft.situations[at], draft.now) {
+        take_back(draft, at, hold);
+    }
+}
+
+fn take_back(draft: &mut Draft<'_>, at: usize, hold: Hold) {
+    let Some(shadow) = draft.situations[at].readable() else { return };
+    let order = Order { state: State::StagedAndPerformedUpdate, ..without_go(shadow, draft.now) };
+    draft.act(Verb::Withdraw, shadow, order);
+    draft.hold(at, hold);
+}
+
 /// An unused go is worth nothing once it has expired: the node waits for the controller then, and the controller may take
 /// its time. It is renewed as long as it would be given.
-fn keep_or_take_back(draft: &mut Draft<'_>, at: usize) {
+fn renew(draft: &mut Draft<'_>, at: usize) {
     let situation = &draft.situations[at];
     let Some(shadow) = situation.readable() else { return };
-    if let Some(hold) = forbidden(situation, draft.now) {
-        let order = Order { state: State::StagedAndPerformedUpdate, ..without_go(shadow, draft.now) };
-        draft.act(Verb::Withdraw, shadow, order);
-        draft.hold(at, hold);
-        return;
-    }
     let Some(expiry) = shadow.order.disrupt_not_after else { return };
     let renew_at = expiry.checked_sub(RENEW_BEFORE).unwrap_or(expiry);
     if renew_at <= draft.now {
