@@ -90,6 +90,12 @@ pub fn check(snapshot: &Snapshot, plan: &Plan) -> Vec<Objection> {
     objections
 }
 
+/// The actions of `plan` that may be executed: none on a node that there is an objection to.
+pub fn unobjected<'a>(plan: &'a Plan, objections: &'a [Objection]) -> impl Iterator<Item = &'a Action> {
+    let refused = |node: &str| objections.iter().any(|objection| objection.node == node);
+    plan.actions.iter().filter(move |action| !refused(&action.node))
+}
+
 fn judge<'a>(snapshot: &'a Snapshot, action: &'a Action, tally: &mut Tally<'a>) -> Result<(), Broken> {
     if action.verb == Verb::Adjust {
         return adjusts_only(&action.before, &action.order);

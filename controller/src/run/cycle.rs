@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use super::{delays::Delays, pace::Pace};
 use crate::{
     announce::Announcer,
-    check::{Objection, check},
+    check::{Objection, check, unobjected},
     execute::{Executed, execute, settle},
     lease::Mandate,
     metrics::Metrics,
@@ -146,9 +146,8 @@ impl Cycle {
     /// Executes what was not refused and need not wait; says whether there were conflicts.
     async fn execute(&mut self, snapshot: &Snapshot, plan: &Plan, objections: &[Objection], now: Timestamp) -> bool {
         let mut conflicts = false;
-        let refused = |node: &str| objections.iter().any(|objection| objection.node == node);
-        let actions = plan.actions.iter().filter(|action| !refused(&action.node));
-        let actions = actions.filter(|action| self.delays.may_write(&action.shadow, now)).cloned().collect();
+        let actions =
+            unobjected(plan, objections).filter(|action| self.delays.may_write(&action.shadow, now)).cloned().collect();
         for Executed { action, outcome, error } in execute(&self.writer, &self.mandate, actions).await {
             let verb = action.verb.as_str();
             let result = error.as_ref().map_or("ok", WriteError::as_str);

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use api::amount::Amount;
 use controller::{
     action::{Action, Verb},
+    check::Broken,
     plan::{Plan, plan},
     snapshot::Snapshot,
 };
@@ -23,6 +24,13 @@ fn caught(rules: Rules, as_one_of: &[Breach]) {
     let found = breaches.take(20).find(|(_, (breach, _))| as_one_of.contains(breach));
     let Some((seed, (breach, what))) = found else { panic!("{as_one_of:?} is not caught") };
     eprintln!("seed {seed}: {breach:?} {}", what.lines().next().unwrap_or_default());
+}
+
+/// Runs clusters under broken rules, with the check as it is, until it refuses a plan for this reason.
+fn refused(rules: Rules, broken: Broken) {
+    let breaches = (0..SEEDS).filter_map(|seed| run(seed, rules).breach);
+    let found = breaches.take(20).any(|(breach, _)| breach == Breach::Refused(broken));
+    assert!(found, "no plan is refused with {broken:?}");
 }
 
 fn with_policies(snapshot: &Snapshot, edit: fn(&mut api::Policy)) -> Snapshot {
@@ -99,41 +107,49 @@ fn generous(snapshot: &Snapshot) -> Plan {
 #[test]
 fn a_start_beyond_the_limit_is_caught() {
     caught(Rules { plan: limitless, ..RULES }, &[Breach::InFlight]);
+    refused(Rules { plan: limitless, ..RULES }, Broken::InFlight);
 }
 
 #[test]
 fn a_go_beyond_the_limit_is_caught() {
     caught(Rules { plan: generous, ..RULES }, &[Breach::Disrupted]);
+    refused(Rules { plan: generous, ..RULES }, Broken::Disrupted);
 }
 
 #[test]
 fn a_start_in_a_pause_is_caught() {
     caught(Rules { plan: deaf_to_the_pause, ..RULES }, &[Breach::Paused]);
+    refused(Rules { plan: deaf_to_the_pause, ..RULES }, Broken::Paused);
 }
 
 #[test]
 fn a_start_beyond_what_may_be_unavailable_is_caught() {
     caught(Rules { plan: careless_of_availability, ..RULES }, &[Breach::Unavailable]);
+    refused(Rules { plan: careless_of_availability, ..RULES }, Broken::Unavailable);
 }
 
 #[test]
 fn zones_out_together_are_caught() {
     caught(Rules { plan: mixing_zones, ..RULES }, &[Breach::Topology]);
+    refused(Rules { plan: mixing_zones, ..RULES }, Broken::Topology);
 }
 
 #[test]
 fn a_start_of_a_held_node_is_caught() {
     caught(Rules { plan: deaf_to_holds, ..RULES }, &[Breach::Held]);
+    refused(Rules { plan: deaf_to_holds, ..RULES }, Broken::Node);
 }
 
 #[test]
 fn a_start_under_anothers_policy_is_caught() {
     caught(Rules { plan: greedy, ..RULES }, &[Breach::Owner]);
+    refused(Rules { plan: greedy, ..RULES }, Broken::Policy);
 }
 
 #[test]
 fn a_go_that_holds_for_too_long_is_caught() {
     caught(Rules { plan: with_gos_for_an_hour, ..RULES }, &[Breach::Expiry]);
+    refused(Rules { plan: with_gos_for_an_hour, ..RULES }, Broken::Expiry);
 }
 
 #[test]

@@ -9,6 +9,7 @@ use api::{
 };
 use controller::{
     action::{Action, Verb},
+    check::Broken,
     plan::Plan,
 };
 use jiff::SignedDuration;
@@ -45,6 +46,8 @@ pub(crate) enum Breach {
     NotRestored,
     /// A node has not reached its version long after the last fault.
     NoProgress,
+    /// The check has objected to a plan.
+    Refused(Broken),
 }
 
 /// Longest that a go holds, and a clock may have jumped by while it did, in seconds.

@@ -16,7 +16,7 @@ use kube::ResourceExt as _;
 
 use crate::{
     host::Flaw,
-    observer::Observer,
+    observer::{Breach, Observer},
     world::{Refused, StoredPolicy, StoredShadow, View, World},
 };
 
@@ -289,9 +289,10 @@ impl Process {
         self.settle(world);
         let snapshot = self.snapshot(world.now());
         let plan = (self.rules.plan)(&snapshot);
-        if !self.rules.unchecked {
-            let objections = check(&snapshot, &plan);
-            assert!(objections.is_empty(), "the check objects: {objections:?}");
+        if !self.rules.unchecked
+            && let Some(objection) = check(&snapshot, &plan).first()
+        {
+            observer.breach(world, Breach::Refused(objection.broken), &format!("{objection:?}"));
         }
         self.changed = !self.own.unknown().is_empty();
         self.wake_at = plan.wake_at;
