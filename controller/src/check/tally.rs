@@ -21,6 +21,8 @@ struct Out<'a> {
     owned: usize,
     in_flight: BTreeSet<&'a str>,
     disrupted: BTreeSet<&'a str>,
+    /// Asked to go back to Idle, which they have not reported: what they did to the Node may not be undone or shown yet.
+    returning: BTreeSet<&'a str>,
     /// Not Ready, or cordoned by anyone.
     down: BTreeSet<&'a str>,
 }
@@ -50,12 +52,13 @@ impl<'a> Tally<'a> {
                 tally.out.entry(name).or_default().owned += 1;
             }
             let began = shadow.and_then(ShadowFacts::readable).and_then(|shadow| shadow.order.policy.as_deref());
-            let (flies, disrupted) = counts(node, shadow, snapshot.now);
+            let (flies, disrupted, returning) = counts(node, shadow, snapshot.now);
             for name in now.into_iter().chain(began.filter(|began| now != Some(began))) {
                 let out = tally.out.entry(name).or_default();
                 let note = |set: &mut BTreeSet<&'a str>, counts: bool| counts && set.insert(&node.name);
                 note(&mut out.in_flight, flies);
                 note(&mut out.disrupted, disrupted);
+                note(&mut out.returning, returning);
                 note(&mut out.down, node.managed && (!node.ready || node.cordoned));
             }
         }
@@ -81,6 +84,10 @@ impl<'a> Tally<'a> {
             }
         };
         set.insert(&node.name);
+        let set: BTreeSet<_> = match verb {
+            Verb::Go => set.union(&out.returning).copied().collect(),
+            _ => set.clone(),
+        };
         if policy.max_concurrent_updates.of(out.owned).is_some_and(|limit| set.len() > limit) {
             return Err(broken);
         }
@@ -96,12 +103,12 @@ impl<'a> Tally<'a> {
     }
 }
 
-/// Whether a node is in flight, and whether it has a go or marks.
-fn counts(node: &NodeFacts, shadow: Option<&ShadowFacts>, now: Timestamp) -> (bool, bool) {
+/// Whether a node is in flight, whether it has a go or marks, and whether it is on its way back to Idle.
+fn counts(node: &NodeFacts, shadow: Option<&ShadowFacts>, now: Timestamp) -> (bool, bool, bool) {
     let marked = !matches!(node.marks, Ok(None));
     match shadow {
-        None => (marked, marked),
-        Some(ShadowFacts::Unreadable { .. }) => (true, true),
+        None => (marked, marked, false),
+        Some(ShadowFacts::Unreadable { .. }) => (true, true, false),
         Some(ShadowFacts::Readable(shadow)) => {
             let asked = shadow.order.state != State::Idle;
             let reports = shadow.report.as_ref().is_some_and(|report| report.state != State::Idle);
@@ -110,7 +117,7 @@ fn counts(node: &NodeFacts, shadow: Option<&ShadowFacts>, now: Timestamp) -> (bo
             let silent = if ours { !node.agent_ready } else { shadow.report.is_some() && overdue };
             let abandoned = !node.managed || (!asked && silent);
             let go = shadow.order.state == State::RebootedIntoUpdate;
-            (marked || ((asked || reports) && !abandoned), marked || go)
+            (marked || ((asked || reports) && !abandoned), marked || go, !asked && reports && (marked || !abandoned))
         }
     }
 }

@@ -13,10 +13,11 @@ struct Out<'a> {
     /// Nodes it applies to: what percentages are of.
     matched: usize,
     in_flight: usize,
+    /// Have a go or marks, or are on their way back to Idle.
     disrupted: usize,
     /// In flight, or unavailable for another reason.
     unavailable: usize,
-    /// Have a go or marks, or are unavailable for another reason than being in flight.
+    /// Disrupted, or unavailable for another reason than being in flight.
     down: usize,
     topology: Topology<'a>,
 }
@@ -33,7 +34,7 @@ impl<'a> Budgets<'a> {
             if let Some(policy) = situation.owner.policy() {
                 counts.of_mut(&policy.name).matched += 1;
             }
-            let disrupted = has_go_or_marks(situation);
+            let disrupted = has_go_or_marks(situation) || is_giving_back(situation);
             let down = unavailable::is_down(situation);
             for policy in situation.counts_for() {
                 let out = counts.of_mut(&policy.name);
@@ -134,4 +135,12 @@ impl<'a> Budgets<'a> {
 pub(super) fn has_go_or_marks(situation: &Situation<'_>) -> bool {
     let asked = situation.readable().is_some_and(|shadow| shadow.order.state == State::RebootedIntoUpdate);
     asked || situation.node.is_marked() || situation.phase == Phase::Unreadable
+}
+
+/// Whether the node was asked to go back to Idle and has not said that it did. It may still be cordoned under a mark that no watch
+/// has shown yet: its place is free for another disruption only when it reports Idle.
+fn is_giving_back(situation: &Situation<'_>) -> bool {
+    let asked = situation.readable().is_some_and(|shadow| shadow.order.state == State::Idle);
+    let reports = situation.report().is_some_and(|report| report.state != State::Idle);
+    situation.in_flight && asked && reports
 }
