@@ -27,7 +27,7 @@ pub(crate) struct Watches {
     pub(crate) nodes: Store<Node>,
     pub(crate) shadows: Store<DeserializeGuard<BottlerocketShadow>>,
     pub(crate) policies: Store<DeserializeGuard<UpdatePolicy>>,
-    pods: Store<Pod>,
+    pub(crate) pods: Store<Pod>,
     changed: Arc<Notify>,
 }
 
@@ -37,7 +37,7 @@ impl Watches {
         let changed = Arc::new(Notify::new());
         let mut tasks = Tasks { changed: changed.clone(), metrics: metrics.clone(), supervisor };
         let all = watcher::Config::default;
-        let agents = all().labels(&format!("{}={}", names::COMPONENT_LABEL, names::AGENT_COMPONENT));
+        let agents = all().labels(&agents());
         let nodes = Kind { name: "nodes", trim: strip, same: says_the_same };
         let shadows = Kind { name: "shadows", trim: forget_managed_fields, same: never_same };
         let policies = Kind { name: "policies", trim: forget_managed_fields, same: never_same };
@@ -170,11 +170,42 @@ fn pod_says_the_same(before: &Pod, after: &Pod) -> bool {
     is_ready(before) == is_ready(after) && node_name(before) == node_name(after)
 }
 
+/// Selects the agents' pods.
+pub(crate) fn agents() -> String {
+    format!("{}={}", names::COMPONENT_LABEL, names::AGENT_COMPONENT)
+}
+
+/// A pod that is being terminated is not Ready, whatever its kubelet said last.
 fn is_ready(pod: &Pod) -> bool {
+    if pod.metadata.deletion_timestamp.is_some() {
+        return false;
+    }
     let conditions = pod.status.iter().filter_map(|status| status.conditions.as_ref()).flatten();
     conditions.into_iter().any(|condition| condition.type_ == "Ready" && condition.status == "True")
 }
 
 fn node_name(pod: &Pod) -> Option<String> {
     pod.spec.as_ref().and_then(|spec| spec.node_name.clone())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_ready_pod_that_is_being_terminated_is_not_ready() {
+        let mut pod: Pod = serde_json::from_value(json!({
+            "metadata": {"name": "agent"}, "spec": {"nodeName": "a", "containers": []},
+            "status": {"conditions": [{"type": "Ready", "status": "True"}]},
+        }))
+        .unwrap();
+        keep_readiness(&mut pod);
+        assert!(is_ready(&pod));
+        let before = pod.clone();
+        pod.metadata.deletion_timestamp = serde_json::from_value(json!("2026-11-22T02:00:00Z")).unwrap();
+        keep_readiness(&mut pod);
+        assert!(!is_ready(&pod));
+        assert!(!pod_says_the_same(&before, &pod), "it asks for a plan");
+    }
 }

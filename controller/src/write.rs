@@ -6,7 +6,10 @@ use api::{
     BottlerocketShadow, UpdatePolicy, UpdatePolicyStatus, names,
     shadow::{BottlerocketShadowSpec, Order},
 };
-use k8s_openapi::{api::core::v1::Node, apimachinery::pkg::apis::meta::v1::Condition};
+use k8s_openapi::{
+    api::core::v1::{Node, Pod},
+    apimachinery::pkg::apis::meta::v1::Condition,
+};
 use kube::{
     Api, Client, Error, Resource, ResourceExt as _,
     api::{DeleteParams, ListParams, Patch, PatchParams, Preconditions},
@@ -17,7 +20,10 @@ use serde_json::{Value, json};
 use thiserror::Error;
 use tokio::time::timeout;
 
-use crate::action::{Action, stored};
+use crate::{
+    action::{Action, stored},
+    watch::agents,
+};
 
 /// How long a write may take, here and on the server: after this no write of ours can still take effect.
 pub(crate) const WRITE_DEADLINE: Duration = Duration::from_secs(5);
@@ -82,6 +88,7 @@ pub(crate) struct Writer {
     shadows: Api<BottlerocketShadow>,
     policies: Api<UpdatePolicy>,
     nodes: Api<Node>,
+    pods: Api<Pod>,
 }
 
 impl Writer {
@@ -91,6 +98,7 @@ impl Writer {
             shadows: Api::namespaced(client.clone(), namespace),
             policies: Api::all(client.clone()),
             nodes: Api::all(client.clone()),
+            pods: Api::namespaced(client.clone(), namespace),
         }
     }
 
@@ -165,17 +173,22 @@ impl Writer {
 
     /// Lists the shadows past the caches.
     pub(crate) async fn list_shadows(&self) -> Result<List, WriteError> {
-        list(&self.shadows).await
+        list(&self.shadows, "").await
     }
 
     /// Lists the Nodes past the caches.
     pub(crate) async fn list_nodes(&self) -> Result<List, WriteError> {
-        list(&self.nodes).await
+        list(&self.nodes, "").await
     }
 
     /// Lists the policies past the caches.
     pub(crate) async fn list_policies(&self) -> Result<List, WriteError> {
-        list(&self.policies).await
+        list(&self.policies, "").await
+    }
+
+    /// Lists the agents' pods past the caches.
+    pub(crate) async fn list_agents(&self) -> Result<List, WriteError> {
+        list(&self.pods, &agents()).await
     }
 
     /// Sends a write that the server, too, gives up after the deadline.
@@ -190,8 +203,9 @@ impl Writer {
 /// Without a resourceVersion in the request the answer shows everything stored before it was asked for.
 async fn list<K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug>(
     api: &Api<K>,
+    labels: &str,
 ) -> Result<List, WriteError> {
-    let listed = timeout(LIST_DEADLINE, api.list_metadata(&ListParams::default())).await;
+    let listed = timeout(LIST_DEADLINE, api.list_metadata(&ListParams::default().labels(labels))).await;
     let listed = listed.map_err(|_| too_late())??;
     let version = |object: &kube::core::PartialObjectMeta<K>| object.resource_version().unwrap_or_default();
     Ok(List {

@@ -37,11 +37,13 @@ pub(super) async fn take_over(term: Term, writer: &Writer, watches: &Watches) {
     }
 }
 
-/// What counts is counted from all three: limits from the policies, nodes in flight from shadows and marks.
+/// What counts is counted from all four: limits from the policies, nodes in flight from shadows and marks, and whose agent is
+/// silent from the agents' pods.
 struct Lists {
     nodes: List,
     shadows: List,
     policies: List,
+    agents: List,
 }
 
 async fn lists(writer: &Writer) -> Result<Lists, WriteError> {
@@ -49,6 +51,7 @@ async fn lists(writer: &Writer) -> Result<Lists, WriteError> {
         nodes: writer.list_nodes().await?,
         shadows: writer.list_shadows().await?,
         policies: writer.list_policies().await?,
+        agents: writer.list_agents().await?,
     })
 }
 
@@ -57,7 +60,8 @@ async fn caught_up_in_time(lists: &Lists, watches: &Watches) -> bool {
     loop {
         let all = caught_up(&lists.nodes, &versions(&watches.nodes))
             && caught_up(&lists.shadows, &versions(&watches.shadows))
-            && caught_up(&lists.policies, &versions(&watches.policies));
+            && caught_up(&lists.policies, &versions(&watches.policies))
+            && caught_up(&lists.agents, &versions(&watches.pods));
         if all || Instant::now() >= deadline {
             return all;
         }
