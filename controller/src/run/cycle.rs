@@ -114,7 +114,13 @@ impl Cycle {
             }
         }
         let shadows = snapshot.shadows.keys().map(|node| shadow_name(node));
-        let known: BTreeSet<_> = shadows.chain(snapshot.policies.keys().cloned()).collect();
+        let shadows: Vec<_> = shadows.collect();
+        let conditions = shadows.iter().map(|shadow| conditions_of(shadow)).collect::<Vec<_>>();
+        let known: BTreeSet<_> = shadows
+            .into_iter()
+            .chain(conditions)
+            .chain(snapshot.policies.keys().map(|policy| status_of(policy)))
+            .collect();
         self.delays.keep(|object| known.contains(object));
         snapshot
     }
@@ -185,36 +191,51 @@ impl Cycle {
         let mut changed = changed_conditions(snapshot, plan);
         // The answer to such a write would pass for an answer to the one that is unknown.
         let unknown = self.own.unknown();
-        changed.retain(|change| self.delays.may_write(&change.shadow, now) && !unknown.contains_key(&change.shadow));
+        let may_write = |shadow: &str| self.delays.may_write(&conditions_of(shadow), now);
+        changed.retain(|change| may_write(&change.shadow) && !unknown.contains_key(&change.shadow));
         for written in publish_conditions(&self.writer, &self.mandate, changed).await {
             self.metrics.wrote("conditions", written.as_ref().map_or_else(|(_, error)| error.as_str(), |_| "ok"));
             match written {
                 Ok(object) => {
                     let name = kube::ResourceExt::name_any(&object);
+                    self.delays.succeeded(&conditions_of(&name));
                     self.own.note(&name, Outcome::Stored(Box::new(object)));
                 }
                 Err((shadow, error)) => {
                     tracing::warn!(shadow, %error, "conditions not written");
-                    self.delays.failed(&shadow, now, fastrand::f64());
+                    self.delays.failed(&conditions_of(&shadow), now, fastrand::f64());
                 }
             }
         }
         let mut changed = changed_statuses(snapshot, statuses(snapshot, plan, objections));
         self.pace.begin(|policy| snapshot.policies.contains_key(policy));
-        changed.retain(|change| self.delays.may_write(&change.policy, now) && self.pace.may_write(&change.policy, now));
+        changed.retain(|change| {
+            self.delays.may_write(&status_of(&change.policy), now) && self.pace.may_write(&change.policy, now)
+        });
         for (policy, written) in publish_statuses(&self.writer, &self.mandate, changed).await {
             self.metrics.wrote("status", written.as_ref().map_or_else(WriteError::as_str, |_| "ok"));
             match written {
                 Ok(status) => {
+                    self.delays.succeeded(&status_of(&policy));
                     let before = snapshot.policies.get(&policy);
                     let news = before.and_then(|before| news::of_status(before, &status.conditions));
                     news.into_iter().for_each(|news| self.announcer.tell(news));
                 }
                 Err(error) => {
                     tracing::warn!(policy, %error, "status not written");
-                    self.delays.failed(&policy, now, fastrand::f64());
+                    self.delays.failed(&status_of(&policy), now, fastrand::f64());
                 }
             }
         }
     }
+}
+
+/// What a shadow's conditions are called among the delays: a failure to write them keeps no order back.
+fn conditions_of(shadow: &str) -> String {
+    format!("{shadow}/conditions")
+}
+
+/// What a policy's status is called among the delays.
+fn status_of(policy: &str) -> String {
+    format!("policies/{policy}/status")
 }

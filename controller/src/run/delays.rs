@@ -19,6 +19,13 @@ struct Delay {
     until: Timestamp,
 }
 
+impl Delay {
+    /// Whether it is to be waited for. No wait ends later than the longest from now: a clock that was put back makes none longer.
+    fn holds(&self, now: Timestamp) -> bool {
+        self.until > now && self.until.duration_since(now) <= LONGEST
+    }
+}
+
 impl Delays {
     /// Notes a failed write. `jitter`, from 0 to 1, shortens the wait by up to a half, so that what failed together is not
     /// tried again together.
@@ -36,12 +43,12 @@ impl Delays {
 
     /// Whether the object may be written now.
     pub(super) fn may_write(&self, object: &str, now: Timestamp) -> bool {
-        self.0.get(object).is_none_or(|delay| delay.until <= now)
+        self.0.get(object).is_none_or(|delay| !delay.holds(now))
     }
 
     /// When the first of the objects may be written again.
     pub(super) fn next(&self, now: Timestamp) -> Option<Timestamp> {
-        self.0.values().map(|delay| delay.until).filter(|until| *until > now).min()
+        self.0.values().filter(|delay| delay.holds(now)).map(|delay| delay.until).min()
     }
 
     /// Forgets objects that are gone.
@@ -68,6 +75,15 @@ mod tests {
         assert!(delays.may_write("b", now), "another object is not delayed");
         delays.succeeded("a");
         assert!(delays.may_write("a", now));
+    }
+
+    #[test]
+    fn a_clock_that_is_put_back_makes_no_wait_longer() {
+        let mut delays = Delays::default();
+        let now = Timestamp::UNIX_EPOCH;
+        delays.failed("a", now + SignedDuration::from_hours(1), 0.0);
+        assert!(delays.may_write("a", now));
+        assert_eq!(delays.next(now), None);
     }
 
     #[test]
