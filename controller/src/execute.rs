@@ -6,10 +6,11 @@ use crate::{
     action::{Action, Verb},
     lease::Mandate,
     own_writes::Outcome,
-    write::{WriteError, Writer},
+    write::{WRITE_DEADLINE, WriteError, Writer},
 };
 use api::{BottlerocketShadow, Shadow};
 use futures::{StreamExt as _, stream};
+use tokio::time::Instant;
 
 /// Most writes under way at once.
 const CONCURRENCY: usize = 16;
@@ -19,6 +20,8 @@ pub(crate) struct Executed {
     pub(crate) action: Action,
     pub(crate) outcome: Option<Outcome>,
     pub(crate) error: Option<WriteError>,
+    /// When an outcome that is unknown may be settled: whatever was sent for it has taken effect by then, or never will.
+    pub(crate) settle_from: Instant,
 }
 
 /// Executes `actions`, several at once. None is begun after the mandate has ended.
@@ -36,15 +39,17 @@ async fn one(writer: &Writer, action: Action) -> Executed {
         },
         _ => writer.order(&action).await.map(stored),
     };
+    // The last request of an action has been sent by now; an answer that came early says nothing of when it takes effect.
+    let settle_from = Instant::now() + WRITE_DEADLINE;
     match written {
-        Ok(outcome) => Executed { action, outcome: Some(outcome), error: None },
+        Ok(outcome) => Executed { action, outcome: Some(outcome), error: None, settle_from },
         Err(error) => {
             let outcome = match error {
                 WriteError::Gone => Some(Outcome::Gone),
                 WriteError::Unknown(_) => Some(Outcome::Unknown(Box::new(action.clone()))),
                 WriteError::Conflict | WriteError::Refused(_) => None,
             };
-            Executed { action, outcome, error: Some(error) }
+            Executed { action, outcome, error: Some(error), settle_from }
         }
     }
 }

@@ -184,7 +184,10 @@ async fn a_lost_answer_is_unknown_until_shadow_and_node_have_been_read() {
     let (writer, mut server) = start();
     let running = tokio::spawn(async move { one(&writer, withdrawal()).await });
     let _never_answered = server.next_request().await.unwrap();
-    assert!(matches!(running.await.unwrap().outcome, Some(Outcome::Unknown(_))), "no answer within the deadline");
+    let sent = Instant::now();
+    let done = running.await.unwrap();
+    assert!(matches!(done.outcome, Some(Outcome::Unknown(_))), "no answer within the deadline");
+    assert!(done.settle_from >= sent + WRITE_DEADLINE);
 
     let (outcome, _) = settle_by(vec![(500, failure(500, "InternalError"))]).await;
     assert!(matches!(outcome, Err(WriteError::Unknown(_))));
@@ -208,4 +211,12 @@ async fn a_withdrawal_that_was_not_stored_or_is_gone_needs_no_node() {
     assert!(is_stored(outcome.ok().as_ref(), "5", State::RebootedIntoUpdate));
     let (outcome, _) = settle_by(vec![(404, failure(404, "NotFound"))]).await;
     assert!(matches!(outcome, Ok(Outcome::Gone)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_early_error_is_not_settled_before_the_write_can_take_no_effect() {
+    let began = Instant::now();
+    let (done, _) = withdraw(vec![(500, failure(500, "InternalError"))]).await;
+    assert!(matches!(done.outcome, Some(Outcome::Unknown(_))));
+    assert!(done.settle_from >= began + WRITE_DEADLINE);
 }

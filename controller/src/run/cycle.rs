@@ -24,11 +24,11 @@ use crate::{
     snapshot::{Objects, Parsed, ShadowFacts, Snapshot},
     status::statuses,
     watch::Watches,
-    write::{WriteError, Writer},
+    write::{WRITE_DEADLINE, WriteError, Writer},
 };
 
-/// How long a conflict waits at most for the watch to show what somebody else wrote.
-const AFTER_A_CONFLICT: SignedDuration = SignedDuration::from_secs(1);
+/// How long a conflict waits at most for the watch to show what somebody else wrote, and an unknown outcome to be read.
+const LOOK_AGAIN: SignedDuration = SignedDuration::from_secs(1);
 
 /// What a leader carries from one round to the next: nothing but its own writes that no watch has shown yet, who has to
 /// wait after a failed write, and what was logged last.
@@ -41,6 +41,8 @@ pub(super) struct Cycle {
     parsed: Parsed,
     delays: Delays,
     pace: Pace,
+    /// From when on an unknown outcome may be settled, by shadow: what was sent takes no effect any more by then.
+    settle_from: BTreeMap<String, Instant>,
     held: BTreeMap<String, HoldReason>,
 }
 
@@ -55,6 +57,7 @@ impl Cycle {
             parsed: Parsed::default(),
             delays: Delays::default(),
             pace: Pace::default(),
+            settle_from: BTreeMap::new(),
             held: BTreeMap::new(),
         }
     }
@@ -72,13 +75,23 @@ impl Cycle {
         let conflicts = self.execute(&snapshot, &plan, &objections, now).await;
         self.publish(&snapshot, &plan, &objections, now).await;
         // A conflict ends with the watch showing what somebody else wrote; it is looked for again in case it does not.
-        let again = conflicts.then(|| now.checked_add(AFTER_A_CONFLICT).unwrap_or(now));
+        // So is a write whose outcome is unknown.
+        let again = conflicts || !self.own.unknown().is_empty();
+        let again = again.then(|| now.checked_add(LOOK_AGAIN).unwrap_or(now));
         [plan.wake_at, self.delays.next(now), self.pace.next(), again].into_iter().flatten().min()
+    }
+
+    /// Whether every write has an outcome that is known. One that was answered with an error may take effect yet.
+    pub(super) fn is_settled(&self) -> bool {
+        self.own.unknown().is_empty()
     }
 
     /// Reads the shadows whose last write has an unknown outcome, and finishes what that write had begun.
     async fn settle(&mut self, now: Timestamp) {
-        let unknown = self.own.unknown().values().filter(|action| self.delays.may_write(&action.shadow, now));
+        self.settle_from.retain(|shadow, _| self.own.unknown().contains_key(shadow));
+        let landed = |shadow: &str| self.settle_from.get(shadow).is_none_or(|from| *from <= Instant::now());
+        let unknown = self.own.unknown().values();
+        let unknown = unknown.filter(|action| landed(&action.shadow) && self.delays.may_write(&action.shadow, now));
         for action in unknown.cloned().collect::<Vec<_>>() {
             if !self.mandate.holds() {
                 return;
@@ -86,6 +99,7 @@ impl Cycle {
             match settle(&self.writer, &action).await {
                 Ok(outcome) => self.own.note(&action.shadow, outcome),
                 Err(error) => {
+                    self.settle_from.insert(action.shadow.clone(), Instant::now() + WRITE_DEADLINE);
                     tracing::warn!(shadow = action.shadow, %error, "outcome of a write is still unknown");
                     self.delays.failed(&action.shadow, now, fastrand::f64());
                 }
@@ -154,10 +168,11 @@ impl Cycle {
         let mut conflicts = false;
         let actions =
             unobjected(plan, objections).filter(|action| self.delays.may_write(&action.shadow, now)).cloned().collect();
-        for Executed { action, outcome, error } in execute(&self.writer, &self.mandate, actions).await {
+        for Executed { action, outcome, error, settle_from } in execute(&self.writer, &self.mandate, actions).await {
             let verb = action.verb.as_str();
             let result = error.as_ref().map_or("ok", WriteError::as_str);
             self.metrics.wrote(verb, result);
+            self.settle_from.insert(action.shadow.clone(), settle_from);
             if let Some(outcome) = outcome {
                 self.own.note(&action.shadow, outcome);
             }

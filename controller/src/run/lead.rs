@@ -73,7 +73,7 @@ impl Controller {
         let mut wake_at = Instant::now();
         while self.mandate.holds() {
             tokio::select! {
-                () = over() => return true,
+                () = over() => return cycle.is_settled(),
                 () = self.watches.changed() => sleep(DEBOUNCE).await,
                 () = self.alive(sleep_until(wake_at)) => {}
             }
@@ -89,7 +89,7 @@ impl Controller {
             };
             wake_at = Instant::now() + until(wake);
         }
-        true
+        cycle.is_settled()
     }
 
     /// Shows a sign of life now and then while `waiting`.

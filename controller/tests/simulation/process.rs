@@ -1,6 +1,9 @@
 //! One controller: the real rules over watches that lag behind, and writes that are slow, lost or doubled.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use api::BottlerocketShadow;
 use controller::{
@@ -59,6 +62,7 @@ pub(crate) struct Operation {
     stage: Stage,
     /// When it takes effect, if it does and has not yet.
     lands: Option<u64>,
+    sent: u64,
     answers: u64,
     answer_is_lost: bool,
     result: Result<BottlerocketShadow, Refused>,
@@ -75,6 +79,7 @@ impl Operation {
             seen,
             stage: Stage::Write,
             lands: None,
+            sent: 0,
             answers: 0,
             answer_is_lost: false,
             result,
@@ -89,7 +94,17 @@ impl Operation {
         let lost = !world.calm && world.chance(8);
         let takes = if lost || world.chance(10) { world.random.u64(..=WRITE_DEADLINE) } else { world.random.u64(..2) };
         self.lands = (!lost || world.chance(50)).then_some(world.time + takes);
-        self.answers = world.time + if lost { WRITE_DEADLINE } else { takes };
+        self.sent = world.time;
+        // An error may be answered before the write takes effect.
+        let early = lost && world.chance(30);
+        self.answers = world.time
+            + if early {
+                0
+            } else if lost {
+                WRITE_DEADLINE
+            } else {
+                takes
+            };
         self.answer_is_lost = lost;
     }
 
@@ -194,6 +209,10 @@ pub(crate) struct Process {
     policies: View<StoredPolicy>,
     agents: View<()>,
     pub(crate) under_way: Vec<Operation>,
+    /// Operations that were answered with an error and may take effect all the same.
+    pub(crate) landing: Vec<Operation>,
+    /// From when on an unknown outcome may be settled.
+    settle_from: BTreeMap<String, u64>,
     acts_from: u64,
     /// How far its watches must have come before the first plan.
     must_show: Option<[usize; 4]>,
@@ -214,6 +233,8 @@ impl Process {
             policies: View::new(),
             agents: View::new(),
             under_way: Vec::new(),
+            landing: Vec::new(),
+            settle_from: BTreeMap::new(),
             acts_from: world.time + wait,
             must_show: None,
             wake_at: None,
@@ -232,17 +253,22 @@ impl Process {
     pub(crate) fn step(&mut self, world: &mut World, observer: &mut Observer) -> bool {
         self.watch(world);
         let mut busy = false;
-        for operation in &mut self.under_way {
+        for operation in self.under_way.iter_mut().chain(&mut self.landing) {
             busy |= operation.land(world, observer);
         }
+        self.landing.retain(|operation| operation.lands.is_some());
         for mut operation in std::mem::take(&mut self.under_way) {
             match operation.finish(world) {
                 None => self.under_way.push(operation),
                 Some(outcome) => {
                     busy = true;
                     self.changed = true;
+                    self.settle_from.insert(operation.action.shadow.clone(), operation.sent + WRITE_DEADLINE);
                     if let Some(outcome) = outcome {
                         self.own.note(&operation.action.shadow, outcome);
+                    }
+                    if operation.lands.is_some() {
+                        self.landing.push(operation);
                     }
                 }
             }
@@ -308,7 +334,8 @@ impl Process {
     /// Reads what became of the writes whose answers were lost.
     fn settle(&mut self, world: &mut World) {
         for (shadow, action) in self.own.unknown().clone() {
-            if world.calm || !world.chance(20) {
+            let landed = self.settle_from.get(&shadow).is_none_or(|from| *from < world.time);
+            if landed && (world.calm || !world.chance(20)) {
                 let outcome = settled(&action, world);
                 self.own.note(&shadow, outcome);
             }

@@ -187,11 +187,13 @@ impl Course {
 
     /// Another controller leads; what the one before had under way takes effect late or never.
     fn change_leader(&mut self) {
-        let orderly = self.leader.under_way.is_empty() && self.world.chance(50);
+        let idle = self.leader.under_way.is_empty() && self.leader.landing.is_empty();
+        let orderly = idle && self.world.chance(50);
         if !orderly && !self.rules.hasty {
             // Until its lease has expired.
             for _ in 0..3 {
                 self.late.append(&mut self.leader.under_way);
+                self.late.append(&mut self.leader.landing);
                 self.world.time += self.world.random.u64(1..5);
                 for operation in &mut self.late {
                     operation.land(&mut self.world, &mut self.observer);
@@ -199,6 +201,7 @@ impl Course {
             }
         }
         self.late.append(&mut self.leader.under_way);
+        self.late.append(&mut self.leader.landing);
         self.leader = Process::start(&mut self.world, self.rules, orderly);
     }
 
