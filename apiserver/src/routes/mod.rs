@@ -1,5 +1,6 @@
 //! One function for each request: who is calling, may it, do it.
 
+mod body;
 mod create;
 mod disrupt;
 mod read;
@@ -14,6 +15,7 @@ use http::header::{ETAG, HeaderValue};
 use http::{HeaderMap, StatusCode};
 use kube::ResourceExt;
 
+pub use body::without_body;
 pub use create::create;
 pub use disrupt::{cordon_and_drain, exclude};
 pub use read::read;

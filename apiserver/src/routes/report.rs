@@ -5,7 +5,7 @@ use std::sync::Arc;
 use api::wire::Reason;
 use api::{BottlerocketShadow, BottlerocketShadowStatus};
 use axum::Json;
-use axum::body::{Body, to_bytes};
+use axum::body::Body;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::HeaderMap;
@@ -13,7 +13,7 @@ use http::header::CONTENT_TYPE;
 use kube::ResourceExt;
 use serde_json::error::Category;
 
-use super::{MAX_BODY, admit, is_owned, present, tagged, too_large};
+use super::{admit, body, is_owned, present, tagged};
 use crate::app::App;
 use crate::cluster::ClusterError;
 use crate::identity::Identity;
@@ -97,14 +97,7 @@ async fn parse(headers: &HeaderMap, body: Body) -> Result<BottlerocketShadowStat
     if !essence.eq_ignore_ascii_case("application/json") {
         return Err(Refusal::new(Reason::UnsupportedMediaType, "the body must be application/json"));
     }
-    let bytes = to_bytes(body, MAX_BODY).await.map_err(|error| {
-        let cause = std::error::Error::source(&error);
-        if cause.is_some_and(|cause| cause.is::<http_body_util::LengthLimitError>()) {
-            too_large()
-        } else {
-            Refusal::new(Reason::BadRequest, "the body did not arrive")
-        }
-    })?;
+    let bytes = body::read(body).await?;
     let status: BottlerocketShadowStatus = serde_json::from_slice(&bytes).map_err(|error| {
         let reason = match error.classify() {
             Category::Data => Reason::Invalid,

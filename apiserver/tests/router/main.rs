@@ -8,6 +8,8 @@ mod draining;
 #[cfg(test)]
 mod fake;
 #[cfg(test)]
+mod hanging_up;
+#[cfg(test)]
 mod hostile;
 #[cfg(test)]
 mod identity;
