@@ -8,6 +8,7 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::cluster::Cluster;
+use crate::drain::Memory;
 use crate::identity::Reviews;
 use crate::in_flight::InFlight;
 use crate::metrics::Metrics;
@@ -34,6 +35,8 @@ pub struct App {
     pub review_permits: Semaphore,
     /// What each node has in flight.
     pub in_flight: InFlight,
+    /// What the next request of a drain goes on from.
+    pub drains: Memory,
     /// What is counted.
     pub metrics: Metrics,
     /// What is told.
@@ -61,6 +64,7 @@ impl App {
             reviews: Reviews::default(),
             review_permits: Semaphore::new(REVIEWS_AT_A_TIME),
             in_flight: InFlight::default(),
+            drains: Memory::default(),
             metrics,
             notices,
             stop,

@@ -45,6 +45,7 @@ struct Drain<'a> {
     identity: &'a Identity,
     tracker: Tracker,
     evictions: FuturesUnordered<BoxFuture<'a, (String, Answer)>>,
+    /// Since when the tracker's times are counted.
     begun: Instant,
     /// Since when the drain is under way, over all its requests.
     since: Timestamp,
@@ -67,13 +68,15 @@ pub async fn drain(
 ) -> Result<Outcome, NotDisrupted> {
     let _open = app.metrics.drain();
     let mut waiting = app.metrics.blocked_pods();
+    let since = marks.drain_began.unwrap_or_else(|| app.now());
+    let (tracker, begun) = app.drains.take(&identity.node_uid, since);
     let mut drain = Drain {
         app,
         identity,
-        tracker: Tracker::default(),
+        tracker,
         evictions: FuturesUnordered::new(),
-        begun: Instant::now(),
-        since: marks.drain_began.unwrap_or_else(|| app.now()),
+        begun,
+        since,
         may_go_on: false,
         forced: None,
     };
@@ -86,6 +89,13 @@ async fn reached(moment: Option<Instant>) {
     match moment {
         Some(moment) => sleep_until(moment).await,
         None => std::future::pending().await,
+    }
+}
+
+impl Drop for Drain<'_> {
+    fn drop(&mut self) {
+        let tracker = std::mem::take(&mut self.tracker);
+        self.app.drains.leave(&self.identity.node_uid, self.since, tracker, self.begun);
     }
 }
 

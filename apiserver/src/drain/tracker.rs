@@ -14,7 +14,7 @@ const SECOND_LOOK: Duration = Duration::from_secs(10);
 /// What a pod gets beyond the grace it has, before a forced drain is done without it.
 const BEYOND_GRACE: SignedDuration = SignedDuration::from_secs(60);
 
-/// The pods of one drain request. Times are counted from the request's beginning.
+/// The pods of one drain. Times are counted from the beginning of its first request.
 #[derive(Debug, Default)]
 pub struct Tracker(BTreeMap<String, Tracked>);
 
@@ -51,6 +51,13 @@ impl Tracker {
             }
             tracked.pod = pod;
             self.0.insert(tracked.pod.uid.clone(), tracked);
+        }
+    }
+
+    /// Goes on after a request that may have ended with evictions under way, whose answers nobody takes any more.
+    pub fn resume(&mut self) {
+        for tracked in self.0.values_mut() {
+            tracked.asked = false;
         }
     }
 

@@ -75,7 +75,26 @@ async fn blocked_pods_hold_up_no_other_and_are_reported() {
     site.world().evictions.clear();
     let begin = Instant::now();
     assert_eq!(waiting(&site, 60).await.status, 200);
-    assert!(begin.elapsed() < Duration::from_secs(5));
+    assert!(begin.elapsed() < Duration::from_secs(8), "the longest pause for a budget, and a round");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_patience_that_the_api_asks_for_holds_over_several_requests() {
+    let site = with_pods(&["one"]).await;
+    let mut later = full();
+    later.1["details"]["retryAfterSeconds"] = 60.into();
+    site.world().evictions.insert("one".to_owned(), later);
+    let mut waited = 0;
+    for _ in 0..3 {
+        let answer = waiting(&site, 18).await;
+        let progress: DrainProgress = serde_json::from_value(answer.body).unwrap();
+        assert_eq!((answer.status, progress.pods[0].waiting_for), (202, PodWait::Budget));
+        waited = progress.pods[0].seconds;
+    }
+    assert_eq!(evictions(&site), 1);
+    assert!((50..=54).contains(&waited), "{waited}");
+    assert_eq!(waiting(&site, 18).await.status, 202);
+    assert_eq!(evictions(&site), 2);
 }
 
 #[tokio::test(start_paused = true)]

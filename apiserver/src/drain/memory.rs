@@ -1,0 +1,93 @@
+//! What one request of a drain leaves to the next: agents ask anew every few seconds, and neither the patience that the API
+//! asks for nor the time that a pod has waited begins anew with that.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::time::Instant;
+
+use super::tracker::Tracker;
+
+/// How long it is kept for the next request: longer than any pause the API can ask for, and than any agent takes.
+const KEPT: Duration = Duration::from_secs(120);
+/// Most drains that are remembered; further ones begin anew with each request.
+const MOST: usize = 1000;
+
+/// What was left, by the node's uid. It is lost with the program, which costs one early eviction for each pod.
+#[derive(Debug, Default)]
+pub struct Memory(Mutex<HashMap<String, Left>>);
+
+#[derive(Debug)]
+struct Left {
+    drain: Timestamp,
+    begun: Instant,
+    tracker: Tracker,
+    at: Instant,
+}
+
+impl Memory {
+    /// What the last request left of the drain of a node that began at `drain`, and since when its times are counted.
+    pub(super) fn take(&self, node_uid: &str, drain: Timestamp) -> (Tracker, Instant) {
+        let now = Instant::now();
+        let mut left = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match left.remove(node_uid).filter(|left| left.drain == drain && now - left.at <= KEPT) {
+            Some(mut left) => {
+                left.tracker.resume();
+                (left.tracker, left.begun)
+            }
+            None => (Tracker::default(), now),
+        }
+    }
+
+    /// Leaves something for the next request.
+    pub(super) fn leave(&self, node_uid: &str, drain: Timestamp, tracker: Tracker, begun: Instant) {
+        let now = Instant::now();
+        let mut left = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        left.retain(|_, left| now - left.at <= KEPT);
+        if tracker.left() > 0 && left.len() < MOST {
+            left.insert(node_uid.to_owned(), Left { drain, begun, tracker, at: now });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::select::samples::pod;
+    use super::*;
+
+    fn tracker() -> Tracker {
+        let mut tracker = Tracker::default();
+        tracker.observe(vec![pod("a")], Duration::ZERO);
+        tracker
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn only_the_next_request_of_the_same_drain_finds_it_and_only_for_a_while() {
+        let (memory, drain) = (Memory::default(), Timestamp::UNIX_EPOCH);
+        let begun = Instant::now();
+        memory.leave("u", drain, tracker(), begun);
+        tokio::time::advance(KEPT).await;
+        let (found, since) = memory.take("u", drain);
+        assert_eq!((found.left(), since), (1, begun));
+        assert_eq!(memory.take("u", drain).0.left(), 0, "taken");
+        memory.leave("u", drain, found, begun);
+        assert_eq!(memory.take("u", Timestamp::MAX).0.left(), 0, "another drain");
+        memory.leave("u", drain, tracker(), begun);
+        tokio::time::advance(KEPT + Duration::from_secs(1)).await;
+        assert_eq!(memory.take("u", drain).0.left(), 0, "too late");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_kept_is_bounded_and_goes_by_itself() {
+        let (memory, drain) = (Memory::default(), Timestamp::UNIX_EPOCH);
+        for number in 0..=MOST {
+            memory.leave(&number.to_string(), drain, tracker(), Instant::now());
+        }
+        assert_eq!(memory.0.lock().unwrap().len(), MOST);
+        tokio::time::advance(KEPT + Duration::from_secs(1)).await;
+        memory.leave("u", drain, Tracker::default(), Instant::now());
+        assert_eq!(memory.0.lock().unwrap().len(), 0);
+    }
+}
