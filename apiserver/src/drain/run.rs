@@ -53,6 +53,8 @@ struct Drain<'a> {
     may_go_on: bool,
     /// Since when what is left is deleted, past its budgets.
     forced: Option<Timestamp>,
+    /// Whether the forced drain waits for none but the operator's own pods any more.
+    overdue: bool,
 }
 
 /// Drains the caller's node, whose cordon `marks` tell of, until it is over or `until` has passed. Stops where it is
@@ -79,6 +81,7 @@ pub async fn drain(
         since,
         may_go_on: false,
         forced: None,
+        overdue: false,
     };
     let outcome = drain.run(until, &mut waiting).await;
     telling::ended(app, identity, drain.since, &drain.tracker, &outcome);
@@ -141,7 +144,7 @@ impl<'a> Drain<'a> {
         let (node, shadow) = read_both(self.app, self.identity).await?;
         let marks = may_continue(&shadow, &node)?;
         self.since = marks.drain_began.unwrap_or(self.since);
-        let pods = pods_to_go(self.app, self.identity, self.since).await?;
+        let pods = pods_to_go(self.app, self.identity, self.since, self.overdue).await?;
         self.tracker.observe(pods, self.begun.elapsed());
         self.may_go_on = true;
         if self.tracker.left() == 0 {
@@ -173,6 +176,11 @@ impl<'a> Drain<'a> {
                 }
                 self.forced = Some(forced);
                 let over = self.tracker.is_overdue(forced, now);
+                if over && !self.overdue {
+                    // The next round has the operator's own pods in it.
+                    self.overdue = true;
+                    return Ok(false);
+                }
                 if over {
                     tracing::warn!(node = self.identity.node, left, "forced drain leaves pods behind");
                 }
@@ -211,15 +219,20 @@ impl<'a> Drain<'a> {
 }
 
 /// The pods that have to go now.
-async fn pods_to_go(app: &App, identity: &Identity, began: Timestamp) -> Result<Vec<PodFacts>, ClusterError> {
+async fn pods_to_go(
+    app: &App,
+    identity: &Identity,
+    began: Timestamp,
+    overdue: bool,
+) -> Result<Vec<PodFacts>, ClusterError> {
     let read =
         |pods: Vec<Pod>| -> Vec<PodFacts> { pods.iter().map(|pod| PodFacts::read(pod, &app.namespace)).collect() };
     let pods = read(app.cluster.pods_on(&identity.node).await?);
     if pods.iter().all(|pod| select(pod, began) != Selection::Last) {
-        return Ok(to_go(pods, began, &BTreeSet::new()));
+        return Ok(to_go(pods, began, &BTreeSet::new(), overdue));
     }
     let own = read(app.cluster.own_pods().await?);
-    Ok(to_go(pods, began, &ready_elsewhere(&own, &identity.node)))
+    Ok(to_go(pods, began, &ready_elsewhere(&own, &identity.node), overdue))
 }
 
 /// How long the drain may take, and what then.

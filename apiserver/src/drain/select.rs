@@ -139,15 +139,15 @@ pub fn select(pod: &PodFacts, began: Timestamp) -> Selection {
 }
 
 /// The pods that have to go now. The operator's own come after all others, and each only when `elsewhere` has its
-/// component: otherwise nobody would be left to finish the rollout, and it starts again with the node.
+/// component: otherwise nobody would be left to finish the rollout, and it starts again with the node. `overdue` says that
+/// the others are no longer waited for, so that the operator's own go beside them.
 #[must_use]
-pub fn to_go(pods: Vec<PodFacts>, began: Timestamp, elsewhere: &BTreeSet<String>) -> Vec<PodFacts> {
+pub fn to_go(pods: Vec<PodFacts>, began: Timestamp, elsewhere: &BTreeSet<String>, overdue: bool) -> Vec<PodFacts> {
     let others = |pod: &PodFacts| matches!(select(pod, began), Selection::Evict | Selection::Await);
-    if pods.iter().any(others) {
-        return pods.into_iter().filter(others).collect();
-    }
     let replaced = |pod: &PodFacts| pod.component.as_ref().is_some_and(|component| elsewhere.contains(component));
-    pods.into_iter().filter(|pod| select(pod, began) == Selection::Last && replaced(pod)).collect()
+    let own_turn = overdue || !pods.iter().any(others);
+    let own = |pod: &PodFacts| own_turn && select(pod, began) == Selection::Last && replaced(pod);
+    pods.into_iter().filter(|pod| others(pod) || own(pod)).collect()
 }
 
 /// The operator's components with a Ready pod on another node than `node`.
@@ -302,8 +302,9 @@ mod tests {
     fn the_operators_own_go_last_and_only_when_another_is_ready_elsewhere() {
         let elsewhere = ready_elsewhere(&[own("one", "a"), own("other", "b")], "a");
         let both = vec![own("one", "a"), pod("web")];
-        assert_eq!(to_go(both, BEGAN, &elsewhere), [pod("web")]);
-        assert_eq!(to_go(vec![own("one", "a")], BEGAN, &elsewhere), [own("one", "a")]);
+        assert_eq!(to_go(both.clone(), BEGAN, &elsewhere, false), [pod("web")]);
+        assert_eq!(to_go(both.clone(), BEGAN, &elsewhere, true), both);
+        assert_eq!(to_go(vec![own("one", "a")], BEGAN, &elsewhere, false), [own("one", "a")]);
         for alone in [
             own("same", "a"),
             PodFacts { ready: false, ..own("other", "b") },
@@ -311,7 +312,9 @@ mod tests {
             PodFacts { component: Some("webhook".to_owned()), ..own("other", "b") },
         ] {
             let elsewhere = ready_elsewhere(&[own("one", "a"), alone], "a");
-            assert!(to_go(vec![own("one", "a")], BEGAN, &elsewhere).is_empty());
+            for overdue in [false, true] {
+                assert!(to_go(vec![own("one", "a")], BEGAN, &elsewhere, overdue).is_empty());
+            }
         }
     }
 

@@ -248,16 +248,38 @@ async fn an_outage_suspends_the_drain_and_it_goes_on_afterwards() {
     assert_eq!(answer.status, 200);
 }
 
+/// A pod of the operator on a node.
+fn own(name: &str, node: &str) -> Value {
+    let mut own = pod(name);
+    own["metadata"]["namespace"] = "brupop".into();
+    own["metadata"]["labels"] = json!({"brupop.bottlerocket.aws/component": "apiserver"});
+    own["spec"]["nodeName"] = node.into();
+    own["status"]["conditions"] = json!([{"type": "Ready", "status": "True"}]);
+    own
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_forced_drain_lets_the_operators_own_go_although_a_finalizer_keeps_another_pod() {
+    let (here, there) = (pod_path("brupop", "apiserver-1"), pod_path("brupop", "apiserver-2"));
+    for replaced in [true, false] {
+        let site = with_pods(&["one"]).await;
+        site.order(&json!({"drain": {"timeout_seconds": 60, "on_timeout": "Force"}}));
+        site.world().merge(&pod_path("web", "one"), json!({"metadata": {"deletionTimestamp": rfc3339(80)}}));
+        site.world().put(&here, own("apiserver-1", "a"));
+        if replaced {
+            site.world().put(&there, own("apiserver-2", "b"));
+        }
+        assert_eq!(waiting(&site, 120).await.status, 202);
+        assert!(site.world().objects.contains_key(&here), "not before the others are overdue");
+        assert_eq!(waiting(&site, 60).await.status, 200);
+        assert_eq!(site.world().objects.contains_key(&here), !replaced);
+        let told = told(&site);
+        assert!(matches!(&told[..], [(Subject::Drained, note)] if note.contains("web/one")), "{told:?}");
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn the_operators_own_pods_go_last_and_not_without_a_replica_elsewhere() {
-    let own = |name: &str, node: &str| {
-        let mut own = pod(name);
-        own["metadata"]["namespace"] = "brupop".into();
-        own["metadata"]["labels"] = json!({"brupop.bottlerocket.aws/component": "apiserver"});
-        own["spec"]["nodeName"] = node.into();
-        own["status"]["conditions"] = json!([{"type": "Ready", "status": "True"}]);
-        own
-    };
     let here = pod_path("brupop", "apiserver-1");
     let site = with_pods(&["one"]).await;
     site.world().put(&here, own("apiserver-1", "a"));
