@@ -14,8 +14,12 @@ fn main() -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            tracing::error!(error = format!("{error:#}"), "apiserver ended");
-            eprintln!("apiserver: {error:#}");
+            // Both are standard error: the second is for when nothing is logged yet, or errors are filtered out.
+            if tracing::enabled!(tracing::Level::ERROR) {
+                tracing::error!(error = format!("{error:#}"), "apiserver ended");
+            } else {
+                eprintln!("apiserver: {error:#}");
+            }
             ExitCode::FAILURE
         }
     }
