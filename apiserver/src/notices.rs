@@ -3,14 +3,18 @@
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use api::shadow::NodeRef;
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 
 use crate::cluster::Cluster;
 
 /// Notices that wait to be written; further ones are dropped, and the log still has them.
 const QUEUE: usize = 256;
+/// How long after it was told that a drain is blocked nothing more is told of that, whatever blocks it by then.
+const BLOCKED_PAUSE: Duration = Duration::from_secs(60);
 /// Most nodes whose last notice is remembered. Beyond that all are forgotten, and some things are told twice.
 const REMEMBERED: usize = 10_000;
 
@@ -67,8 +71,16 @@ pub struct Notice {
 #[derive(Debug)]
 pub struct Notices {
     queue: mpsc::Sender<Notice>,
-    /// By the node's uid, what was told last.
-    told: Mutex<HashMap<String, (Subject, String)>>,
+    /// By the node's uid.
+    told: Mutex<HashMap<String, Told>>,
+}
+
+/// What one node was told of.
+#[derive(Debug)]
+struct Told {
+    last: (Subject, String),
+    /// When it was last told that the drain is blocked.
+    blocked: Option<Instant>,
 }
 
 /// Notices, and where they come out.
@@ -79,18 +91,22 @@ pub fn notices() -> (Notices, mpsc::Receiver<Notice>) {
 }
 
 impl Notices {
-    /// Tells something, unless it was the last thing told about this node: `key` is what makes it the same. Answers whether
-    /// it is news.
+    /// Tells something, unless it was the last thing told about this node: `key` is what makes it the same. That a drain is
+    /// blocked is told at most once a minute; what changes sooner is told then, if it is still so. Answers whether it was told.
     pub fn tell(&self, node: &NodeRef, subject: Subject, key: String, note: impl FnOnce() -> String) -> bool {
         let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
         let news = (subject, key);
-        if told.get(&node.uid) == Some(&news) {
+        let (now, is_blocked) = (Instant::now(), subject == Subject::DrainBlocked);
+        let before = told.get(&node.uid);
+        let blocked = before.and_then(|told| told.blocked);
+        let too_soon = is_blocked && blocked.is_some_and(|at| now - at < BLOCKED_PAUSE);
+        if too_soon || before.is_some_and(|told| told.last == news) {
             return false;
         }
         if told.len() >= REMEMBERED {
             told.clear();
         }
-        told.insert(node.uid.clone(), news);
+        told.insert(node.uid.clone(), Told { last: news, blocked: if is_blocked { Some(now) } else { blocked } });
         drop(told);
         let notice = Notice { node: node.clone(), subject, note: note() };
         tracing::info!(node = notice.node.name, reason = subject.reason(), note = notice.note, "notice");
@@ -122,14 +138,18 @@ mod tests {
         notices.tell(&node(number), Subject::DrainBlocked, key.to_owned(), || "note".to_owned())
     }
 
-    #[test]
-    fn only_what_is_new_about_a_node_is_told() {
+    #[tokio::test(start_paused = true)]
+    async fn only_what_is_new_about_a_node_is_told_and_what_blocks_a_drain_at_most_once_a_minute() {
         let (notices, mut queue) = notices();
         assert!(tell(&notices, 1, "a"));
         assert!(!tell(&notices, 1, "a"));
         assert!(tell(&notices, 2, "a"), "another node");
+        tokio::time::advance(BLOCKED_PAUSE - Duration::from_secs(1)).await;
+        assert!(!tell(&notices, 1, "b"), "too soon");
+        tokio::time::advance(Duration::from_secs(1)).await;
         assert!(tell(&notices, 1, "b"));
         assert!(notices.tell(&node(1), Subject::Drained, "b".to_owned(), String::new), "another subject");
+        assert!(!tell(&notices, 1, "c"), "something else in between changes nothing");
         let told: Vec<_> = std::iter::from_fn(|| queue.try_recv().ok()).map(|notice| notice.node.name).collect();
         assert_eq!(told, ["n1", "n2", "n1", "n1"]);
     }
