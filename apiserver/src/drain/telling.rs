@@ -37,10 +37,16 @@ pub(super) fn blocked(app: &App, identity: &Identity, began: Timestamp, tracker:
     });
 }
 
-/// Tells that a drain which was asked for again had been vetoed in between.
-pub fn vetoed(app: &App, identity: &Identity) {
-    let key = "vetoed".to_owned();
-    app.notices.tell(&node(identity), Subject::DrainAborted, key, || format!("the drain ends: {}", NoRight::Vetoed));
+/// Tells that a drain which was asked for again had been vetoed in between, once for each drain.
+pub fn vetoed(app: &App, identity: &Identity, drain: Option<Timestamp>) {
+    let key = veto(drain);
+    let why = NoRight::Vetoed { drain };
+    app.notices.tell(&node(identity), Subject::DrainAborted, key, || format!("the drain ends: {why}"));
+}
+
+/// What makes a veto the same. The drain may go on after it, and end in another way.
+fn veto(drain: Option<Timestamp>) -> String {
+    format!("vetoed {}", drain.map(|began| began.to_string()).unwrap_or_default())
 }
 
 /// Tells how the drain ended, once.
@@ -68,7 +74,11 @@ pub(super) fn ended(
         Err(NotDisrupted::Refused(_)) => return,
     };
     // The agent asks once more before the reboot: that is the same drain.
-    if app.notices.tell(&node(identity), subject, began.to_string(), || note) {
+    let key = match outcome {
+        Err(NotDisrupted::NoRight(NoRight::Vetoed { drain })) => veto(*drain),
+        _ => began.to_string(),
+    };
+    if app.notices.tell(&node(identity), subject, key, || note) {
         let seconds = app.now().duration_since(began).as_secs_f64();
         app.metrics.drain_ended(subject == Subject::Drained, seconds);
     }

@@ -59,7 +59,10 @@ pub enum NoRight {
     CordonedBefore,
     /// An administrator uncordoned it during the disruption.
     #[error("somebody uncordoned the node while it was disrupted")]
-    Vetoed,
+    Vetoed {
+        /// When the drain began that this ends.
+        drain: Option<Timestamp>,
+    },
     /// The marks or the shadow cannot be read.
     #[error("{0}")]
     Unreadable(String),
@@ -70,7 +73,7 @@ impl NoRight {
     #[must_use]
     pub const fn reason(&self) -> Reason {
         match self {
-            Self::Vetoed => Reason::Vetoed,
+            Self::Vetoed { .. } => Reason::Vetoed,
             Self::NotOwned
             | Self::NoGo(_)
             | Self::Expired
@@ -177,7 +180,10 @@ fn readable(node: &NodeFacts) -> Result<Option<&Marks>, NoRight> {
 }
 
 fn vetoed(marks: &Marks, node: &NodeFacts) -> Result<(), NoRight> {
-    if marks.cordoned && !node.unschedulable { Err(NoRight::Vetoed) } else { Ok(()) }
+    if marks.cordoned && !node.unschedulable {
+        return Err(NoRight::Vetoed { drain: marks.drain_began });
+    }
+    Ok(())
 }
 
 /// The mark that begins the disruption of `go`. What an earlier disruption did to the Node, and has not undone, stays

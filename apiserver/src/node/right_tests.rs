@@ -92,9 +92,9 @@ fn a_shadow_of_the_node_before_this_one_gives_no_right() {
 fn an_uncordon_during_the_disruption_is_a_veto() {
     let uncordoned = NodeFacts { unschedulable: false, ..marked(cordoned()) };
     for goal in [Goal::Exclude, Goal::Cordon] {
-        assert_eq!(step(goal, &shadow(), &uncordoned, false, now()), Err(NoRight::Vetoed));
+        assert!(matches!(step(goal, &shadow(), &uncordoned, false, now()), Err(NoRight::Vetoed { .. })));
     }
-    assert_eq!(may_continue(&shadow(), &uncordoned), Err(NoRight::Vetoed));
+    assert!(matches!(may_continue(&shadow(), &uncordoned), Err(NoRight::Vetoed { .. })));
 }
 
 #[test]
@@ -176,8 +176,8 @@ fn what_the_original_operator_has_begun_goes_on_and_nothing_begins_under_its_ord
     assert_eq!(may_continue(&order, &adopted), Ok(&mark));
     assert_eq!(leftover(&order, &adopted, Some(&mark), None), None, "an adopted mark stays");
     let uncordoned = NodeFacts { unschedulable: false, ..adopted };
-    assert_eq!(first(&order, &uncordoned), Err(NoRight::Vetoed));
-    assert_eq!(may_continue(&order, &uncordoned), Err(NoRight::Vetoed));
+    assert!(matches!(first(&order, &uncordoned), Err(NoRight::Vetoed { .. })));
+    assert!(matches!(may_continue(&order, &uncordoned), Err(NoRight::Vetoed { .. })));
     // A mark of that go under which nothing was done can only be forged.
     assert_eq!(first(&order, &marked(marks())), no_go);
     assert_eq!(may_continue(&order, &marked(marks())), Err(NoRight::NotBegun));

@@ -50,8 +50,8 @@ pub async fn cordon_and_drain(State(app): State<Arc<App>>, headers: HeaderMap) -
 
 async fn once(app: &App, identity: &Identity, until: Option<Instant>) -> Result<Outcome, NotDisrupted> {
     let marks = disrupt(app, identity, Goal::Cordon).await.inspect_err(|not| {
-        if *not == NotDisrupted::NoRight(NoRight::Vetoed) {
-            vetoed(app, identity);
+        if let NotDisrupted::NoRight(NoRight::Vetoed { drain }) = not {
+            vetoed(app, identity, *drain);
         }
     })?;
     drain(app, identity, &marks, until).await

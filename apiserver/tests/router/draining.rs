@@ -350,6 +350,27 @@ async fn a_blocked_drain_is_told_once_for_each_change_of_the_budget_and_so_is_it
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_veto_is_told_once_for_each_drain() {
+    let site = with_pods(&["one"]).await;
+    site.world().evictions.insert("one".to_owned(), full());
+    let vetoed = async {
+        sleep(Duration::from_secs(10)).await;
+        site.world().merge(NODE, json!({"spec": {"unschedulable": null}}));
+    };
+    let (answer, ()) = tokio::join!(site.ours("POST", CORDON_AND_DRAIN), vetoed);
+    assert_eq!(answer.refusal(), (409, Reason::Vetoed));
+    assert_eq!(waiting(&site, 20).await.refusal(), (409, Reason::Vetoed));
+    let subjects: Vec<_> = told(&site).iter().map(|told| told.0).collect();
+    assert_eq!(subjects, [Subject::DrainBlocked, Subject::DrainAborted]);
+    let mut marks = site.marks().unwrap();
+    marks.drain_began = Some(crate::site::beginning());
+    let marks = json!({ api::names::MARKS_ANNOTATION: serde_json::to_string(&marks).unwrap() });
+    site.world().merge(NODE, json!({"metadata": {"annotations": marks}}));
+    assert_eq!(waiting(&site, 20).await.refusal(), (409, Reason::Vetoed));
+    assert_eq!(told(&site).iter().map(|told| told.0).collect::<Vec<_>>(), [Subject::DrainAborted], "another drain");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_drain_that_is_vetoed_or_out_of_time_is_told() {
     let site = with_pods(&["one"]).await;
     site.world().evictions.insert("one".to_owned(), full());
