@@ -350,6 +350,29 @@ async fn a_blocked_drain_is_told_once_for_each_change_of_the_budget_and_so_is_it
 }
 
 #[tokio::test(start_paused = true)]
+async fn blocked_pods_and_the_time_that_drains_took_are_counted() {
+    let site = with_pods(&["one", "two", "three"]).await;
+    for name in ["one", "two"] {
+        site.world().evictions.insert(name.to_owned(), full());
+    }
+    let blocked = || site.scraped("brupop_apiserver_drain_blocked_pods");
+    let drains = |what: &str, outcome: &str| {
+        site.scraped(&format!("brupop_apiserver_drain_duration_seconds_{what}{{outcome=\"{outcome}\"}}"))
+    };
+    let looked = async {
+        sleep(Duration::from_secs(10)).await;
+        assert!((blocked() - 2.0).abs() < 0.1);
+    };
+    let (answer, ()) = tokio::join!(waiting(&site, 100), looked);
+    assert_eq!(answer.status, 202);
+    assert!(blocked().abs() < 0.1 && drains("count", "drained").abs() < 0.1, "nobody drains between requests");
+    site.world().evictions.clear();
+    assert_eq!(waiting(&site, 100).await.status, 200);
+    assert!((drains("count", "drained") - 1.0).abs() < 0.1 && drains("count", "aborted").abs() < 0.1);
+    assert!((100.0..112.0).contains(&drains("sum", "drained")), "{}", drains("sum", "drained"));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_veto_is_told_once_for_each_drain() {
     let site = with_pods(&["one"]).await;
     site.world().evictions.insert("one".to_owned(), full());

@@ -41,6 +41,7 @@ pub(crate) struct Site {
     pub(crate) app: Arc<App>,
     pub(crate) pods: UnboundedSender<Watched<Event<Pod>>>,
     pub(crate) told: Mutex<Receiver<Notice>>,
+    registry: Registry,
     routes: Router,
 }
 
@@ -133,12 +134,13 @@ impl Site {
         pods.unbounded_send(Ok(Event::InitApply(pod))).unwrap();
         pods.unbounded_send(Ok(Event::InitDone)).unwrap();
         caches.synced().await.unwrap();
-        let (start, metrics) = (Instant::now(), Metrics::register(&Registry::new()).unwrap());
+        let (start, registry) = (Instant::now(), Registry::new());
+        let metrics = Metrics::register(&registry).unwrap();
         let clock = Arc::new(move || beginning() + SignedDuration::try_from(start.elapsed()).unwrap());
         let cluster = Cluster::new(kube, "brupop");
         let (notices, told) = notices();
         let app = Arc::new(App::new(cluster, caches, metrics, notices, CancellationToken::new(), clock));
-        let site = Self { routes: router(app.clone()), world, app, pods, told: Mutex::new(told) };
+        let site = Self { routes: router(app.clone()), world, app, pods, told: Mutex::new(told), registry };
         site.furnish(shadow_events);
         site.settle().await;
         site
@@ -172,6 +174,13 @@ impl Site {
     pub(crate) fn told(&self) -> Vec<Notice> {
         let mut told = self.told.lock().unwrap();
         std::iter::from_fn(|| told.try_recv().ok()).collect()
+    }
+
+    /// The value that a scrape shows of this metric with these labels.
+    pub(crate) fn scraped(&self, series: &str) -> f64 {
+        let text = prometheus::TextEncoder::new().encode_to_string(&self.registry.gather()).unwrap();
+        let value = text.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
+        value.unwrap_or_else(|| panic!("{series}: {text}")).parse().unwrap()
     }
 
     /// Lets the watches catch up.

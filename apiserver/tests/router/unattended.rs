@@ -6,7 +6,7 @@ use std::time::Duration;
 use api::names::{MARKS_ANNOTATION, UPDATER_INTERFACE_LABEL, UPDATER_INTERFACE_VERSION};
 use api::wire::{CORDON_AND_DRAIN, EXCLUDE_FROM_LB};
 use apiserver::marked::Marked;
-use apiserver::node::attend;
+use apiserver::node::{Unattended, attend};
 use apiserver::notices::Subject;
 use k8s_openapi::api::core::v1::{Node, Pod};
 use kube::core::PartialObjectMeta;
@@ -71,6 +71,9 @@ async fn an_idle_node_with_a_silent_agent_is_given_back() {
     look_after(&site, A_MINUTE).await;
     assert!(is_as_before(&site));
     assert_eq!(site.told().last().unwrap().subject, Subject::GivenBack);
+    let restored = Unattended::WORDS
+        .map(|why| site.scraped(&format!("brupop_apiserver_unattended_restores_total{{why=\"{why}\"}}")));
+    assert!((restored.iter().sum::<f64>() - 1.0).abs() < 0.1, "{restored:?}");
 }
 
 #[tokio::test(start_paused = true)]
