@@ -98,7 +98,9 @@ pub fn next_step(o: &Observation) -> Step {
 
 fn decide(view: &View<'_>) -> Draft {
     if rebooting(view.o) {
-        return Draft::as_reported(view, Act::Wait(LONGEST_WAIT), Why::AwaitReboot);
+        let draft = Draft::as_reported(view, Act::Wait(LONGEST_WAIT), Why::AwaitReboot);
+        // A shadow that was made anew meanwhile says nothing yet: the first report comes after the node was given back.
+        return Draft { reported: view.shadow.report.is_some(), ..draft };
     }
     let order = &view.shadow.order;
     match (order.state, &order.version) {

@@ -135,6 +135,15 @@ fn what_was_begun_is_given_back() {
 }
 
 #[test]
+fn a_machine_that_is_going_down_reports_nothing_on_a_shadow_that_is_new() {
+    let case = |reported| Case { reported, ..Case::new(IDLE, IDLE, Activity::Idle, OnHost::Ready) };
+    assert_rows(&[
+        (with(case(None), Remembered::AskedToReboot), "- | wait | AwaitReboot"),
+        (with(case(None), Remembered::Nothing), "- | deactivate | UnapprovedReady"),
+    ]);
+}
+
+#[test]
 fn a_go_that_was_withdrawn_leaves_the_image_staged() {
     let case = Case::new;
     assert_rows(&[
