@@ -5,6 +5,7 @@ mod delays;
 mod lead;
 mod pace;
 mod takeover;
+mod unread;
 
 use std::time::Duration;
 

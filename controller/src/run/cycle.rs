@@ -9,7 +9,7 @@ use api::{HoldReason, names::shadow_name};
 use jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
 
-use super::{delays::Delays, pace::Pace};
+use super::{delays::Delays, pace::Pace, unread::Unread};
 use crate::{
     announce::Announcer,
     check::{Objection, check, unobjected},
@@ -41,6 +41,7 @@ pub(super) struct Cycle {
     parsed: Parsed,
     delays: Delays,
     pace: Pace,
+    unread: Unread,
     /// From when on an unknown outcome may be settled, by shadow: what was sent takes no effect any more by then.
     settle_from: BTreeMap<String, Instant>,
     held: BTreeMap<String, HoldReason>,
@@ -57,6 +58,7 @@ impl Cycle {
             parsed: Parsed::default(),
             delays: Delays::default(),
             pace: Pace::default(),
+            unread: Unread::default(),
             settle_from: BTreeMap::new(),
             held: BTreeMap::new(),
         }
@@ -119,6 +121,7 @@ impl Cycle {
             agents_ready: watches.agents_ready(),
         };
         let mut snapshot = self.parsed.snapshot(now, &objects);
+        self.unread.fill(&mut snapshot.policies);
         for facts in snapshot.shadows.values_mut() {
             let unknown = facts.readable().is_some_and(|shadow| self.own.unknown().contains_key(&shadow.name));
             if unknown {
@@ -233,6 +236,7 @@ impl Cycle {
                 Ok(status) => {
                     self.delays.succeeded(&status_of(&policy));
                     let before = snapshot.policies.get(&policy);
+                    before.into_iter().for_each(|facts| self.unread.wrote(facts, &status));
                     let news = before.and_then(|before| news::of_status(before, &status.conditions));
                     news.into_iter().for_each(|news| self.announcer.tell(news));
                 }

@@ -28,7 +28,7 @@ pub struct PolicyFacts {
 }
 
 impl PolicyFacts {
-    pub(super) fn read(guarded: &DeserializeGuard<UpdatePolicy>) -> Self {
+    pub(crate) fn read(guarded: &DeserializeGuard<UpdatePolicy>) -> Self {
         let name = guarded_name(guarded);
         let uid = guarded.meta().uid.clone().unwrap_or_default();
         let generation = guarded.meta().generation;
