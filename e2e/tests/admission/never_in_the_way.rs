@@ -54,7 +54,12 @@ async fn the_schema_still_refuses(site: &Site) {
 async fn a_webhook_that_is_down_or_expired_stops_no_pause_and_no_deletion() {
     let site = Site::start().await;
     assert!(site.apply(&policy("default", &running())).await.accepted);
+    assert!(site.apply(&policy("old", &json!({"nodeSelector": {}, "priority": 7}))).await.accepted);
     site.webhook.process.kill().unwrap();
+    // An update of nothing but metadata, which is also how a deletion in the foreground ends.
+    site.plane.kubectl(["annotate", "updatepolicy", "old", "owner=us"]).await.unwrap();
+    let foreground = ["delete", "updatepolicy", "old", "--cascade=foreground", "--timeout=60s"];
+    site.plane.kubectl(foreground).await.unwrap();
     stands_aside(&site, "down").await;
     the_schema_still_refuses(&site).await;
 

@@ -16,8 +16,10 @@ pub(super) fn warnings(name: &str, policy: &Policy, cluster: &Cluster) -> Vec<St
     }
     let priority = i64::from(policy.priority);
     let rivals: Vec<Vec<_>> = selected.iter().map(|node| cluster.claims(node, name)).collect();
+    // Where a higher policy owns the node, nobody is held for the sake of the others.
+    let highest = rivals.iter().filter(|claims| claims.first().is_some_and(|first| first.priority == priority));
     let tied: BTreeSet<_> =
-        rivals.iter().flatten().filter(|other| other.priority == priority).map(|other| other.name.as_str()).collect();
+        highest.flatten().filter(|other| other.priority == priority).map(|other| other.name.as_str()).collect();
     if !tied.is_empty() {
         warnings.push(tie(priority, &tied, &selected, cluster, name));
     }
@@ -82,7 +84,10 @@ mod tests {
         let warning =
             "spec.priority: 0 is also that of all: 2 nodes that both select will be held until one is changed";
         assert_eq!(warned(&selecting("blue", "blue", 0), std::slice::from_ref(&all)), [warning]);
-        assert!(warned(&selecting("blue", "blue", 1), &[all]).is_empty());
+        assert!(warned(&selecting("blue", "blue", 1), std::slice::from_ref(&all)).is_empty());
+        let under_a_higher_one =
+            warned(&selecting("blue", "blue", 0), &[all, policy("stop", &json!({"priority": 9, "nodeSelector": {}}))]);
+        assert!(under_a_higher_one.iter().all(|warning| !warning.contains("also that of")), "{under_a_higher_one:?}");
         assert!(warned(&selecting("blue", "blue", 0), &[selecting("green", "green", 0)]).is_empty());
         assert!(
             warned(&selecting("blue", "blue", 0), &[selecting("blue", "blue", 0)]).is_empty(),
