@@ -4,8 +4,8 @@
 //! to do gives an empty one. It is a list of named steps over one draft; each step lives in a file of its own.
 //!
 //! Rooms for what is not there yet: when a policy lets anything begin at all (a schedule, a halt) belongs beside the pause in
-//! [`eligible::forbids`], which starts and gos both ask; which version is taken in [`eligible::wanted`]; what counts as healthy in
-//! the gate of [`advance`]; a verdict on a node that missed its [`deadline`] in a step between `advance` and `retreat`.
+//! `eligible::forbids`, which starts and gos both ask; which version is taken in `eligible::wanted`; what counts as healthy in
+//! the gate of `advance`; a verdict on a node that missed its `deadline` in a step between `advance` and `retreat`.
 
 mod abort;
 mod advance;
