@@ -31,6 +31,8 @@ pub enum Unattended {
     Unmanaged,
     /// It is asked to be Idle and its agent is silent.
     AgentSilent,
+    /// It is asked to be Idle and its agent says that it is: the agent has nothing left to do, and no record of these marks.
+    Forgotten,
     /// It has no shadow, so nothing says what is asked of it.
     NoShadow,
 }
@@ -51,18 +53,19 @@ impl Unattended {
         match self {
             Self::Unmanaged => "unmanaged",
             Self::AgentSilent => "agent_silent",
+            Self::Forgotten => "forgotten",
             Self::NoShadow => "no_shadow",
         }
     }
 
     /// Every word, for metrics that show zeros.
-    pub const WORDS: [&'static str; 3] = ["unmanaged", "agent_silent", "no_shadow"];
+    pub const WORDS: [&'static str; 4] = ["unmanaged", "agent_silent", "forgotten", "no_shadow"];
 
     /// For how long it must have been so.
     #[must_use]
     pub const fn patience(self) -> Duration {
         match self {
-            Self::Unmanaged | Self::AgentSilent => SETTLED,
+            Self::Unmanaged | Self::AgentSilent | Self::Forgotten => SETTLED,
             Self::NoShadow => WITHOUT_SHADOW,
         }
     }
@@ -73,6 +76,7 @@ impl Unattended {
         match self {
             Self::Unmanaged => "given back: the node is no longer managed",
             Self::AgentSilent => "given back: the node is to be idle and its agent is silent",
+            Self::Forgotten => "given back: the node is idle, and its agent knows nothing of these marks",
             Self::NoShadow => "given back: the node has no shadow",
         }
     }
@@ -91,10 +95,15 @@ pub fn unattended(standing: Standing<'_>) -> Result<Unattended, Attended> {
         return Ok(Unattended::NoShadow);
     };
     match shadow.order.state {
+        State::Idle if standing.agent_is_ready && reports_idle(shadow) => Ok(Unattended::Forgotten),
         State::Idle if standing.agent_is_ready => Err(Attended::ByAgent),
         State::Idle => Ok(Unattended::AgentSilent),
         state => Err(Attended::Asked(state)),
     }
+}
+
+fn reports_idle(shadow: &Shadow) -> bool {
+    shadow.report.as_ref().is_some_and(|report| report.state == State::Idle)
 }
 
 #[cfg(test)]
@@ -108,15 +117,29 @@ mod tests {
         shadow
     }
 
+    /// Asked to be Idle, with a report of `state`.
+    fn reporting(state: State) -> Shadow {
+        let version = semver::Version::new(1, 20, 0);
+        let report = api::shadow::Report::new(state, version.clone(), version);
+        Shadow { report: Some(report), ..in_state(State::Idle) }
+    }
+
     fn judged(managed: bool, shadow: Option<&Shadow>, agent_is_ready: bool) -> Result<Unattended, Attended> {
         unattended(Standing { node: &id(), managed, shadow, agent_is_ready })
     }
 
     #[test]
     fn an_idle_node_is_given_back_when_its_agent_is_silent() {
-        let idle = in_state(State::Idle);
+        let idle = reporting(State::MonitoringUpdate);
         assert_eq!(judged(true, Some(&idle), false), Ok(Unattended::AgentSilent));
         assert_eq!(judged(true, Some(&idle), true), Err(Attended::ByAgent));
+        assert_eq!(judged(true, Some(&in_state(State::Idle)), true), Err(Attended::ByAgent), "nothing reported yet");
+    }
+
+    #[test]
+    fn marks_that_an_idle_agent_knows_nothing_of_are_undone() {
+        assert_eq!(judged(true, Some(&reporting(State::Idle)), true), Ok(Unattended::Forgotten));
+        assert_eq!(Unattended::Forgotten.patience(), SETTLED);
     }
 
     #[test]
@@ -148,7 +171,7 @@ mod tests {
 
     #[test]
     fn every_word_is_listed_for_the_metrics() {
-        let all = [Unattended::Unmanaged, Unattended::AgentSilent, Unattended::NoShadow];
+        let all = [Unattended::Unmanaged, Unattended::AgentSilent, Unattended::Forgotten, Unattended::NoShadow];
         assert_eq!(all.map(Unattended::as_str), Unattended::WORDS);
     }
 }

@@ -213,6 +213,13 @@ impl Host {
             let intent = RebootIntent { version: version.to_string(), from_version: self.running.to_string(), boot_id };
             return self.report(world, seen, |status| status.rebooting = Some(intent));
         }
+        // The drain is asked for once more, which answers at once while the go and its marks are there. Not so an original.
+        let there = world.shadow(&self.name).is_some_and(|shadow| shadow.order.go() == Some(go.clone()))
+            && world.marks(&self.name).is_some_and(|marks| marks.go == go && marks.cordoned);
+        if !self.original && self.flaw != Flaw::Reckless && !there {
+            self.drained = None;
+            return true;
+        }
         observer.reboots(world, &self.name, &version);
         self.restart(world);
         true
@@ -370,7 +377,8 @@ pub(crate) fn restore_abandoned(world: &mut World, name: &str) {
     let shadow = world.shadow(name).filter(|shadow| Some(&shadow.node.uid) == uid.as_ref());
     let silent = !world.agents.rows.contains_key(name);
     let idle = shadow.as_ref().is_some_and(|shadow| shadow.order.state == State::Idle);
-    if !world.is_managed(name) || shadow.is_none() || (idle && silent) {
+    let reported = shadow.as_ref().and_then(|shadow| shadow.report.as_ref()).map(|report| report.state);
+    if !world.is_managed(name) || shadow.is_none() || (idle && (silent || reported == Some(State::Idle))) {
         restore(world, name);
     }
 }
