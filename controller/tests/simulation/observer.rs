@@ -229,9 +229,10 @@ fn counts(world: &World, node: &Node, policy: &str, disrupted: bool, seen: Seen,
         asked == State::RebootedIntoUpdate
     } else {
         let reported = shadow.report.as_ref().is_some_and(|report| report.state != State::Idle);
-        managed && (asked != State::Idle || (reported && !silent))
+        asked != State::Idle || (reported && !silent)
     };
-    (marked || out) && is_of(node, Some(&shadow), policy)
+    // A node that was taken out of the operator's hands counts by its marks alone: nothing can begin on it.
+    (marked || (managed && out)) && is_of(node, Some(&shadow), policy)
 }
 
 fn is_of(node: &Node, shadow: Option<&Shadow>, policy: &str) -> bool {
