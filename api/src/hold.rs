@@ -16,6 +16,14 @@ pub enum HoldReason {
     PolicyNotAccepted,
     /// The policy is paused.
     Paused,
+    /// Too many of the policy's nodes have failed on this version.
+    Halted,
+    /// The policy's schedule is closed: the image may be staged, and the disruption waits.
+    OutsideWindow,
+    /// The policy's schedule is closed, and the node's agent is one of the original operator, which activates while it stages.
+    OriginalOutsideWindow,
+    /// The version is too young, or not promoted yet.
+    VersionHeld,
     /// The agent has not reported yet.
     NoStatus,
     /// The agent is not heard from.
@@ -30,6 +38,10 @@ pub enum HoldReason {
     Cordoned,
     /// An administrator's version-lock keeps the host at the version it runs.
     VersionLocked,
+    /// The update has failed: the node was not heard from again or is not healthy.
+    Failed,
+    /// The node runs the new version and waits for its health gate.
+    Unhealthy,
     /// This version failed on this node before.
     VersionFailed,
     /// A failure is waited out before the next try.
@@ -44,12 +56,16 @@ pub enum HoldReason {
 
 impl HoldReason {
     /// Every reason, for metrics that show zeros.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 23] = [
         Self::Unreadable,
         Self::NoPolicy,
         Self::Conflict,
         Self::PolicyNotAccepted,
         Self::Paused,
+        Self::Halted,
+        Self::OutsideWindow,
+        Self::OriginalOutsideWindow,
+        Self::VersionHeld,
         Self::NoStatus,
         Self::AgentSilent,
         Self::HeldByAnnotation,
@@ -57,6 +73,8 @@ impl HoldReason {
         Self::NotReady,
         Self::Cordoned,
         Self::VersionLocked,
+        Self::Failed,
+        Self::Unhealthy,
         Self::VersionFailed,
         Self::BackOff,
         Self::BudgetFull,
@@ -73,6 +91,10 @@ impl HoldReason {
             Self::Conflict => "Conflict",
             Self::PolicyNotAccepted => "PolicyNotAccepted",
             Self::Paused => "Paused",
+            Self::Halted => "Halted",
+            Self::OutsideWindow => "OutsideWindow",
+            Self::OriginalOutsideWindow => "OriginalOutsideWindow",
+            Self::VersionHeld => "VersionHeld",
             Self::NoStatus => "NoStatus",
             Self::AgentSilent => "AgentSilent",
             Self::HeldByAnnotation => "HeldByAnnotation",
@@ -80,6 +102,8 @@ impl HoldReason {
             Self::NotReady => "NotReady",
             Self::Cordoned => "Cordoned",
             Self::VersionLocked => "VersionLocked",
+            Self::Failed => "Failed",
+            Self::Unhealthy => "Unhealthy",
             Self::VersionFailed => "VersionFailed",
             Self::BackOff => "BackOff",
             Self::BudgetFull => "BudgetFull",

@@ -6,7 +6,7 @@
 //!              +---------- own_writes -------------+   (until a watch shows them)
 //! ```
 //!
-//! `snapshot`, `plan`, `check`, `own_writes`, `status`, `news` and `leadership` are functions of data: no clock, no client, no
+//! `snapshot`, `plan`, `check`, `own_writes`, `status`, `shadow_status`, `news` and `leadership` are functions of data: no clock, no client, no
 //! environment. `watch`, `execute`, `publish`, `announce`, `lease` and `run` are the edge and choose nothing.
 
 pub mod action;
@@ -23,6 +23,7 @@ pub mod plan;
 mod publish;
 pub mod report;
 mod run;
+pub mod shadow_status;
 pub mod snapshot;
 pub mod status;
 mod watch;

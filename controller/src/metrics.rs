@@ -1,15 +1,15 @@
 //! What the controller counts. The first two keep the names and the meaning they had in the original.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex, PoisonError},
 };
 
 use api::{HoldReason, State};
 use jiff::Timestamp;
-use prometheus::{Histogram, HistogramOpts, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
+use prometheus::{Histogram, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
 
-use crate::{plan::Plan, snapshot::Snapshot};
+use crate::{action::Action, plan::Plan, snapshot::Snapshot};
 
 /// Most versions that are told apart; hosts of further ones are counted as `other`.
 const MAX_VERSIONS: usize = 32;
@@ -23,6 +23,11 @@ pub(crate) struct Metrics {
     held: Family,
     in_flight: Family,
     budget: Family,
+    window_open: Family,
+    window_change: Family,
+    halted: Family,
+    failures: IntGaugeVec,
+    phase_seconds: HistogramVec,
     nodes: IntGauge,
     plan_seconds: Histogram,
     writes: IntCounterVec,
@@ -75,6 +80,13 @@ impl Metrics {
         let watched = Opts::new("brupop_watch_last_event_timestamp_seconds", "When a watch showed something last");
         let watched = IntGaugeVec::new(watched, &["watch"])?;
         registry.register(Box::new(watched.clone()))?;
+        let failures = Opts::new("brupop_failed_nodes", "Nodes that have failed, by kind and version");
+        let failures = IntGaugeVec::new(failures, &["kind", "version"])?;
+        registry.register(Box::new(failures.clone()))?;
+        let phases = HistogramOpts::new("brupop_phase_seconds", "Time a node was asked for one state, by state")
+            .buckets(vec![1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 1800.0, 3600.0, 14400.0, 86400.0]);
+        let phase_seconds = HistogramVec::new(phases, &["state"])?;
+        registry.register(Box::new(phase_seconds.clone()))?;
         let buckets = vec![0.0001, 0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5];
         let plan_seconds = Histogram::with_opts(
             HistogramOpts::new("brupop_plan_seconds", "Time to decide, from snapshot to checked plan").buckets(buckets),
@@ -87,6 +99,15 @@ impl Metrics {
             held: family("brupop_nodes_held", "Nodes that do not move, by reason", "reason")?,
             in_flight: family("brupop_nodes_in_flight", "Nodes in flight, by policy", "policy")?,
             budget: family("brupop_policy_limit", "Nodes that may be in flight; none without a limit", "policy")?,
+            window_open: family("brupop_policy_window_open", "Whether disruptions may begin, by policy", "policy")?,
+            window_change: family(
+                "brupop_policy_window_change_timestamp_seconds",
+                "When the schedule opens or closes next; none where it never does",
+                "policy",
+            )?,
+            halted: family("brupop_policy_halted", "Whether too many nodes have failed on a version", "policy")?,
+            failures,
+            phase_seconds,
             nodes,
             plan_seconds,
             writes: counters("brupop_writes_total", "Writes, by what was written and result", &["action", "result"])?,
@@ -105,9 +126,11 @@ impl Metrics {
     /// This controller does not act: what it last said of the cluster is not its to say any more.
     pub(crate) fn stands_by(&self) {
         self.leader.set(0);
-        for family in [&self.states, &self.versions, &self.held, &self.in_flight, &self.budget] {
+        let policies = [&self.in_flight, &self.budget, &self.window_open, &self.window_change, &self.halted];
+        for family in [&self.states, &self.versions, &self.held].into_iter().chain(policies) {
             family.show(BTreeMap::new());
         }
+        self.failures.reset();
         self.nodes.set(0);
     }
 
@@ -139,6 +162,34 @@ impl Metrics {
             plan.limits.iter().map(|(policy, limit)| (policy.clone(), i64::try_from(*limit).unwrap_or(i64::MAX)));
         self.budget.show(limits.collect());
         self.nodes.set(i64::try_from(plan.nodes.len()).unwrap_or(i64::MAX));
+        let windows = plan.windows.iter();
+        self.window_open.show(windows.clone().map(|(name, window)| (name.clone(), i64::from(window.open))).collect());
+        let change =
+            windows.filter_map(|(name, window)| Some((name.clone(), window.closes_at.or(window.next_opens_at)?)));
+        self.window_change.show(change.map(|(name, at)| (name, at.as_second())).collect());
+        let halted = snapshot.policies.keys().map(|name| (name.clone(), i64::from(plan.halted.contains_key(name))));
+        self.halted.show(halted.collect());
+        self.show_failures(plan);
+    }
+
+    /// Of more versions than are told apart the oldest are counted as `other`.
+    fn show_failures(&self, plan: &Plan) {
+        let failed = plan.nodes.values().filter_map(|standing| standing.failed.as_ref());
+        let versions: BTreeSet<_> = failed.clone().map(|failed| &failed.version).collect();
+        let shown: BTreeSet<_> = versions.into_iter().rev().take(MAX_VERSIONS).collect();
+        self.failures.reset();
+        for failed in failed {
+            let kind = format!("{:?}", failed.kind);
+            let version = if shown.contains(&failed.version) { failed.version.to_string() } else { "other".to_owned() };
+            self.failures.with_label_values(&[kind.as_str(), version.as_str()]).inc();
+        }
+    }
+
+    /// An order has taken the place of another.
+    pub(crate) fn ordered(&self, action: &Action, now: Timestamp) {
+        let Some(since) = action.before.since.filter(|_| action.before.state != action.order.state) else { return };
+        let seconds = now.duration_since(since).as_secs_f64().max(0.0);
+        self.phase_seconds.with_label_values(&[action.before.state.as_str()]).observe(seconds);
     }
 
     pub(crate) fn planned(&self, seconds: f64) {

@@ -1,10 +1,9 @@
 //! What administrators are told as Kubernetes Events: only what has just become so, and no more than they can read.
 //!
-//! What holds a drain up is told by the apiserver, which sees it. A halt belongs here beside the conflict.
+//! What holds a drain up is told by the apiserver, which sees it.
 
-use api::{State, policy::PolicyCondition};
+use api::{State, UpdatePolicyStatus, policy::PolicyCondition};
 use jiff::Timestamp;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
 use crate::{
     action::{Action, Verb},
@@ -29,6 +28,16 @@ pub enum Subject {
     Failed,
     /// Several policies claim the same nodes.
     Conflict,
+    /// Too many nodes have failed on a version.
+    Halted,
+    /// They have not any more, or a newer version has come.
+    Resumed,
+    /// A schedule has opened.
+    WindowOpened,
+    /// A schedule has closed.
+    WindowClosed,
+    /// A version may be taken after others have run it.
+    Promoted,
 }
 
 impl Subject {
@@ -41,13 +50,18 @@ impl Subject {
             Self::Done => "Updated",
             Self::Failed => "UpdateFailed",
             Self::Conflict => "Conflict",
+            Self::Halted => "Halted",
+            Self::Resumed => "Resumed",
+            Self::WindowOpened => "WindowOpened",
+            Self::WindowClosed => "WindowClosed",
+            Self::Promoted => "Promoted",
         }
     }
 
     /// Whether somebody may have to do something.
     #[must_use]
     pub const fn is_warning(self) -> bool {
-        matches!(self, Self::Failed | Self::Conflict)
+        matches!(self, Self::Failed | Self::Conflict | Self::Halted)
     }
 }
 
@@ -110,19 +124,51 @@ pub fn of_action(snapshot: &Snapshot, action: &Action) -> Option<News> {
 
 /// What a policy's new status says to people that the one before did not.
 #[must_use]
-pub fn of_status(policy: &PolicyFacts, after: &[Condition]) -> Option<News> {
-    let conflict = PolicyCondition::Conflict.as_str();
-    let says =
-        |conditions: &[Condition]| conditions.iter().find(|c| c.type_ == conflict && c.status == "True").cloned();
-    let before = policy.status.as_ref().is_some_and(|status| says(&status.conditions).is_some());
-    let now = says(after).filter(|_| !before)?;
+pub fn of_status(policy: &PolicyFacts, after: &UpdatePolicyStatus) -> Vec<News> {
+    let before = policy.status.as_ref();
     let regarding = Regarding {
         api_version: format!("{}/v1alpha1", api::names::GROUP),
         kind: "UpdatePolicy",
         name: policy.name.clone(),
         uid: policy.uid.clone(),
     };
-    Some(News { regarding, subject: Subject::Conflict, note: now.message })
+    let conflict = condition(before, after, PolicyCondition::Conflict).filter(|(holds, _)| *holds);
+    let conflict = conflict.map(|(_, message)| (Subject::Conflict, message));
+    let halted = condition(before, after, PolicyCondition::Halted);
+    let halted = halted.map(|(holds, message)| (if holds { Subject::Halted } else { Subject::Resumed }, message));
+    let told = conflict.into_iter().chain(halted).chain(window(before, after)).chain(promoted(before, after));
+    told.map(|(subject, note)| News { regarding: regarding.clone(), subject, note }).collect()
+}
+
+/// Whether a condition has turned, to what, and what it says now. One that was never told does not turn by not holding.
+fn condition(
+    before: Option<&UpdatePolicyStatus>,
+    after: &UpdatePolicyStatus,
+    kind: PolicyCondition,
+) -> Option<(bool, String)> {
+    let find = |status: &UpdatePolicyStatus| status.conditions.iter().find(|c| c.type_ == kind.as_str()).cloned();
+    let held = before.and_then(find).is_some_and(|condition| condition.status == "True");
+    let now = find(after)?;
+    let holds = now.status == "True";
+    (held != holds).then_some((holds, now.message))
+}
+
+fn window(before: Option<&UpdatePolicyStatus>, after: &UpdatePolicyStatus) -> Option<(Subject, String)> {
+    let was_open = before?.window.as_ref()?.open;
+    let now = after.window.as_ref().filter(|now| now.open != was_open)?;
+    let until = |at: &Option<String>, none: &str| at.clone().unwrap_or_else(|| none.to_owned());
+    Some(if now.open {
+        (Subject::WindowOpened, format!("disruptions may begin until {}", until(&now.closes_at, "further notice")))
+    } else {
+        (Subject::WindowClosed, format!("no disruption begins until {}", until(&now.next_opens_at, "further notice")))
+    })
+}
+
+fn promoted(before: Option<&UpdatePolicyStatus>, after: &UpdatePolicyStatus) -> Vec<(Subject, String)> {
+    let known = before.map(|before| before.versions.as_slice()).unwrap_or_default();
+    let was = |version: &str| known.iter().any(|seen| seen.version == version && seen.promoted_at.is_some());
+    let new = after.versions.iter().filter(|seen| seen.promoted_at.is_some() && !was(&seen.version));
+    new.map(|seen| (Subject::Promoted, format!("version {} may be taken from now on", seen.version))).collect()
 }
 
 /// How many Events may be written now.
@@ -178,11 +224,10 @@ mod tests {
         assert!(allowance.take(at(11)));
     }
 
-    fn policy(conflict: Option<bool>) -> PolicyFacts {
+    fn policy(status: Option<&UpdatePolicyStatus>) -> PolicyFacts {
         let raw: api::UpdatePolicy = serde_json::from_value(serde_json::json!({
             "apiVersion": "brupop.bottlerocket.aws/v1alpha1", "kind": "UpdatePolicy",
-            "metadata": {"name": "default", "uid": "u"}, "spec": {"nodeSelector": {}},
-            "status": {"conditions": conflict.map(conditions).unwrap_or_default()},
+            "metadata": {"name": "default", "uid": "u"}, "spec": {"nodeSelector": {}}, "status": status,
         }))
         .unwrap();
         let stored = kube::core::DeserializeGuard(Ok(raw));
@@ -190,18 +235,45 @@ mod tests {
         Snapshot::build(at(0), &objects).policies.remove("default").unwrap()
     }
 
-    fn conditions(holds: bool) -> Vec<Condition> {
-        let said =
-            Statement { kind: "Conflict", holds: Some(holds), reason: "SamePriority", message: "why".to_owned() };
-        api::condition::merge(&[], &[said], None, at(0))
+    fn says(kind: PolicyCondition, holds: bool) -> UpdatePolicyStatus {
+        let said = Statement { kind: kind.as_str(), holds: Some(holds), reason: "Reason", message: "why".to_owned() };
+        UpdatePolicyStatus { conditions: api::condition::merge(&[], &[said], None, at(0)), ..Default::default() }
+    }
+
+    fn told(before: Option<&UpdatePolicyStatus>, now: &UpdatePolicyStatus) -> Vec<Subject> {
+        of_status(&policy(before), now).into_iter().map(|news| news.subject).collect()
     }
 
     #[test]
     fn a_conflict_is_told_when_it_begins_and_not_while_it_lasts() {
-        let told = |before, now| of_status(&policy(before), &conditions(now)).map(|news| news.note);
-        assert_eq!(told(None, true), Some("why".to_owned()));
-        assert_eq!(told(Some(false), true), Some("why".to_owned()));
-        assert_eq!(told(Some(true), true), None);
-        assert_eq!(told(Some(true), false), None);
+        let conflict = |holds| says(PolicyCondition::Conflict, holds);
+        assert_eq!(told(None, &conflict(true)), [Subject::Conflict]);
+        assert_eq!(told(Some(&conflict(false)), &conflict(true)), [Subject::Conflict]);
+        assert_eq!(told(Some(&conflict(true)), &conflict(true)), []);
+        assert_eq!(told(Some(&conflict(true)), &conflict(false)), []);
+    }
+
+    #[test]
+    fn a_halt_is_told_when_it_begins_and_when_it_ends() {
+        let halted = |holds| says(PolicyCondition::Halted, holds);
+        assert_eq!(told(None, &halted(false)), []);
+        assert_eq!(told(None, &halted(true)), [Subject::Halted]);
+        assert_eq!(told(Some(&halted(true)), &halted(true)), []);
+        assert_eq!(told(Some(&halted(true)), &halted(false)), [Subject::Resumed]);
+    }
+
+    #[test]
+    fn a_window_is_told_when_it_turns_and_a_version_when_it_is_promoted() {
+        let status = |open: bool, promoted: bool| -> UpdatePolicyStatus {
+            let promoted = promoted.then_some("2026-11-22T02:00:00Z");
+            serde_json::from_value(serde_json::json!({
+                "window": {"open": open}, "versions": [{"version": "1.20.0", "promotedAt": promoted}],
+            }))
+            .unwrap()
+        };
+        assert_eq!(told(None, &status(true, false)), []);
+        assert_eq!(told(Some(&status(false, false)), &status(true, true)), [Subject::WindowOpened, Subject::Promoted]);
+        assert_eq!(told(Some(&status(true, true)), &status(false, true)), [Subject::WindowClosed]);
+        assert_eq!(told(Some(&status(true, true)), &status(true, true)), []);
     }
 }

@@ -1,17 +1,13 @@
-//! Publishes what was decided: policy statuses and the shadows' `Held` conditions, written only when they change.
+//! Publishes what was decided: policy statuses, and the conditions and verdicts of shadows, written only when they change.
 
 use std::{collections::BTreeMap, future::ready};
 
-use api::{
-    BottlerocketShadow, UpdatePolicyStatus,
-    condition::{Statement, merge},
-};
+use api::{BottlerocketShadow, UpdatePolicyStatus};
 use futures::{StreamExt as _, stream};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
 use crate::{
     lease::Mandate,
-    plan::{Plan, Standing},
+    shadow_status::ShadowStatus,
     snapshot::{PolicyFacts, Snapshot},
     write::{WriteError, Writer},
 };
@@ -19,46 +15,14 @@ use crate::{
 /// Most writes under way at once.
 const CONCURRENCY: usize = 8;
 
-/// A shadow's conditions as they should be.
-#[derive(Debug, PartialEq)]
-pub(crate) struct Conditions {
-    pub(crate) shadow: String,
-    uid: String,
-    conditions: Vec<Condition>,
-}
-
-/// The conditions that differ from what is stored. A node that moves or is up to date has none: an empty column says more
-/// than a reason that means "no".
-pub(crate) fn changed_conditions(snapshot: &Snapshot, plan: &Plan) -> Vec<Conditions> {
-    plan.nodes.iter().filter_map(|(node, standing)| conditions(snapshot, node, standing)).collect()
-}
-
-fn conditions(snapshot: &Snapshot, node: &str, standing: &Standing) -> Option<Conditions> {
-    let shadow = snapshot.shadows.get(node).and_then(|shadow| shadow.readable())?;
-    // Before the first report there is no status that conditions could be applied to.
-    shadow.report.as_ref()?;
-    let held = standing.hold.as_ref().map(|hold| Statement {
-        kind: "Held",
-        holds: Some(true),
-        reason: hold.reason.as_str(),
-        message: hold.message.clone(),
-    });
-    let conditions = merge(&shadow.conditions, held.as_slice(), None, snapshot.now);
-    (conditions != shadow.conditions).then(|| Conditions {
-        shadow: shadow.name.clone(),
-        uid: shadow.uid.clone(),
-        conditions,
-    })
-}
-
 /// Writes conditions; the answers are the shadows as they are now.
 pub(crate) async fn publish_conditions(
     writer: &Writer,
     mandate: &Mandate,
-    changed: Vec<Conditions>,
+    changed: Vec<ShadowStatus>,
 ) -> Vec<Result<BottlerocketShadow, (String, WriteError)>> {
-    let write = |change: Conditions| async move {
-        let written = writer.conditions(&change.shadow, &change.uid, &change.conditions).await;
+    let write = |change: ShadowStatus| async move {
+        let written = writer.conditions(&change.shadow, &change.uid, &change.conditions, change.failed.as_ref()).await;
         written.map_err(|error| (change.shadow, error))
     };
     let begun = stream::iter(changed).take_while(|_| ready(mandate.holds()));

@@ -23,6 +23,17 @@ pub fn render(plan: &Plan, objections: &[Objection]) -> String {
     for (node, standing) in &plan.nodes {
         line(&mut text, &format!("node     {node}: {}", standing_line(standing)));
     }
+    for (policy, window) in &plan.windows {
+        let state = if window.open { "open" } else { "closed" };
+        let until = window.closes_at.map(|at| format!(" until {at}")).unwrap_or_default();
+        let opens = window.next_opens_at.map(|at| format!(", opens {at}")).unwrap_or_default();
+        if !window.open || !until.is_empty() {
+            line(&mut text, &format!("window   {policy}: {state}{until}{opens}"));
+        }
+    }
+    for (policy, sentence) in &plan.halted {
+        line(&mut text, &format!("halted   {policy}: {sentence}"));
+    }
     for (policy, nodes) in &plan.next {
         let nodes: Vec<_> = nodes.iter().map(|(node, version)| format!("{node} -> {version}")).collect();
         line(&mut text, &format!("next     {policy}: {}", nodes.join(", ")));
@@ -67,5 +78,7 @@ fn standing_line(standing: &Standing) -> String {
         (false, false) => "outdated",
     };
     let hold = standing.hold.as_ref().map(|hold| format!("; {}: {}", hold.reason, hold.message)).unwrap_or_default();
-    format!("{owners}, {progress}{hold}")
+    let failed = standing.failed.as_ref();
+    let failed = failed.map(|failed| format!(", failed {:?} {}", failed.kind, failed.version)).unwrap_or_default();
+    format!("{owners}, {progress}{failed}{hold}")
 }

@@ -5,14 +5,18 @@ use std::collections::BTreeMap;
 use api::{
     HoldReason,
     condition::{Statement, merge},
-    policy::{MAX_LISTED_NODES, NodeCounts, NodeNext, NodeUpdating, PolicyCondition, UpdatePolicyStatus},
+    policy::{
+        MAX_LISTED_NODES, NodeCounts, NodeNext, NodeUpdating, PolicyCondition, UpdatePolicyStatus, VersionSeen,
+        WindowStatus,
+    },
     shadow::Order,
     timestamp,
 };
+use semver::Version;
 
 use crate::{
     check::Objection,
-    plan::{Plan, Standing},
+    plan::{Plan, Release, Standing, Window},
     snapshot::{PolicyFacts, Snapshot},
 };
 
@@ -32,6 +36,7 @@ fn status(snapshot: &Snapshot, plan: &Plan, objections: &[Objection], policy: &P
         up_to_date(&counts),
         conflict(&nodes),
         degraded(&nodes, objections),
+        halted(plan.halted.get(&policy.name)),
     ];
     let before = policy.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
     let next = plan.next.get(&policy.name).into_iter().flatten().take(MAX_LISTED_NODES);
@@ -39,10 +44,33 @@ fn status(snapshot: &Snapshot, plan: &Plan, objections: &[Objection], policy: &P
         observed_generation: policy.generation,
         conditions: merge(before, &statements, policy.generation, snapshot.now),
         nodes: Some(counts),
-        window: None,
+        window: plan.windows.get(&policy.name).map(window),
         updating: updating(snapshot, plan, policy),
         next: next.map(|(node, version)| NodeNext { node: node.clone(), version: version.to_string() }).collect(),
-        versions: Vec::new(),
+        versions: plan.releases.get(&policy.name).into_iter().flatten().rev().map(version).collect(),
+    }
+}
+
+fn window(window: &Window) -> WindowStatus {
+    WindowStatus {
+        open: window.open,
+        closes_at: window.closes_at.map(timestamp::render),
+        next_opens_at: window.next_opens_at.map(timestamp::render),
+    }
+}
+
+fn version((version, release): (&Version, &Release)) -> VersionSeen {
+    let (run_by, since) = release.run.clone().unzip();
+    let number = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
+    VersionSeen {
+        version: version.to_string(),
+        first_seen: Some(timestamp::render(release.first_seen)),
+        eligible_at: release.eligible_at.map(timestamp::render),
+        promoted_at: release.promoted_at.map(timestamp::render),
+        run_by,
+        run_since: since.map(timestamp::render),
+        nodes: number(release.nodes),
+        failed: number(release.failed),
     }
 }
 
@@ -52,6 +80,7 @@ fn count(nodes: &[(&String, &Standing)]) -> NodeCounts {
         counts.matched += 1;
         let counted = match &standing.hold {
             _ if standing.in_flight => &mut counts.updating,
+            _ if standing.failed.is_some() => &mut counts.failed,
             _ if standing.up_to_date => &mut counts.updated,
             Some(hold) if waits_for_its_turn(hold.reason) => &mut counts.waiting,
             Some(_) => &mut counts.held,
@@ -66,7 +95,13 @@ fn count(nodes: &[(&String, &Standing)]) -> NodeCounts {
 const fn waits_for_its_turn(reason: HoldReason) -> bool {
     matches!(
         reason,
-        HoldReason::BudgetFull | HoldReason::TooManyUnavailable | HoldReason::TopologyBusy | HoldReason::BackOff
+        HoldReason::BudgetFull
+            | HoldReason::TooManyUnavailable
+            | HoldReason::TopologyBusy
+            | HoldReason::BackOff
+            | HoldReason::OutsideWindow
+            | HoldReason::OriginalOutsideWindow
+            | HoldReason::VersionHeld
     )
 }
 
@@ -77,9 +112,6 @@ fn state(kind: PolicyCondition, holds: bool, reason: &'static str, message: impl
 fn accepted(policy: &PolicyFacts) -> Statement {
     match &policy.accepted {
         Ok(_) => state(PolicyCondition::Accepted, true, "Accepted", "the policy is followed"),
-        Err(why) if why.contains("not supported yet") => {
-            state(PolicyCondition::Accepted, false, "NotSupported", format!("{why}; its nodes are held"))
-        }
         Err(why) => state(PolicyCondition::Accepted, false, "Invalid", format!("{why}; its nodes are held")),
     }
 }
@@ -92,6 +124,7 @@ fn progressing(policy: &PolicyFacts, counts: &NodeCounts) -> Statement {
         _ if paused => (false, "Paused"),
         NodeCounts { waiting: 1.., .. } => (true, "Waiting"),
         NodeCounts { held: 1.., .. } => (false, "Held"),
+        NodeCounts { failed: 1.., .. } => (false, "Failed"),
         NodeCounts { matched: 0, .. } => (false, "NoNodes"),
         _ => (false, "Complete"),
     };
@@ -130,6 +163,13 @@ fn degraded(nodes: &[(&String, &Standing)], objections: &[Objection]) -> Stateme
     match nodes.iter().find_map(|(_, standing)| unreadable(standing)) {
         Some(message) => state(kind, true, "Unreadable", message),
         None => state(kind, false, "AsExpected", "nothing is wrong"),
+    }
+}
+
+fn halted(sentence: Option<&String>) -> Statement {
+    match sentence {
+        Some(sentence) => state(PolicyCondition::Halted, true, "TooManyFailed", sentence.clone()),
+        None => state(PolicyCondition::Halted, false, "NotHalted", "no version has failed on too many nodes"),
     }
 }
 

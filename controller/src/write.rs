@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fmt::Debug, time::Duration};
 
 use api::{
     BottlerocketShadow, UpdatePolicy, UpdatePolicyStatus, names,
-    shadow::{BottlerocketShadowSpec, Order},
+    shadow::{BottlerocketShadowSpec, FailureVerdict, Order},
 };
 use k8s_openapi::{
     api::core::v1::{Node, Pod},
@@ -124,14 +124,15 @@ impl Writer {
         self.send(request.map_err(Error::BuildRequest)?).await
     }
 
-    /// Replaces the conditions that the controller owns on a shadow's status.
+    /// Replaces what the controller owns on a shadow's status: the conditions, and the verdict if there is one.
     pub(crate) async fn conditions(
         &self,
         shadow: &str,
         uid: &str,
         conditions: &[Condition],
+        failed: Option<&FailureVerdict>,
     ) -> Result<BottlerocketShadow, WriteError> {
-        let body = apply::<BottlerocketShadow>(shadow, uid, &json!({"conditions": conditions}));
+        let body = apply::<BottlerocketShadow>(shadow, uid, &owned_status(conditions, failed));
         let params = PatchParams::apply(names::CONTROLLER_FIELD_MANAGER).force();
         let request = Request::new(self.shadows.resource_url());
         let request = request.patch_subresource("status", shadow, &params, &Patch::Apply(body));
@@ -220,6 +221,14 @@ fn manager() -> String {
 
 fn too_late() -> WriteError {
     WriteError::Unknown(format!("no answer within {} s", WRITE_DEADLINE.as_secs()))
+}
+
+/// What is left out of a server-side apply ceases to be: a verdict that is over.
+fn owned_status(conditions: &[Condition], failed: Option<&FailureVerdict>) -> Value {
+    match failed {
+        Some(failed) => json!({"conditions": conditions, "failed": failed}),
+        None => json!({"conditions": conditions}),
+    }
 }
 
 fn apply<K: Resource<DynamicType = ()>>(name: &str, uid: &str, status: &Value) -> Value {

@@ -111,6 +111,7 @@ fn cluster() -> impl Strategy<Value = Cluster> {
         Cluster {
             now: NOW.to_owned(),
             policies: policies.collect(),
+            versions: BTreeMap::new(),
             shadows: shadows.collect(),
             nodes: nodes.iter().enumerate().map(|(at, (node, _))| (name(at), node.clone())).collect(),
         }
@@ -242,6 +243,7 @@ proptest! {
         let cluster = Cluster {
             now: NOW.to_owned(),
             policies: BTreeMap::from([("one".to_owned(), json!({"nodeSelector": {}, "maxConcurrentUpdates": limit}))]),
+            versions: BTreeMap::new(),
             nodes: nodes.iter().map(|name| (name.clone(), NodeLines::default())).collect(),
             shadows: nodes.iter().map(|name| (name.clone(), shadow.clone())).collect(),
         };

@@ -91,10 +91,6 @@ pub enum Fault {
     /// A path into the Node cannot be read, or reads what is not kept.
     #[error(transparent)]
     NodePath(#[from] InvalidNodePath),
-    /// A field whose behaviour this version of the operator does not have yet. It is refused as a whole rather than
-    /// ignored: whoever wrote it counts on it.
-    #[error("not supported yet")]
-    NotSupported,
 }
 
 impl InvalidPolicy {
@@ -148,11 +144,6 @@ impl Findings {
                 None
             }
         }
-    }
-
-    /// Whether something is wrong with `field` or below it.
-    pub(super) fn concern(&self, field: &str) -> bool {
-        self.0.iter().any(|problem| problem.field.starts_with(field))
     }
 
     pub(super) fn into_problems(self) -> Vec<Problem> {

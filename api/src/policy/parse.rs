@@ -12,7 +12,7 @@ use kube::core::Selector;
 
 use super::{
     Drain, OnTimeout, UpdatePolicy, UpdatePolicySpec,
-    fault::{Fault, Findings, InvalidPolicy},
+    fault::{Findings, InvalidPolicy},
 };
 use crate::{amount::Amount, duration, health::HealthGate, label, schedule::Schedule, versions::VersionRule};
 
@@ -81,7 +81,7 @@ pub fn selector(spec: &UpdatePolicySpec) -> Result<Selector, InvalidPolicy> {
     complete(selector, findings)
 }
 
-/// Reads every field, also those that this version of the operator does not act on.
+/// Reads every field.
 ///
 /// # Errors
 /// Everything that is wrong, with the fields' paths.
@@ -94,12 +94,8 @@ pub fn whole(spec: &UpdatePolicySpec) -> Result<Policy, InvalidPolicy> {
 impl TryFrom<&UpdatePolicySpec> for Policy {
     type Error = InvalidPolicy;
 
-    /// Reads a policy that can be followed: as [`whole`], and with no field that is not supported yet.
     fn try_from(spec: &UpdatePolicySpec) -> Result<Self, Self::Error> {
-        let mut findings = Findings::default();
-        let policy = read(spec, &mut findings);
-        note_not_supported(spec, &mut findings);
-        complete(policy, findings)
+        whole(spec)
     }
 }
 
@@ -111,7 +107,6 @@ impl TryFrom<&UpdatePolicy> for Policy {
         let mut findings = Findings::default();
         let policy = read(&raw.spec, &mut findings);
         versions::note_itself(raw, &mut findings);
-        note_not_supported(&raw.spec, &mut findings);
         complete(policy, findings)
     }
 }
@@ -169,21 +164,6 @@ fn drain(raw: &Drain, findings: &mut Findings) -> Option<DrainRule> {
     let timeout = raw.timeout.as_deref().map_or(Ok(DEFAULT_DRAIN_TIMEOUT), duration::parse_drain);
     let timeout = findings.take("spec.drain.timeout", timeout)?;
     Some(DrainRule { timeout, on_timeout: raw.on_timeout.unwrap_or_default() })
-}
-
-/// The fields that are set and have no behaviour yet. Where something else is wrong below one, that is said instead.
-fn note_not_supported(spec: &UpdatePolicySpec, findings: &mut Findings) {
-    let fields = [
-        ("spec.schedule", spec.schedule.is_some()),
-        ("spec.versions", spec.versions.is_some()),
-        ("spec.health", spec.health.is_some()),
-        ("spec.failures", spec.failures.is_some()),
-    ];
-    for (field, is_set) in fields {
-        if is_set && !findings.concern(field) {
-            findings.add(field, Fault::NotSupported);
-        }
-    }
 }
 
 #[cfg(test)]

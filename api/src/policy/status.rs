@@ -6,6 +6,8 @@ use serde::{Deserialize, Serialize};
 
 /// Most entries of `updating` and `next`; the counts are never cut.
 pub const MAX_LISTED_NODES: usize = 50;
+/// Most entries of `versions`.
+pub const MAX_LISTED_VERSIONS: usize = 1024;
 
 /// The condition types of a policy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -156,6 +158,15 @@ pub struct VersionSeen {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
     pub promoted_at: Option<String>,
+    /// The node of this policy that has run it, or a newer one, healthy, for longest. Policies that come after this one count
+    /// their soak by it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 253))]
+    pub run_by: Option<String>,
+    /// Since when that node has, RFC 3339.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub run_since: Option<String>,
     /// Nodes of this policy that run it.
     #[serde(default)]
     pub nodes: i64,

@@ -132,7 +132,26 @@ pub struct Report {
     /// The host's version-lock, where somebody other than the agent has set it.
     pub version_lock: Option<String>,
     /// The controller's own verdict.
-    pub failed: Option<(Verdict, Version)>,
+    pub failed: Option<Failed>,
+}
+
+/// The controller's verdict on an update that did not become healthy.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failed {
+    /// What went wrong.
+    pub kind: Verdict,
+    /// With which version.
+    pub version: Version,
+    /// When.
+    pub time: Timestamp,
+}
+
+impl Failed {
+    /// As a shadow stores it.
+    #[must_use]
+    pub fn stored(&self) -> super::FailureVerdict {
+        super::FailureVerdict { kind: self.kind, version: self.version.to_string(), time: timestamp::render(self.time) }
+    }
 }
 
 impl Report {
@@ -239,13 +258,17 @@ impl TryFrom<&BottlerocketShadowStatus> for Report {
             rebooting: raw.rebooting.as_ref().map(rebooting).transpose()?,
             version_lock_before: raw.version_lock_before.clone(),
             version_lock: raw.version_lock.clone(),
-            failed: raw
-                .failed
-                .as_ref()
-                .map(|failed| version("status.failed.version", &failed.version).map(|version| (failed.kind, version)))
-                .transpose()?,
+            failed: raw.failed.as_ref().map(failed).transpose()?,
         })
     }
+}
+
+fn failed(raw: &super::FailureVerdict) -> Result<Failed, Unreadable> {
+    Ok(Failed {
+        kind: raw.kind,
+        version: version("status.failed.version", &raw.version)?,
+        time: time("status.failed.time", &raw.time)?,
+    })
 }
 
 fn failure(raw: &super::AgentFailure) -> Result<Failure, Unreadable> {

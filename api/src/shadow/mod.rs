@@ -13,7 +13,7 @@ use kube::CustomResource;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub use decode::{Failure, NodeRef, Order, Rebooting, Report, Shadow, UnreadableShadow};
+pub use decode::{Failed, Failure, NodeRef, Order, Rebooting, Report, Shadow, UnreadableShadow};
 pub use pin::Pin;
 pub use status::{
     Activity, AgentFailure, BottlerocketShadowStatus, FailureKind, FailureVerdict, MAX_AVAILABLE_VERSIONS,

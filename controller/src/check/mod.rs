@@ -4,6 +4,8 @@
 //! section 7. What it objects to is not executed. Finishing and giving back are not its business: they always go through.
 
 mod tally;
+mod version;
+mod window;
 
 use std::collections::BTreeMap;
 
@@ -48,6 +50,15 @@ pub enum Broken {
     /// The policy is paused.
     #[error("the policy is paused")]
     Paused,
+    /// The policy's schedule is closed, or the go would outlast it.
+    #[error("the schedule is closed")]
+    Window,
+    /// Too many of the policy's nodes have failed on the version.
+    #[error("the policy is halted on the version")]
+    Halted,
+    /// The version is out of the policy's range, too young, or not promoted.
+    #[error("the version may not be taken")]
+    Version,
     /// The node is held, away, silent, or cordoned by somebody else.
     #[error("the node must be left alone")]
     Node,
@@ -121,6 +132,9 @@ fn judge<'a>(snapshot: &'a Snapshot, action: &'a Action, tally: &mut Tally<'a>) 
     if policy.paused {
         return Err(Broken::Paused);
     }
+    window::in_window(snapshot.now, policy, node, report, action)?;
+    version::is_right(snapshot, applies, report, action)?;
+    tally.not_halted(applies, policy, action)?;
     leave_alone(node, action, report)?;
     follows(snapshot.now, shadow, report, action)?;
     tally.admit((&applies.name, policy), action.verb, node)
@@ -159,8 +173,10 @@ fn follows(now: Timestamp, shadow: &Shadow, report: &Report, action: &Action) ->
     let (before, after) = (&shadow.order, &action.order);
     let fits = match action.verb {
         Verb::Start => {
-            before.state == State::Idle
-                && report.state == State::Idle
+            let rests = before.state == State::Idle && report.state == State::Idle;
+            let failed = report.failed.as_ref().map(|failed| &failed.version);
+            let newer = failed.is_some() && before.version.as_ref() == failed && after.version.as_ref() > failed;
+            (rests || (newer && before.state == State::RebootedIntoUpdate))
                 && after.state == State::StagedAndPerformedUpdate
                 && after.version.is_some()
                 && after.disrupt_not_after.is_none()

@@ -2,14 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use api::{Policy, State};
+use api::{Policy, State, shadow::Verdict};
 use jiff::{SignedDuration, Timestamp};
+use semver::Version;
 
 use super::{Broken, applying};
 use crate::{
-    action::Verb,
+    action::{Action, Verb},
     plan::Plan,
-    snapshot::{NodeFacts, ShadowFacts, Snapshot},
+    snapshot::{NodeFacts, PolicyFacts, ShadowFacts, Snapshot},
 };
 
 /// An original agent that was asked to go back to Idle this long ago is not heard from any more.
@@ -34,13 +35,15 @@ pub(super) struct Tally<'a> {
     out: BTreeMap<&'a str, Out<'a>>,
     /// Nodes whose unused go the plan takes back.
     taken_back: BTreeSet<&'a str>,
+    /// How many nodes of each policy have a verdict about a version.
+    failed: BTreeMap<(&'a str, &'a Version), usize>,
 }
 
 impl<'a> Tally<'a> {
     pub(super) fn take(snapshot: &'a Snapshot, plan: &'a Plan) -> Self {
         let taken_back = plan.actions.iter().filter(|action| matches!(action.verb, Verb::Withdraw | Verb::Return));
         let taken_back = taken_back.map(|action| action.node.as_str()).collect();
-        let mut tally = Self { snapshot, out: BTreeMap::new(), taken_back };
+        let mut tally = Self { snapshot, out: BTreeMap::new(), taken_back, failed: BTreeMap::new() };
         for node in snapshot.nodes.values() {
             let shadow = snapshot
                 .shadows
@@ -50,6 +53,9 @@ impl<'a> Tally<'a> {
             let now = applying(snapshot, node).map(|policy| policy.name.as_str());
             if let Some(name) = now {
                 tally.out.entry(name).or_default().owned += 1;
+                if let Some(version) = shadow.and_then(|shadow| failed_on(node, shadow)) {
+                    *tally.failed.entry((name, version)).or_default() += 1;
+                }
             }
             let began = shadow.and_then(ShadowFacts::readable).and_then(|shadow| shadow.order.policy.as_deref());
             let (flies, disrupted, returning) = counts(node, shadow, snapshot.now);
@@ -59,10 +65,23 @@ impl<'a> Tally<'a> {
                 note(&mut out.in_flight, flies);
                 note(&mut out.disrupted, disrupted);
                 note(&mut out.returning, returning);
-                note(&mut out.down, node.managed && (!node.ready || node.cordoned));
+                let failed = shadow.is_some_and(|shadow| is_out_for_a_failure(node, shadow));
+                note(&mut out.down, node.managed && (!node.ready || node.cordoned || failed));
             }
         }
         tally
+    }
+
+    /// Whether fewer of the policy's nodes have failed on the version than halt it, and none of a policy that goes before.
+    pub(super) fn not_halted(&self, applies: &PolicyFacts, policy: &Policy, action: &Action) -> Result<(), Broken> {
+        let Some(version) = &action.order.version else { return Err(Broken::Order) };
+        let failed = |policy: &str| self.failed.get(&(policy, version)).copied().unwrap_or_default();
+        if policy.versions.after.iter().any(|step| failed(&step.policy) > 0) {
+            return Err(Broken::Version);
+        }
+        let owned = self.out.get(applies.name.as_str()).map_or(0, |out| out.owned);
+        let halted = policy.halt_after.of(owned).is_some_and(|most| failed(&applies.name) >= most);
+        if halted { Err(Broken::Halted) } else { Ok(()) }
     }
 
     /// Lets one more out, if the policy's limits allow it. A renewed go is counted already, and must not be one that a limit
@@ -106,6 +125,9 @@ impl<'a> Tally<'a> {
 /// Whether a node is in flight, whether it has a go or marks, and whether it is on its way back to Idle.
 fn counts(node: &NodeFacts, shadow: Option<&ShadowFacts>, now: Timestamp) -> (bool, bool, bool) {
     let marked = !matches!(node.marks, Ok(None));
+    if shadow.is_some_and(|shadow| is_out_for_a_failure(node, shadow)) {
+        return (false, false, false);
+    }
     match shadow {
         None => (marked, marked, false),
         Some(ShadowFacts::Unreadable { .. }) => (true, true, false),
@@ -120,4 +142,29 @@ fn counts(node: &NodeFacts, shadow: Option<&ShadowFacts>, now: Timestamp) -> (bo
             (marked || ((asked || reports) && !abandoned), marked || go, !asked && reports && (marked || !abandoned))
         }
     }
+}
+
+/// Whether the node failed on what it is asked for, or on what is marked on it while it is given back.
+fn is_out_for_a_failure(node: &NodeFacts, shadow: &ShadowFacts) -> bool {
+    let Some(shadow) = shadow.readable() else { return false };
+    let failed = shadow.report.as_ref().and_then(|report| report.failed.as_ref());
+    let about = match (shadow.order.state, &node.marks) {
+        (State::RebootedIntoUpdate, _) => shadow.order.version.as_ref(),
+        (State::Idle, Ok(Some(marks))) => Some(&marks.go.version),
+        _ => None,
+    };
+    failed.is_some_and(|failed| {
+        failed.kind != Verdict::Unknown
+            && about == Some(&failed.version)
+            && node.failure_acknowledged.as_ref() != Some(&failed.version)
+    })
+}
+
+/// The version of a stored verdict that nobody has acknowledged and that the node has not come past.
+fn failed_on<'a>(node: &NodeFacts, shadow: &'a ShadowFacts) -> Option<&'a Version> {
+    let shadow = shadow.readable()?;
+    let report = shadow.report.as_ref()?;
+    let version = &report.failed.as_ref()?.version;
+    let past = shadow.order.state != State::RebootedIntoUpdate && report.current_version >= *version;
+    (!past && node.failure_acknowledged.as_ref() != Some(version)).then_some(version)
 }

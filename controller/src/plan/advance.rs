@@ -1,15 +1,20 @@
 //! What is under way goes on: no limit, pause or window stands in its way.
 
-use api::{HoldReason, Shadow, State, shadow::Order};
+use api::{
+    HoldReason, Shadow, State,
+    shadow::{Order, Verdict},
+};
 use jiff::{SignedDuration, Timestamp};
 
 use super::{
     Hold,
     deadline::{deadline, given_up_until},
     draft::Draft,
-    eligible, go,
+    gate::{Closed, gate},
+    go,
     in_flight::agent_is_silent,
     phase::Phase,
+    releases::Choice,
     situation::Situation,
 };
 use crate::action::Verb;
@@ -23,12 +28,19 @@ pub(super) fn finish_what_is_under_way(draft: &mut Draft<'_>) {
         let situation = &draft.situations[at];
         let Some(shadow) = situation.readable() else { continue };
         let answer = match situation.phase {
-            Phase::Begun if is_bare(situation) && go::forbidden(situation, draft.now).is_some() => {
+            Phase::Begun if is_bare(situation) && go::forbidden(draft, at).is_some() => {
                 Some((Verb::Return, back_to_idle(shadow, draft.now)))
             }
             Phase::Begun => put_back(situation, shadow).map(|order| (Verb::PutBack, order)),
-            Phase::Booted if is_healthy(situation) => Some((Verb::GiveBack, give_back(shadow, draft.now))),
-            Phase::Booted => None,
+            Phase::Booted => match gate(situation, draft.snapshot) {
+                Ok(()) => Some((Verb::GiveBack, give_back(shadow, draft.now))),
+                Err(Closed { why, until }) => {
+                    until.into_iter().for_each(|until| draft.wake_at(until));
+                    draft.hold(at, Hold::new(HoldReason::Unhealthy, why));
+                    continue;
+                }
+            },
+            Phase::Failed if must_wait(situation) => continue,
             Phase::GivenBack => given_back_for_good(situation, shadow, draft.now).map(|order| (Verb::Finish, order)),
             _ => Some((Verb::Reset, back_to_idle(shadow, draft.now))),
         };
@@ -67,7 +79,7 @@ pub(super) fn hold_the_silent(draft: &mut Draft<'_>) {
 /// Names the version-lock of nodes that an administrator keeps where they are.
 pub(super) fn hold_the_locked(draft: &mut Draft<'_>) {
     for at in draft.open_in(&[Phase::Resting]) {
-        let report = draft.situations[at].report().filter(|report| eligible::wanted(report).is_none());
+        let report = draft.situations[at].report().filter(|_| draft.choices[at] == Choice::Current);
         if let Some(lock) = report.and_then(|report| report.version_lock.as_ref()) {
             let message = format!("the host's version-lock is {lock}, and not the operator's");
             draft.hold(at, Hold::new(HoldReason::VersionLocked, message));
@@ -93,7 +105,7 @@ fn is_bare(situation: &Situation<'_>) -> bool {
 }
 
 /// The go that the Node's marks name, as it was. It has expired; the marks are what makes it hold.
-fn put_back(situation: &Situation<'_>, shadow: &Shadow) -> Option<Order> {
+pub(super) fn put_back(situation: &Situation<'_>, shadow: &Shadow) -> Option<Order> {
     let marks = situation.node.marks.as_ref().ok()?.as_ref()?;
     Some(Order {
         state: State::RebootedIntoUpdate,
@@ -104,12 +116,13 @@ fn put_back(situation: &Situation<'_>, shadow: &Shadow) -> Option<Order> {
     })
 }
 
-/// The health gate: the node runs the version it was to boot, its kubelet has reported under the new boot id, and it is Ready.
-fn is_healthy(situation: &Situation<'_>) -> bool {
-    let (Some(shadow), Some(report)) = (situation.readable(), situation.report()) else { return false };
-    let booted = report.rebooting.as_ref().is_none_or(|intent| intent.boot_id != situation.node.boot_id);
-    let version = shadow.order.version.as_ref().is_none_or(|version| *version == report.current_version);
-    situation.node.ready && booted && version
+/// Whether a failure is not answered yet: the verdict on it is not stored, or the node, which came back in the version it had
+/// before, is not Ready.
+fn must_wait(situation: &Situation<'_>) -> bool {
+    let Some(failed) = &situation.failed else { return false };
+    let stored = situation.report().and_then(|report| report.failed.as_ref()) == Some(failed);
+    let about_it = situation.ordered_version() == Some(&failed.version);
+    about_it && (!stored || (failed.kind == Verdict::Fallback && !situation.node.ready))
 }
 
 fn give_back(shadow: &Shadow, now: Timestamp) -> Order {

@@ -34,7 +34,7 @@ impl<'a> Budgets<'a> {
             if let Some(policy) = situation.owner.policy() {
                 counts.of_mut(&policy.name).matched += 1;
             }
-            let disrupted = has_go_or_marks(situation) || is_giving_back(situation);
+            let disrupted = is_disrupted(situation);
             let down = unavailable::is_down(situation);
             for policy in situation.counts_for() {
                 let out = counts.of_mut(&policy.name);
@@ -84,11 +84,14 @@ impl<'a> Budgets<'a> {
     pub(super) fn forbid_go(&self, policy: &PolicyFacts, situation: &Situation<'a>) -> Option<Hold> {
         let name = &policy.name;
         let (disrupted, down) = self.of(policy).map_or((0, 0), |out| (out.disrupted, out.down));
+        // A node that is out for an earlier failure counts already.
+        let is_out = is_disrupted(situation);
+        let disrupted = disrupted - usize::from(is_out && disrupted > 0);
         if self.limit(policy).is_some_and(|limit| disrupted >= limit) {
             let message = format!("policy {name} allows no further disruption now");
             return Some(Hold::new(HoldReason::BudgetFull, message));
         }
-        let with_this = down + usize::from(!unavailable::is_down(situation));
+        let with_this = down + usize::from(!unavailable::is_down(situation) && !is_out);
         if self.unavailable_limit(policy).is_some_and(|limit| with_this > limit) {
             let message = format!("policy {name} allows no more unavailable nodes");
             return Some(Hold::new(HoldReason::TooManyUnavailable, message));
@@ -113,12 +116,16 @@ impl<'a> Budgets<'a> {
     /// The node gets the go under the policy.
     pub(super) fn add_go(&mut self, policy: &'a PolicyFacts, situation: &Situation<'a>) {
         let out = self.of_mut(&policy.name);
+        if is_disrupted(situation) {
+            return;
+        }
         out.disrupted += 1;
         out.down += usize::from(!unavailable::is_down(situation));
         out.topology.add_disrupted(policy, situation.node);
     }
 
-    fn matched(&self, policy: &PolicyFacts) -> usize {
+    /// How many nodes the policy applies to.
+    pub(super) fn matched(&self, policy: &PolicyFacts) -> usize {
         self.of(policy).map_or(0, |out| out.matched)
     }
 
@@ -131,10 +138,14 @@ impl<'a> Budgets<'a> {
     }
 }
 
-/// Whether the node has a go, used or not, or the marks of one. A shadow that cannot be read may have one.
+fn is_disrupted(situation: &Situation<'_>) -> bool {
+    has_go_or_marks(situation) || is_giving_back(situation)
+}
+
+/// Whether the node has a go, used or not, or the marks of one, and is not out for a failure. A shadow that cannot be read may have one.
 pub(super) fn has_go_or_marks(situation: &Situation<'_>) -> bool {
     let asked = situation.readable().is_some_and(|shadow| shadow.order.state == State::RebootedIntoUpdate);
-    asked || situation.node.is_marked() || situation.phase == Phase::Unreadable
+    !situation.has_failed && (asked || situation.node.is_marked() || situation.phase == Phase::Unreadable)
 }
 
 /// Whether the node was asked to go back to Idle and has not said that it did. It may still be cordoned under a mark that no watch

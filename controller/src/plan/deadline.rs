@@ -6,7 +6,7 @@
 use api::{State, policy::DrainRule};
 use jiff::{SignedDuration, Timestamp};
 
-use super::{eligible, phase::Phase, situation::Situation};
+use super::{phase::Phase, situation::Situation};
 use crate::snapshot::{NodeFacts, ShadowFacts};
 
 /// To download and write an image.
@@ -53,8 +53,8 @@ pub(super) fn original_is_gone(node: &NodeFacts, shadow: &ShadowFacts, now: Time
 /// as the memory of that.
 pub(super) fn given_up_until(situation: &Situation<'_>, now: Timestamp) -> Option<Timestamp> {
     let order = &situation.readable().filter(|_| situation.has_original_agent())?.order;
-    let wanted = situation.report().and_then(eligible::wanted);
-    let remembers = order.state == State::Idle && order.version.is_some() && order.version.as_ref() == wanted;
+    let target = situation.report().map(|report| &report.target_version);
+    let remembers = order.state == State::Idle && order.version.is_some() && order.version.as_ref() == target;
     let until = order.since.filter(|since| remembers && *since <= now)?.checked_add(GIVEN_UP_FOR).ok();
     until.filter(|until| *until > now)
 }

@@ -4,8 +4,17 @@ use std::collections::BTreeMap;
 
 use api::{HoldReason, Shadow, State, shadow::Order};
 use jiff::Timestamp;
+use semver::Version;
 
-use super::{Hold, Plan, Standing, budget::Budgets, eligible, phase::Phase, situation::Situation};
+use super::{
+    Hold, Plan, Standing,
+    budget::Budgets,
+    halt::Halts,
+    phase::Phase,
+    releases::{Choice, Releases, choose},
+    situation::Situation,
+    window::{Window, window},
+};
 use crate::{
     action::{Action, Verb},
     snapshot::{PolicyFacts, Snapshot},
@@ -17,6 +26,11 @@ pub(super) struct Draft<'a> {
     pub(super) now: Timestamp,
     pub(super) situations: Vec<Situation<'a>>,
     pub(super) budgets: Budgets<'a>,
+    pub(super) releases: Releases<'a>,
+    /// Which version each node takes, by its position.
+    pub(super) choices: Vec<Choice<'a>>,
+    pub(super) windows: BTreeMap<&'a str, Window>,
+    pub(super) halts: Halts<'a>,
     actions: BTreeMap<&'a str, Action>,
     holds: BTreeMap<&'a str, Hold>,
     plan: Plan,
@@ -25,14 +39,25 @@ pub(super) struct Draft<'a> {
 impl<'a> Draft<'a> {
     pub(super) fn new(snapshot: &'a Snapshot) -> Self {
         let situations = Situation::all(snapshot);
+        let budgets = Budgets::count(&situations);
+        let releases = Releases::of(snapshot, &situations);
+        let windows = snapshot.policies.values();
+        let windows = windows.filter_map(|policy| Some((policy.name.as_str(), window(policy, snapshot.now)?)));
+        let choices = situations.iter().map(|situation| choose(&releases, situation, snapshot.now));
+        let (choices, changes): (Vec<_>, Vec<_>) = choices.unzip();
+        let wake_at = changes.into_iter().flatten().min();
         Self {
             snapshot,
             now: snapshot.now,
-            budgets: Budgets::count(&situations),
+            choices,
+            releases,
+            windows: windows.collect(),
+            halts: Halts::count(snapshot, &situations, |policy| budgets.matched(policy)),
+            budgets,
             situations,
             actions: BTreeMap::new(),
             holds: BTreeMap::new(),
-            plan: Plan::default(),
+            plan: Plan { wake_at, ..Plan::default() },
         }
     }
 
@@ -72,36 +97,59 @@ impl<'a> Draft<'a> {
     }
 
     /// Adds a node to what would start if the pause were lifted.
-    pub(super) fn would_start(&mut self, policy: &str, node: &str, version: semver::Version) {
+    pub(super) fn would_start(&mut self, policy: &str, node: &str, version: Version) {
         self.plan.next.entry(policy.to_owned()).or_default().push((node.to_owned(), version));
     }
 
     pub(super) fn finish(mut self) -> Plan {
-        for situation in &self.situations {
+        for (situation, choice) in self.situations.iter().zip(&self.choices) {
             if situation.node.managed {
                 let hold = self.holds.remove(situation.node.name.as_str());
-                self.plan.nodes.insert(situation.node.name.clone(), standing(situation, hold));
+                self.plan.nodes.insert(situation.node.name.clone(), standing(situation, choice, hold));
             }
+        }
+        let changes = self.windows.values().flat_map(|window| [window.closes_at, window.next_opens_at]);
+        for change in changes.flatten().collect::<Vec<_>>() {
+            self.wake_at(change);
         }
         let limit = |policy: &PolicyFacts| Some((policy.name.clone(), self.budgets.most_in_flight(policy)?));
         self.plan.limits = self.snapshot.policies.values().filter_map(limit).collect();
+        self.plan.windows = self.windows.into_iter().map(|(policy, window)| (policy.to_owned(), window)).collect();
+        let newest = newest(&self.situations, &self.choices);
+        self.plan.halted = self.halts.sentences(|policy| newest.get(policy).map(|version| (*version).clone()));
+        self.plan.releases = self.releases.into_all();
         self.plan.actions = self.actions.into_values().collect();
         self.plan
     }
 }
 
-fn standing(situation: &Situation<'_>, hold: Option<Hold>) -> Standing {
+/// The newest version that a node of each policy runs or takes.
+fn newest<'a>(situations: &'a [Situation<'a>], choices: &[Choice<'a>]) -> BTreeMap<&'a str, &'a Version> {
+    let mut newest = BTreeMap::new();
+    for (situation, choice) in situations.iter().zip(choices) {
+        let Some(policy) = situation.owner.policy() else { continue };
+        let runs = situation.report().map(|report| &report.current_version);
+        for version in runs.into_iter().chain(choice.taken()) {
+            let known = newest.entry(policy.name.as_str()).or_insert(version);
+            *known = (*known).max(version);
+        }
+    }
+    newest
+}
+
+fn standing(situation: &Situation<'_>, choice: &Choice<'_>, hold: Option<Hold>) -> Standing {
     let unreadable = |message: String| Some(Hold::new(HoldReason::Unreadable, message));
     let hold = match (&situation.node.marks, situation.shadow) {
         (Err(error), _) => unreadable(format!("Node {}: {error}", situation.node.name)),
         (_, Some(crate::snapshot::ShadowFacts::Unreadable { reason, .. })) => unreadable(reason.clone()),
         _ => hold,
     };
-    let resting = situation.phase == Phase::Resting;
     Standing {
         owners: situation.owner.names(),
         in_flight: situation.in_flight,
-        up_to_date: resting && situation.report().is_some_and(|report| eligible::wanted(report).is_none()),
+        up_to_date: situation.phase == Phase::Resting && *choice == Choice::Current,
         hold,
+        booted: situation.booted,
+        failed: situation.failed.clone(),
     }
 }

@@ -1,4 +1,4 @@
-//! Whether a node may be updated at all, and to what. Policies, windows and budgets come after.
+//! Whether a node may be updated at all. How many at once comes after.
 
 use api::{
     HoldReason,
@@ -7,15 +7,10 @@ use api::{
 use jiff::Timestamp;
 use semver::Version;
 
-use super::{Hold, backoff, deadline::given_up_until, in_flight::agent_is_silent, situation::Situation};
+use super::{
+    Hold, backoff, deadline::given_up_until, draft::Draft, in_flight::agent_is_silent, situation::Situation, window,
+};
 use crate::snapshot::PolicyFacts;
-
-/// The version a node is to be updated to; `None` when it runs what it should.
-///
-/// What the host itself has chosen: the newest it is offered, or the one that an administrator's version-lock names.
-pub(super) fn wanted(report: &Report) -> Option<&Version> {
-    (report.target_version != report.current_version).then_some(&report.target_version)
-}
 
 /// Why the node must not be started, or must not go on towards its disruption; the first reason that applies.
 pub(super) fn hindrance(situation: &Situation<'_>, version: &Version, now: Timestamp) -> Option<Hold> {
@@ -51,16 +46,52 @@ fn earlier_failure(situation: &Situation<'_>, report: &Report, version: &Version
     if fell_back {
         return Some(Hold::new(HoldReason::VersionFailed, format!("the node fell back from version {version} before")));
     }
+    if report.failed.as_ref().is_some_and(|failed| failed.version == *version) {
+        return Some(Hold::new(HoldReason::VersionFailed, format!("version {version} has failed on the node before")));
+    }
     backoff::next_try(report, now).map(|next| Hold::new(HoldReason::BackOff, format!("next try after {next}")))
 }
 
-/// Why a policy lets none of its nodes start or be disrupted.
-pub(super) fn forbids(policy: &PolicyFacts) -> Option<Hold> {
+/// Why the policy lets the node not start `version` now, whatever else is in flight. An image may be staged before a window
+/// opens; an original agent activates while it stages.
+pub(super) fn forbids_start(
+    draft: &Draft<'_>,
+    policy: &PolicyFacts,
+    situation: &Situation<'_>,
+    version: &Version,
+) -> Option<Hold> {
+    let closed = || {
+        let closed = is_closed(draft, policy, situation, version).filter(|_| situation.has_original_agent())?;
+        Some(Hold::new(
+            HoldReason::OriginalOutsideWindow,
+            format!("an original agent is not started: {}", closed.message),
+        ))
+    };
+    forbids(draft, policy, version).or_else(closed)
+}
+
+/// Why the policy lets the node not be disrupted for `version` now, whatever else is disrupted.
+pub(super) fn forbids_go(
+    draft: &Draft<'_>,
+    policy: &PolicyFacts,
+    situation: &Situation<'_>,
+    version: &Version,
+) -> Option<Hold> {
+    forbids(draft, policy, version).or_else(|| is_closed(draft, policy, situation, version))
+}
+
+/// Why the policy lets none of its nodes start or be disrupted for `version`.
+fn forbids(draft: &Draft<'_>, policy: &PolicyFacts, version: &Version) -> Option<Hold> {
     match &policy.accepted {
         Err(why) => Some(Hold::new(HoldReason::PolicyNotAccepted, format!("policy {}: {why}", policy.name))),
         Ok(accepted) if accepted.paused => {
             Some(Hold::new(HoldReason::Paused, format!("policy {} is paused", policy.name)))
         }
-        Ok(_) => None,
+        Ok(_) => draft.halts.forbid(&policy.name, version),
     }
+}
+
+fn is_closed(draft: &Draft<'_>, policy: &PolicyFacts, situation: &Situation<'_>, version: &Version) -> Option<Hold> {
+    let window = draft.windows.get(policy.name.as_str()).filter(|window| !window.open)?;
+    (!window::is_ignored(situation, version)).then(|| window::closed(&policy.name, window))
 }

@@ -4,9 +4,10 @@ mod excess;
 
 use api::{Shadow, State, shadow::Order};
 use jiff::{SignedDuration, Timestamp};
+use semver::Version;
 
-use super::{Hold, draft::Draft, eligible, order::rank, phase::Phase, settings, situation::Situation};
-use crate::action::Verb;
+use super::{Hold, draft::Draft, eligible, order::rank, phase::Phase, settings, situation::Situation, window};
+use crate::{action::Verb, snapshot::PolicyFacts};
 
 /// How far ahead a go expires.
 const GO_HOLDS_FOR: SignedDuration = SignedDuration::from_mins(10);
@@ -37,7 +38,7 @@ pub(super) fn give_and_take_back(draft: &mut Draft<'_>) {
 }
 
 fn take_back_if_forbidden(draft: &mut Draft<'_>, at: usize) {
-    if let Some(hold) = forbidden(&draft.situations[at], draft.now) {
+    if let Some(hold) = forbidden(draft, at) {
         take_back(draft, at, hold);
     }
 }
@@ -57,9 +58,14 @@ fn renew(draft: &mut Draft<'_>, at: usize) {
     let Some(expiry) = shadow.order.disrupt_not_after else { return };
     let renew_at = expiry.checked_sub(RENEW_BEFORE).unwrap_or(expiry);
     if renew_at <= draft.now {
-        let Some(policy) = situation.owner.policy() else { return };
+        let (Some(policy), Some(version)) = (situation.owner.policy(), &shadow.order.version) else { return };
+        let expires = expires(draft, policy, situation, version);
+        if expires.is_none_or(|later| later <= expiry) {
+            // The window closes then.
+            return draft.wake_at(expiry);
+        }
         let order = Order {
-            disrupt_not_after: expires(draft.now),
+            disrupt_not_after: expires,
             policy: Some(policy.name.clone()),
             ..settings::apply(policy, shadow.order.clone())
         };
@@ -72,17 +78,17 @@ fn renew(draft: &mut Draft<'_>, at: usize) {
 fn give(draft: &mut Draft<'_>, at: usize) {
     let situation = &draft.situations[at];
     let Some(shadow) = situation.readable() else { return };
-    if let Some(hold) = forbidden(situation, draft.now) {
+    if let Some(hold) = forbidden(draft, at) {
         return draft.hold(at, hold);
     }
-    let Some(policy) = situation.owner.policy() else { return };
+    let (Some(policy), Some(version)) = (situation.owner.policy(), situation.ordered_version()) else { return };
     if let Some(hold) = draft.budgets.forbid_go(policy, situation) {
         return draft.hold(at, hold);
     }
     draft.budgets.add_go(policy, situation);
     let order = Order {
         state: State::RebootedIntoUpdate,
-        disrupt_not_after: expires(draft.now),
+        disrupt_not_after: expires(draft, policy, situation, version),
         policy: Some(policy.name.clone()),
         ..settings::apply(policy, without_go(shadow, draft.now))
     };
@@ -90,12 +96,14 @@ fn give(draft: &mut Draft<'_>, at: usize) {
 }
 
 /// Why the node must not be disrupted now.
-pub(super) fn forbidden(situation: &Situation<'_>, now: Timestamp) -> Option<Hold> {
+pub(super) fn forbidden(draft: &Draft<'_>, at: usize) -> Option<Hold> {
+    let situation = &draft.situations[at];
     let Some(policy) = situation.owner.policy() else {
         return Some(super::start::ownerless(&situation.owner));
     };
     let version = situation.ordered_version()?;
-    eligible::forbids(policy).or_else(|| eligible::hindrance(situation, version, now))
+    let forbidden = eligible::forbids_go(draft, policy, situation, version);
+    forbidden.or_else(|| eligible::hindrance(situation, version, draft.now))
 }
 
 /// A new order for the same version, whose time begins now.
@@ -103,6 +111,9 @@ fn without_go(shadow: &Shadow, now: Timestamp) -> Order {
     Order { since: Some(now), disrupt_not_after: None, ..shadow.order.clone() }
 }
 
-fn expires(now: Timestamp) -> Option<Timestamp> {
-    now.checked_add(GO_HOLDS_FOR).ok()
+/// A go ends with the window it was given in.
+fn expires(draft: &Draft<'_>, policy: &PolicyFacts, situation: &Situation<'_>, version: &Version) -> Option<Timestamp> {
+    let window = draft.windows.get(policy.name.as_str()).filter(|_| !window::is_ignored(situation, version));
+    let latest = draft.now.checked_add(GO_HOLDS_FOR).ok();
+    latest.into_iter().chain(window.and_then(|window| window.closes_at)).min()
 }

@@ -1,15 +1,18 @@
 //! What counts for the limits (design section 4, "In flight").
 
-use api::State;
+use api::{State, shadow::Verdict};
 use jiff::Timestamp;
 
 use super::deadline;
 use crate::snapshot::{NodeFacts, ShadowFacts};
 
 /// Whether a node is in flight: asked for or reporting anything but Idle, or carrying the operator's marks, with or without
-/// a shadow. A node whose Node object is gone has no facts and never gets here.
+/// a shadow; except when it has failed. A node whose Node object is gone has no facts and never gets here.
 #[must_use]
 pub fn in_flight(node: &NodeFacts, facts: Option<&ShadowFacts>, now: Timestamp) -> bool {
+    if facts.is_some_and(|facts| has_failed(node, facts)) {
+        return false;
+    }
     if node.is_marked() {
         return true;
     }
@@ -27,6 +30,20 @@ pub fn in_flight(node: &NodeFacts, facts: Option<&ShadowFacts>, now: Timestamp) 
         return false;
     }
     asked || reports
+}
+
+/// Whether the stored verdict keeps the node out of the counts: it is about what the node is asked for, or has just been asked to
+/// give back, and nobody has acknowledged it. The failure of an original agent is given back like any other update.
+pub(super) fn has_failed(node: &NodeFacts, facts: &ShadowFacts) -> bool {
+    let Some(shadow) = facts.readable() else { return false };
+    let Some(failed) = shadow.report.as_ref().and_then(|report| report.failed.as_ref()) else { return false };
+    let marked_for_it = matches!(&node.marks, Ok(Some(marks)) if marks.go.version == failed.version);
+    let about_it = match shadow.order.state {
+        State::RebootedIntoUpdate => shadow.order.version.as_ref() == Some(&failed.version),
+        State::Idle => marked_for_it,
+        _ => false,
+    };
+    about_it && failed.kind != Verdict::Unknown && node.failure_acknowledged.as_ref() != Some(&failed.version)
 }
 
 /// Whether our agent on the node is not heard from. Agents of the original operator have no probe: they are never silent.

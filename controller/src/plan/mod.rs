@@ -3,39 +3,50 @@
 //! [`plan`] is a function of one [`Snapshot`]: the same snapshot gives the same plan, and a cluster in which nothing is left
 //! to do gives an empty one. It is a list of named steps over one draft; each step lives in a file of its own.
 //!
-//! Rooms for what is not there yet: when a policy lets anything begin at all (a schedule, a halt) belongs beside the pause in
-//! `eligible::forbids`, which starts and gos both ask; which version is taken in `eligible::wanted`; what counts as healthy in
-//! the gate of `advance`; a verdict on a node that missed its `deadline` in a step between `advance` and `retreat`.
+//! Where a rule is: what stands in one node's way in `eligible`, how many may go at once in `budget`, when in `window`, which
+//! version in `releases`, what counts as healthy in `gate`, who has failed in `verdict`, and what follows for the others in `halt`.
 
 mod abort;
 mod advance;
 mod backoff;
+mod booted;
 mod budget;
 mod cleanup;
 mod deadline;
 mod draft;
 mod eligible;
+mod gate;
 mod go;
+mod halt;
 mod in_flight;
 mod order;
 mod ownership;
 mod phase;
+mod releases;
 mod retreat;
 mod settings;
 mod situation;
 mod start;
 mod topology;
 mod unavailable;
+mod verdict;
+mod window;
 
 use std::collections::BTreeMap;
 
-use api::HoldReason;
+use api::{
+    HoldReason,
+    shadow::{Failed, Report},
+};
 use jiff::Timestamp;
 use semver::Version;
 
 use crate::{action::Action, snapshot::Snapshot};
+pub use booted::{Booted, CONDITION as BOOTED};
 use draft::Draft;
 pub use in_flight::in_flight;
+pub use releases::Release;
+pub use window::Window;
 
 /// What to write now, and why nothing is written for the rest.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -48,6 +59,12 @@ pub struct Plan {
     pub next: BTreeMap<String, Vec<(String, Version)>>,
     /// The most nodes that may be in flight, by policy; nothing where there is no limit.
     pub limits: BTreeMap<String, usize>,
+    /// Whether the schedule is open, by policy; nothing of a policy that cannot be followed.
+    pub windows: BTreeMap<String, Window>,
+    /// What is known of each version, by policy.
+    pub releases: BTreeMap<String, BTreeMap<Version, Release>>,
+    /// Which nodes failed on which version, as a sentence, by halted policy.
+    pub halted: BTreeMap<String, String>,
     /// When time alone will change the plan.
     pub wake_at: Option<Timestamp>,
 }
@@ -63,6 +80,10 @@ pub struct Standing {
     pub up_to_date: bool,
     /// Why it does not move.
     pub hold: Option<Hold>,
+    /// Whether it has come up, of a node that was to reboot.
+    pub booted: Option<Booted>,
+    /// The verdict that stands on it.
+    pub failed: Option<Failed>,
 }
 
 /// Why a node does not move.
@@ -86,13 +107,20 @@ pub fn plan(snapshot: &Snapshot) -> Plan {
     let mut draft = Draft::new(snapshot);
     cleanup::delete_orphans(&mut draft);
     abort::break_off_what_is_held(&mut draft);
+    verdict::give_back_what_is_acknowledged(&mut draft);
     advance::finish_what_is_under_way(&mut draft);
     retreat::return_what_became_ineligible(&mut draft);
     go::give_and_take_back(&mut draft);
     settings::follow_edits(&mut draft);
     start::begin(&mut draft);
     advance::hold_the_silent(&mut draft);
+    verdict::hold_the_failed(&mut draft);
     advance::hold_the_locked(&mut draft);
     advance::rest(&mut draft);
     draft.finish()
+}
+
+/// Whether an agent of the original operator sent the report: it tells no version of its own.
+fn has_original_agent(report: &Report) -> bool {
+    report.agent_version.is_none()
 }

@@ -55,10 +55,11 @@ fn reported(node: &NodeFacts, shadow: &Shadow, report: &Report) -> Phase {
         (Idle | ErrorReset, Idle) if !node.is_marked() => Phase::Resting,
         (Idle | ErrorReset, _) => Phase::Returning,
         (_, ErrorReset) => Phase::Failed,
+        (StagedAndPerformedUpdate, RebootedIntoUpdate) if follows_a_failure(shadow, report) => Phase::Staging,
         (StagedAndPerformedUpdate, Idle | StagedAndPerformedUpdate) if has_begun(node, shadow) => Phase::Begun,
         (StagedAndPerformedUpdate, Idle) => Phase::Staging,
         (StagedAndPerformedUpdate, StagedAndPerformedUpdate) => Phase::Staged,
-        (RebootedIntoUpdate, Idle | StagedAndPerformedUpdate) => going(node, shadow),
+        (RebootedIntoUpdate, Idle | StagedAndPerformedUpdate) => going(node, shadow, report),
         (RebootedIntoUpdate, RebootedIntoUpdate) => Phase::Booted,
         (MonitoringUpdate, MonitoringUpdate) => Phase::GivenBack,
         (MonitoringUpdate, _) => Phase::GivingBack,
@@ -68,6 +69,11 @@ fn reported(node: &NodeFacts, shadow: &Shadow, report: &Report) -> Phase {
     }
 }
 
+/// Whether a newer version was started on a node that had failed on another.
+fn follows_a_failure(shadow: &Shadow, report: &Report) -> bool {
+    report.failed.as_ref().is_some_and(|failed| shadow.order.version.as_ref() > Some(&failed.version))
+}
+
 /// Whether the Node carries the marks of a go for the very version that is asked for.
 fn has_begun(node: &NodeFacts, shadow: &Shadow) -> bool {
     matches!(&node.marks, Ok(Some(marks)) if Some(&marks.go.version) == shadow.order.version.as_ref())
@@ -75,8 +81,13 @@ fn has_begun(node: &NodeFacts, shadow: &Shadow) -> bool {
 
 /// Under RebootedIntoUpdate. An order without an expiry is the original operator's: until the Node shows that it was used, it
 /// is a staged node that waits for a go of ours.
-fn going(node: &NodeFacts, shadow: &Shadow) -> Phase {
+fn going(node: &NodeFacts, shadow: &Shadow, report: &Report) -> Phase {
+    let left_over = |marks: &Marks| {
+        follows_a_failure(shadow, report) && report.failed.as_ref().is_some_and(|f| f.version == marks.go.version)
+    };
     match (shadow.order.go(), &node.marks) {
+        // What is marked is the update that failed before.
+        (Some(_), Ok(Some(marks))) if left_over(marks) => Phase::Going,
         (Some(go), Ok(Some(Marks { go: used, .. }))) if *used == go => Phase::Disrupting,
         (None, Ok(None)) => Phase::Staged,
         (Some(_), Ok(None)) => Phase::Going,

@@ -4,11 +4,17 @@
 use std::collections::BTreeSet;
 
 use api::shadow::Order;
-use jiff::Timestamp;
 
 use super::{
-    advance::back_to_idle, deadline::deadline, draft::Draft, eligible, order::rank, ownership::Owner, phase::Phase,
-    situation::Situation, topology,
+    advance::{back_to_idle, put_back},
+    deadline::deadline,
+    draft::Draft,
+    eligible,
+    order::rank,
+    ownership::Owner,
+    phase::Phase,
+    releases::may_take,
+    topology,
 };
 use crate::{action::Verb, snapshot::PolicyFacts};
 
@@ -17,7 +23,7 @@ use crate::{action::Verb, snapshot::PolicyFacts};
 pub(super) fn return_what_became_ineligible(draft: &mut Draft<'_>) {
     for at in draft.open_in(&[Phase::Staging, Phase::Staged, Phase::Going]) {
         let situation = &draft.situations[at];
-        if !situation.has_original_agent() && is_no_longer_eligible(situation, draft.now) {
+        if !situation.has_original_agent() && is_no_longer_eligible(draft, at) {
             give_up(draft, at);
         }
     }
@@ -73,7 +79,9 @@ fn return_what_an_original_agent_lets_go_by(draft: &mut Draft<'_>) {
     }
 }
 
-fn is_no_longer_eligible(situation: &Situation<'_>, now: Timestamp) -> bool {
+/// A version that changes before the go goes through the rules again; with a go only the loss of its own right counts.
+fn is_no_longer_eligible(draft: &Draft<'_>, at: usize) -> bool {
+    let situation = &draft.situations[at];
     let (Some(shadow), Some(report)) = (situation.readable(), situation.report()) else { return false };
     let Some(version) = &shadow.order.version else { return true };
     let lost_its_policy = match &situation.owner {
@@ -81,9 +89,11 @@ fn is_no_longer_eligible(situation: &Situation<'_>, now: Timestamp) -> bool {
         Owner::Policy(policy) => shadow.order.policy.as_ref() != Some(&policy.name),
         Owner::Tied(policies) => policies.iter().all(|policy| shadow.order.policy.as_ref() != Some(&policy.name)),
     };
-    lost_its_policy
-        || eligible::wanted(report) != Some(version)
-        || eligible::hindrance(situation, version, now).is_some()
+    let frozen = situation.phase == Phase::Going && *version != report.current_version;
+    let newest = draft.choices[at].taken() == Some(version);
+    let taken = newest || (frozen && may_take(&draft.releases, situation, version, draft.now));
+    let halted = situation.owner.policy().and_then(|policy| draft.halts.forbid(&policy.name, version));
+    lost_its_policy || !taken || halted.is_some() || eligible::hindrance(situation, version, draft.now).is_some()
 }
 
 /// Returns the last nodes in order that have no go, by as many as the policy is over its limit. Those that are on their way
@@ -97,8 +107,13 @@ fn return_excess(draft: &mut Draft<'_>, policy: &PolicyFacts) {
     }
 }
 
+/// Idle gives a node back. One that was out for an earlier failure stays out: it is asked for that update again.
 fn give_up(draft: &mut Draft<'_>, at: usize) {
-    if let Some(shadow) = draft.situations[at].readable() {
+    let situation = &draft.situations[at];
+    if let Some(shadow) = situation.readable() {
+        if let Some(order) = put_back(situation, shadow) {
+            return draft.act(Verb::PutBack, shadow, order);
+        }
         draft.act(Verb::Return, shadow, back_to_idle(shadow, draft.now));
     }
 }

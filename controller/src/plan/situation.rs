@@ -1,12 +1,18 @@
 //! One node as the steps see it: the facts, and what follows from them alone.
 
-use api::{Shadow, shadow::Report};
+use api::{
+    Shadow,
+    health::HealthGate,
+    shadow::{Failed, Report},
+};
 use semver::Version;
 
 use super::{
-    in_flight::in_flight,
+    booted::{Booted, booted},
+    in_flight::{has_failed, in_flight},
     ownership::{Owner, owner},
     phase::{Phase, phase},
+    verdict,
 };
 use crate::snapshot::{NodeFacts, PolicyFacts, ShadowFacts, Snapshot};
 
@@ -25,6 +31,14 @@ pub(super) struct Situation<'a> {
     pub(super) phase: Phase,
     /// Whether it counts for the limits.
     pub(super) in_flight: bool,
+    /// Whether it is kept out of them by a verdict that is stored.
+    pub(super) has_failed: bool,
+    /// Whether it has come up, of a node that was to reboot.
+    pub(super) booted: Option<Booted>,
+    /// The verdict that stands on it, stored or due.
+    pub(super) failed: Option<Failed>,
+    /// What counts as healthy; `None` is Ready, within the default time.
+    pub(super) health: Option<&'a HealthGate>,
 }
 
 impl<'a> Situation<'a> {
@@ -36,14 +50,22 @@ impl<'a> Situation<'a> {
 
     fn of(snapshot: &'a Snapshot, node: &'a NodeFacts) -> Self {
         let shadow = snapshot.shadow_of(node);
-        Self {
+        let owner = owner(&snapshot.policies, node);
+        let began_under = began_under(snapshot, shadow);
+        let mut situation = Self {
             node,
             shadow,
-            owner: owner(&snapshot.policies, node),
-            began_under: began_under(snapshot, shadow),
+            health: health(began_under, owner.policy()),
+            owner,
+            began_under,
             phase: phase(node, shadow),
             in_flight: in_flight(node, shadow, snapshot.now),
-        }
+            has_failed: shadow.is_some_and(|shadow| has_failed(node, shadow)),
+            booted: booted(node, shadow, snapshot.now),
+            failed: None,
+        };
+        situation.failed = verdict::standing(&situation, snapshot);
+        situation
     }
 
     /// The shadow, if there is one that can be read.
@@ -58,7 +80,7 @@ impl<'a> Situation<'a> {
 
     /// Whether an agent of the original operator serves the node: it has reported and told no version of its own.
     pub(super) fn has_original_agent(&self) -> bool {
-        self.report().is_some_and(|report| report.agent_version.is_none())
+        self.report().is_some_and(super::has_original_agent)
     }
 
     /// The version the node is asked to run.
@@ -73,6 +95,12 @@ impl<'a> Situation<'a> {
         let began = self.began_under.filter(|began| now.is_none_or(|now| now.name != began.name));
         now.into_iter().chain(began)
     }
+}
+
+/// The gate of the policy the node began under, or else of the one that applies to it now, as far as they can be read.
+fn health<'a>(began_under: Option<&'a PolicyFacts>, now: Option<&'a PolicyFacts>) -> Option<&'a HealthGate> {
+    let mut readable = began_under.into_iter().chain(now).filter_map(|policy| policy.accepted.as_ref().ok());
+    readable.next().map(|policy| &policy.health)
 }
 
 /// The policy that the node's order names, if it still exists.

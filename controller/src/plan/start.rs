@@ -5,7 +5,7 @@ use semver::Version;
 
 use super::{
     Hold, backoff, deadline::given_up_until, draft::Draft, eligible, order::rank, ownership::Owner, phase::Phase,
-    settings, situation::Situation,
+    releases::Choice, settings, situation::Situation,
 };
 use crate::action::Verb;
 
@@ -15,10 +15,20 @@ pub(super) fn begin(draft: &mut Draft<'_>) {
         draft.hold(at, Hold::new(HoldReason::NoStatus, "the agent has not reported yet"));
     }
     let mut candidates = Vec::new();
-    for at in draft.open_in(&[Phase::Resting]) {
+    for at in draft.open_in(&[Phase::Resting, Phase::Booted]) {
         let situation = &draft.situations[at];
-        let Some(version) = situation.report().and_then(eligible::wanted) else { continue };
-        match unfit(situation, version, draft.now) {
+        if situation.phase == Phase::Booted && !may_try_a_newer_one(situation, &draft.choices[at]) {
+            continue;
+        }
+        let version = match draft.choices[at].clone() {
+            Choice::Current => continue,
+            Choice::Take(version) => version,
+            Choice::Held(hold) => {
+                draft.hold(at, hold);
+                continue;
+            }
+        };
+        match unfit(draft, situation, version) {
             Some(hold) => {
                 wake_after_back_off(draft, at);
                 draft.hold(at, hold);
@@ -33,11 +43,26 @@ pub(super) fn begin(draft: &mut Draft<'_>) {
     }
 }
 
+/// Whether a node that has failed its health gate can be started on a newer version: its verdict is stored, so that it is known
+/// what was tried.
+fn may_try_a_newer_one(situation: &Situation<'_>, choice: &Choice<'_>) -> bool {
+    let failed = situation.report().and_then(|report| report.failed.as_ref());
+    situation.has_failed && failed.is_some_and(|failed| choice.taken() > Some(&failed.version))
+}
+
 /// Why the node would not start even if its policy were not paused and had room.
-fn unfit(situation: &Situation<'_>, version: &Version, now: jiff::Timestamp) -> Option<Hold> {
+fn unfit(draft: &Draft<'_>, situation: &Situation<'_>, version: &Version) -> Option<Hold> {
     let Some(policy) = situation.owner.policy() else { return Some(ownerless(&situation.owner)) };
-    let refused = eligible::forbids(policy).filter(|hold| hold.reason != HoldReason::Paused);
-    refused.or_else(|| eligible::hindrance(situation, version, now))
+    let refused = eligible::forbids_start(draft, policy, situation, version);
+    let refused = refused.filter(|hold| hold.reason != HoldReason::Paused);
+    let hindrance = eligible::hindrance(situation, version, draft.now);
+    match (refused, hindrance) {
+        // Of the node that failed itself its own failure says more than the halt that follows from it.
+        (Some(halted), Some(own)) if (halted.reason, own.reason) == (HoldReason::Halted, HoldReason::VersionFailed) => {
+            Some(own)
+        }
+        (refused, hindrance) => refused.or(hindrance),
+    }
 }
 
 /// Why nobody may update the node.
@@ -64,12 +89,12 @@ fn wake_after_back_off(draft: &mut Draft<'_>, at: usize) {
 fn start(draft: &mut Draft<'_>, at: usize) {
     let situation = &draft.situations[at];
     let (Some(shadow), Some(policy)) = (situation.readable(), situation.owner.policy()) else { return };
-    let Some(version) = situation.report().and_then(eligible::wanted) else { return };
+    let Some(version) = draft.choices[at].taken() else { return };
     let full = draft.budgets.forbid_start(policy, situation);
     if full.is_none() {
         draft.budgets.add_start(policy, situation);
     }
-    if let Some(paused) = eligible::forbids(policy) {
+    if let Some(paused) = eligible::forbids_start(draft, policy, situation, version) {
         if full.is_none() {
             draft.would_start(&policy.name, &situation.node.name, version.clone());
         }

@@ -19,8 +19,8 @@ use crate::{
     news,
     own_writes::{Outcome, OwnWrites},
     plan::{Plan, plan},
-    publish::{changed_conditions, changed_statuses, publish_conditions, publish_statuses},
-    report,
+    publish::{changed_statuses, publish_conditions, publish_statuses},
+    report, shadow_status,
     snapshot::{Objects, Parsed, ShadowFacts, Snapshot},
     status::statuses,
     watch::Watches,
@@ -182,6 +182,7 @@ impl Cycle {
             match error {
                 None => {
                     self.delays.succeeded(&action.shadow);
+                    self.metrics.ordered(&action, now);
                     news::of_action(snapshot, &action).into_iter().for_each(|news| self.announcer.tell(news));
                     let version = action.order.version.as_ref().map(ToString::to_string);
                     tracing::info!(
@@ -206,7 +207,7 @@ impl Cycle {
     }
 
     async fn publish(&mut self, snapshot: &Snapshot, plan: &Plan, objections: &[Objection], now: Timestamp) {
-        let mut changed = changed_conditions(snapshot, plan);
+        let mut changed = shadow_status::changed(snapshot, plan);
         // The answer to such a write would pass for an answer to the one that is unknown.
         let unknown = self.own.unknown();
         let may_write = |shadow: &str| self.delays.may_write(&conditions_of(shadow), now);
@@ -237,8 +238,8 @@ impl Cycle {
                     self.delays.succeeded(&status_of(&policy));
                     let before = snapshot.policies.get(&policy);
                     before.into_iter().for_each(|facts| self.unread.wrote(facts, &status));
-                    let news = before.and_then(|before| news::of_status(before, &status.conditions));
-                    news.into_iter().for_each(|news| self.announcer.tell(news));
+                    let news = before.map(|before| news::of_status(before, &status));
+                    news.into_iter().flatten().for_each(|news| self.announcer.tell(news));
                 }
                 Err(error) => {
                     tracing::warn!(policy, %error, "status not written");

@@ -34,6 +34,8 @@ pub struct Snapshot {
     pub shadows: BTreeMap<String, Arc<ShadowFacts>>,
     /// Every policy, by name.
     pub policies: BTreeMap<String, PolicyFacts>,
+    /// The Nodes that stand before the health gate or may come there, whole as far as it is kept, by name: what checks are asked of.
+    pub gated: BTreeMap<String, Arc<serde_json::Value>>,
 }
 
 /// The raw objects that a snapshot is made of, as the watches hold them.

@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use api::{Marks, marks::UnreadableMarks, names};
-use k8s_openapi::api::core::v1::{Node, NodeStatus};
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::{Node, NodeCondition, NodeStatus};
 use semver::Version;
 
 use super::name_of;
@@ -33,6 +34,8 @@ pub struct NodeFacts {
     pub managed: bool,
     /// Whether it is Ready.
     pub ready: bool,
+    /// When it last became Ready or ceased to be.
+    pub ready_since: Option<Timestamp>,
     /// Whether it is cordoned, by whomever.
     pub cordoned: bool,
     /// Why it is about to go away, if it is.
@@ -45,6 +48,8 @@ pub struct NodeFacts {
     pub hold: Option<String>,
     /// The version somebody wants on it first.
     pub update_now: Option<Version>,
+    /// The version for which schedules do not apply to it.
+    pub ignore_window: Option<Version>,
     /// The version whose failure somebody has acknowledged.
     pub failure_acknowledged: Option<Version>,
     /// Whether its agent's pod is Ready.
@@ -61,13 +66,15 @@ impl NodeFacts {
         Self {
             uid: node.metadata.uid.clone().unwrap_or_default(),
             managed: labels.get(names::UPDATER_INTERFACE_LABEL).is_some_and(|v| v == names::UPDATER_INTERFACE_VERSION),
-            ready: ready(node),
+            ready: ready(node).is_some_and(|condition| condition.status == "True"),
+            ready_since: ready(node).and_then(|condition| condition.last_transition_time.as_ref()).map(|time| time.0),
             cordoned: node.spec.as_ref().and_then(|spec| spec.unschedulable).unwrap_or(false),
             leaving: leaving(node),
             boot_id: boot_id(node),
             marks: Marks::decode(node.metadata.annotations.as_ref()),
             hold: annotation(names::HOLD_ANNOTATION).cloned(),
             update_now: version(names::UPDATE_NOW_ANNOTATION),
+            ignore_window: version(names::IGNORE_WINDOW_ANNOTATION),
             failure_acknowledged: version(names::FAILURE_ACKNOWLEDGED_ANNOTATION),
             agent_ready: agents_ready.contains(&name),
             labels,
@@ -82,9 +89,9 @@ impl NodeFacts {
     }
 }
 
-fn ready(node: &Node) -> bool {
-    let conditions = node.status.iter().filter_map(|status| status.conditions.as_ref()).flatten();
-    conditions.into_iter().any(|condition| condition.type_ == "Ready" && condition.status == "True")
+fn ready(node: &Node) -> Option<&NodeCondition> {
+    let mut conditions = node.status.iter().filter_map(|status| status.conditions.as_ref()).flatten();
+    conditions.find(|condition| condition.type_ == "Ready")
 }
 
 fn boot_id(node: &Node) -> String {

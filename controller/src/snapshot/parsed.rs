@@ -1,9 +1,14 @@
 //! What was parsed already. Of a whole cluster little changes between two snapshots: an object is parsed again only when its
 //! resourceVersion is another.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
+use api::State;
 use jiff::Timestamp;
+use k8s_openapi::api::core::v1::Node;
 use kube::{Resource, core::DeserializeGuard};
 
 use super::{NodeFacts, Objects, PolicyFacts, ShadowFacts, Snapshot};
@@ -57,12 +62,19 @@ impl Parsed {
             let facts = facts.unwrap_or_else(|| Arc::new(ShadowFacts::read(shadow)));
             shadows.insert(name, (version, facts));
         }
+        let readable = shadows.values().filter_map(|(_, facts): &(_, Arc<ShadowFacts>)| facts.readable());
+        let gated = readable.filter(|shadow| shadow.order.state == State::RebootedIntoUpdate);
+        let gated: BTreeSet<_> = gated.map(|shadow| shadow.node.name.as_str()).collect();
+        let whole = |node: &&Node| Some((super::name_of(*node), Arc::new(serde_json::to_value(node).ok()?)));
+        let gated =
+            objects.nodes.iter().filter(|node| gated.contains(super::name_of(**node).as_str())).filter_map(whole);
         let policies = objects.policies.iter().map(|policy| PolicyFacts::read(policy));
         let snapshot = Snapshot {
             now,
             nodes: nodes.iter().map(|(name, (_, facts))| (name.clone(), facts.clone())).collect(),
             shadows: shadows.values().map(|(_, facts)| (facts.node_name().to_owned(), facts.clone())).collect(),
             policies: policies.map(|policy| (policy.name.clone(), policy)).collect(),
+            gated: gated.collect(),
         };
         (self.nodes, self.shadows) = (nodes, shadows);
         snapshot
@@ -76,8 +88,6 @@ fn known<T>(known: &mut Known<T>, name: &str, version: &Version) -> Option<Arc<T
 #[cfg(test)]
 mod tests {
     use super::*;
-    use k8s_openapi::api::core::v1::Node;
-    use std::collections::BTreeSet;
 
     fn node(version: Option<&str>, cordoned: bool) -> Node {
         serde_json::from_value(serde_json::json!({

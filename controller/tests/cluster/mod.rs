@@ -20,6 +20,9 @@ pub(crate) struct Cluster {
     /// Specs of policies, by name.
     #[serde(default)]
     pub(crate) policies: BTreeMap<String, Value>,
+    /// What their statuses know of versions, by the names of the policies.
+    #[serde(default)]
+    pub(crate) versions: BTreeMap<String, Vec<Value>>,
     /// Nodes, by name.
     #[serde(default)]
     pub(crate) nodes: BTreeMap<String, NodeLines>,
@@ -37,6 +40,9 @@ pub(crate) struct NodeLines {
     pub(crate) taints: Vec<String>,
     pub(crate) unmanaged: bool,
     pub(crate) not_ready: bool,
+    pub(crate) ready_since: Option<String>,
+    /// Of further conditions of the Node, by type.
+    pub(crate) conditions: BTreeMap<String, String>,
     pub(crate) cordoned: bool,
     pub(crate) agent_silent: bool,
     pub(crate) boot_id: Option<String>,
@@ -57,7 +63,8 @@ impl Cluster {
     pub(crate) fn snapshot(&self) -> Snapshot {
         let nodes: Vec<Node> = self.nodes.iter().map(|(name, lines)| node(name, lines)).collect();
         let shadows: Vec<_> = self.shadows.iter().map(|(name, lines)| shadow(name, lines)).collect();
-        let policies: Vec<_> = self.policies.iter().map(|(name, spec)| policy(name, spec)).collect();
+        let versions = |name: &String| self.versions.get(name).cloned().unwrap_or_default();
+        let policies: Vec<_> = self.policies.iter().map(|(name, spec)| policy(name, spec, &versions(name))).collect();
         let ready = self.nodes.iter().filter(|(_, lines)| !lines.agent_silent).map(|(name, _)| name.clone());
         let objects = Objects {
             nodes: nodes.iter().collect(),
@@ -78,12 +85,17 @@ fn node(name: &str, lines: &NodeLines) -> Node {
     if let Some(marks) = &lines.marks {
         annotations.insert(names::MARKS_ANNOTATION.into(), marks.encode());
     }
+    let ready = json!({
+        "type": "Ready", "status": if lines.not_ready { "False" } else { "True" }, "lastTransitionTime": lines.ready_since,
+    });
+    let others = lines.conditions.iter().map(|(kind, status)| json!({"type": kind, "status": status}));
+    let conditions: Vec<_> = std::iter::once(ready).chain(others).collect();
     let taints: Vec<_> = lines.taints.iter().map(|key| json!({"key": key, "effect": "NoSchedule"})).collect();
     serde_json::from_value(json!({
         "metadata": {"name": name, "uid": format!("uid-{name}"), "labels": labels, "annotations": annotations},
         "spec": {"unschedulable": lines.cordoned, "taints": taints},
         "status": {
-            "conditions": [{"type": "Ready", "status": if lines.not_ready { "False" } else { "True" }}],
+            "conditions": conditions,
             "nodeInfo": {
                 "bootID": lines.boot_id.as_deref().unwrap_or("boot-1"), "architecture": "", "containerRuntimeVersion": "",
                 "kernelVersion": "", "kubeProxyVersion": "", "kubeletVersion": "", "machineID": "",
@@ -110,12 +122,13 @@ fn shadow(node: &str, lines: &ShadowLines) -> DeserializeGuard<BottlerocketShado
     .unwrap()
 }
 
-fn policy(name: &str, spec: &Value) -> DeserializeGuard<UpdatePolicy> {
+fn policy(name: &str, spec: &Value, versions: &[Value]) -> DeserializeGuard<UpdatePolicy> {
     serde_json::from_value(json!({
         "apiVersion": "brupop.bottlerocket.aws/v1alpha1",
         "kind": "UpdatePolicy",
         "metadata": {"name": name, "uid": format!("uid-{name}"), "generation": 1},
         "spec": spec,
+        "status": if versions.is_empty() { Value::Null } else { json!({"versions": versions}) },
     }))
     .unwrap()
 }

@@ -5,17 +5,19 @@ use std::{
     sync::Arc,
 };
 
-use api::BottlerocketShadow;
+use api::{BottlerocketShadow, policy::VersionSeen, shadow::Failed, timestamp};
 use controller::{
     action::{Action, Verb, stored},
     check::check,
     own_writes::{Outcome, OwnWrites},
-    plan::Plan,
+    plan::{BOOTED, Plan, Release},
+    shadow_status,
     snapshot::{Objects, Parsed, ShadowFacts, Snapshot},
 };
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::Node;
+use k8s_openapi::{api::core::v1::Node, apimachinery::pkg::apis::meta::v1::Condition};
 use kube::ResourceExt as _;
+use semver::Version;
 
 use crate::{
     host::Flaw,
@@ -324,11 +326,34 @@ impl Process {
         self.wake_at = plan.wake_at;
         let seen = Seen { nodes: self.nodes.at, policies: self.policies.at, agents: self.agents.at };
         observer.planned(&plan);
+        self.publish(world, &snapshot, &plan);
         for action in plan.actions {
             let operation = Operation::new(action, seen, world);
             self.under_way.push(operation);
         }
         !self.under_way.is_empty()
+    }
+
+    /// Says of nodes and versions what the plan says, as far as a later plan reads it: not why a node is held, and no counts. Such
+    /// a write has no version as its precondition and may be lost.
+    fn publish(&mut self, world: &mut World, snapshot: &Snapshot, plan: &Plan) {
+        for said in shadow_status::changed(snapshot, plan) {
+            let known = snapshot.shadows[&said.node].readable().unwrap();
+            let clock = |all: &[Condition]| all.iter().find(|condition| condition.type_ == BOOTED).cloned();
+            let verdict = known.report.as_ref().and_then(|report| report.failed.as_ref()).map(Failed::stored);
+            let news = (clock(&said.conditions), &said.failed) != (clock(&known.conditions), &verdict);
+            if news && (world.calm || !world.chance(8)) {
+                world.say(&said.node, &said.uid, clock(&said.conditions), said.failed);
+            }
+        }
+        for (policy, releases) in &plan.releases {
+            let facts = &snapshot.policies[policy];
+            let known = facts.status.as_ref().map(|known| known.versions.as_slice()).unwrap_or_default();
+            let versions: Vec<_> = releases.iter().map(|(version, release)| entry(version, release)).collect();
+            if known != versions.as_slice() && (world.calm || !world.chance(8)) {
+                world.know(policy, &facts.uid, versions);
+            }
+        }
     }
 
     /// Reads what became of the writes whose answers were lost.
@@ -366,4 +391,18 @@ impl Process {
 
 fn lengths(world: &World) -> [usize; 4] {
     [world.nodes.log.len(), world.shadows.log.len(), world.policies.log.len(), world.agents.log.len()]
+}
+
+fn entry(version: &Version, release: &Release) -> VersionSeen {
+    let (run_by, since) = release.run.clone().unzip();
+    VersionSeen {
+        version: version.to_string(),
+        first_seen: Some(timestamp::render(release.first_seen)),
+        eligible_at: None,
+        promoted_at: release.promoted_at.map(timestamp::render),
+        run_by,
+        run_since: since.map(timestamp::render),
+        nodes: 0,
+        failed: 0,
+    }
 }

@@ -6,10 +6,10 @@ use std::{
     rc::Rc,
 };
 
-use api::{BottlerocketShadow, Marks, Shadow, UpdatePolicy, names};
+use api::{BottlerocketShadow, Marks, Shadow, UpdatePolicy, names, policy::VersionSeen, shadow::FailureVerdict};
 use controller::action::{Action, Verb, stored};
 use jiff::{SignedDuration, Timestamp};
-use k8s_openapi::api::core::v1::Node;
+use k8s_openapi::{api::core::v1::Node, apimachinery::pkg::apis::meta::v1::Condition};
 use kube::{ResourceExt as _, core::DeserializeGuard};
 use serde_json::{Value, json};
 
@@ -241,6 +241,27 @@ impl World {
         shadow.metadata.resource_version = Some(self.next_version());
         self.shadows.put(&names::shadow_name(node), DeserializeGuard(Ok(shadow.clone())));
         shadow
+    }
+
+    /// The controller's clock of the boot and its verdict, if the shadow is the one they are about.
+    pub(crate) fn say(&mut self, node: &str, uid: &str, clock: Option<Condition>, failed: Option<FailureVerdict>) {
+        let Some(mut shadow) = self.raw_shadow(node).cloned() else { return };
+        if let Some(status) = shadow.status.as_mut().filter(|_| shadow.metadata.uid.as_deref() == Some(uid)) {
+            status.conditions = Some(clock.into_iter().collect());
+            status.failed = failed;
+            self.put_shadow(node, shadow);
+        }
+    }
+
+    /// What a policy's status knows of versions.
+    pub(crate) fn know(&mut self, policy: &str, uid: &str, versions: Vec<VersionSeen>) {
+        let Some(stored) = self.policies.rows.get(policy) else { return };
+        let mut stored = stored.0.as_ref().unwrap().clone();
+        if stored.metadata.uid.as_deref() == Some(uid) {
+            stored.status.get_or_insert_default().versions = versions;
+            stored.metadata.resource_version = Some(self.next_version());
+            self.policies.put(policy, DeserializeGuard(Ok(stored)));
+        }
     }
 
     /// The controller's write, with its preconditions: that of `action`, or the go put back on top of it.

@@ -226,7 +226,8 @@ mod tests {
             let mut world = world(json!(1));
             world.start("a").go("a").mark("a").cordon("a").reports("a", State::RebootedIntoUpdate);
             world.shadow("a", |shadow| {
-                shadow.report.as_mut().unwrap().failed = Some((Verdict::Health, version));
+                shadow.report.as_mut().unwrap().failed =
+                    Some(api::shadow::Failed { kind: Verdict::Health, version, time: jiff::Timestamp::UNIX_EPOCH });
             });
             world.start("b");
             world

@@ -1,6 +1,9 @@
 //! Whether a node counts for the limits.
 
-use api::{Shadow, State, shadow::Verdict};
+use api::{
+    Shadow, State,
+    shadow::{Failed, Verdict},
+};
 use jiff::Timestamp;
 
 use super::cluster::{Cluster, NodeRecord};
@@ -42,9 +45,9 @@ pub(super) fn standing(cluster: &Cluster, record: &NodeRecord, now: Timestamp) -
 
 /// Whether the node is a failed node: the verdict is about the version it is asked to run, or was last.
 fn has_failed(shadow: &Shadow, acknowledged: Option<&str>) -> bool {
-    let Some((verdict, version)) = shadow.report.as_ref().and_then(|report| report.failed.as_ref()) else {
+    let Some(Failed { kind, version, .. }) = shadow.report.as_ref().and_then(|report| report.failed.as_ref()) else {
         return false;
     };
     let about_it = shadow.order.version.as_ref().is_none_or(|asked| asked == version);
-    *verdict != Verdict::Unknown && about_it && acknowledged != Some(version.to_string().as_str())
+    *kind != Verdict::Unknown && about_it && acknowledged != Some(version.to_string().as_str())
 }

@@ -1,0 +1,57 @@
+//! The check's eyes on versions: what the statuses of the policies say, and nothing else.
+
+use api::{policy::VersionSeen, shadow::Report, timestamp, versions::Promotion};
+use jiff::SignedDuration;
+use semver::Version;
+
+use super::Broken;
+use crate::{
+    action::{Action, Verb},
+    snapshot::{PolicyFacts, Snapshot},
+};
+
+/// Whether the version lies in the policy's range, is old enough, was promoted, and is no way back.
+pub(super) fn is_right(
+    snapshot: &Snapshot,
+    applies: &PolicyFacts,
+    report: &Report,
+    action: &Action,
+) -> Result<(), Broken> {
+    let version = action.order.version.as_ref().ok_or(Broken::Order)?;
+    let rule = &applies.accepted.as_ref().map_err(|_| Broken::Policy)?.versions;
+    let in_range = rule.constraint.as_ref().is_none_or(|range| range.matches(version));
+    let of_age = rule.minimum_age.is_none_or(|age| age <= SignedDuration::ZERO || is_of_age(snapshot, version, age));
+    let latched = entry(applies, version).is_some_and(|seen| seen.promoted_at.is_some());
+    let promoted = latched || rule.after.iter().all(|step| is_soaked(snapshot, step, version));
+    let back = action.verb == Verb::Start && is_way_back(report, version);
+    if in_range && of_age && promoted && !back { Ok(()) } else { Err(Broken::Version) }
+}
+
+/// An older version than the one that runs, without a version-lock that names it. A host with an original agent chooses itself.
+fn is_way_back(report: &Report, version: &Version) -> bool {
+    let locked = report.version_lock.as_deref().map(|lock| lock.trim_start_matches('v'));
+    report.agent_version.is_some() && *version < report.current_version && locked != Some(&version.to_string())
+}
+
+fn is_of_age(snapshot: &Snapshot, version: &Version, age: SignedDuration) -> bool {
+    let seen = snapshot.policies.values().filter_map(|policy| entry(policy, version)?.first_seen.as_deref());
+    let first = seen.filter_map(|text| timestamp::parse(text).ok()).min();
+    first.and_then(|first| first.checked_add(age).ok()).is_some_and(|of_age| of_age <= snapshot.now)
+}
+
+/// What runs a newer version has come past this one.
+fn is_soaked(snapshot: &Snapshot, step: &Promotion, version: &Version) -> bool {
+    if step.soak <= SignedDuration::ZERO {
+        return true;
+    }
+    let first = snapshot.policies.get(&step.policy).and_then(|policy| policy.status.as_ref());
+    let runs = first.into_iter().flat_map(|status| &status.versions);
+    let newer = runs.filter(|seen| Version::parse(&seen.version).is_ok_and(|seen| seen >= *version));
+    let since = newer.filter_map(|seen| timestamp::parse(seen.run_since.as_ref()?).ok()).min();
+    since.and_then(|since| since.checked_add(step.soak).ok()).is_some_and(|until| until <= snapshot.now)
+}
+
+fn entry<'a>(policy: &'a PolicyFacts, version: &Version) -> Option<&'a VersionSeen> {
+    let mut versions = policy.status.iter().flat_map(|status| &status.versions);
+    versions.find(|seen| Version::parse(&seen.version).is_ok_and(|seen| seen == *version))
+}

@@ -1,0 +1,54 @@
+//! Whether a node that was to reboot has come up, and since when: the clock of the health gate and of its deadline.
+//!
+//! The clock is the transition time of the condition `Booted` on the shadow, so that it survives the controller. What is seen
+//! for the first time counts from now.
+
+use api::{
+    State,
+    shadow::{Activity, Report, Shadow},
+};
+use jiff::Timestamp;
+
+use super::in_flight::agent_is_silent;
+use crate::snapshot::{NodeFacts, ShadowFacts};
+
+/// The condition's type.
+pub const CONDITION: &str = "Booted";
+
+/// Whether a node that was to reboot has come up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Booted {
+    /// Its kubelet has reported another boot id than it rebooted from.
+    pub up: bool,
+    /// The condition's reason.
+    pub reason: &'static str,
+    /// Since when that is so.
+    pub since: Timestamp,
+}
+
+/// `None` where no reboot is under way.
+pub(super) fn booted(node: &NodeFacts, shadow: Option<&ShadowFacts>, now: Timestamp) -> Option<Booted> {
+    let shadow = shadow.and_then(ShadowFacts::readable)?;
+    let report = shadow.report.as_ref().filter(|_| shadow.order.state == State::RebootedIntoUpdate)?;
+    let (up, reason) = sight(node, report)?;
+    Some(Booted { up, reason, since: since(shadow, up, now) })
+}
+
+fn sight(node: &NodeFacts, report: &Report) -> Option<(bool, &'static str)> {
+    let activating = report.activity == Some(Activity::Activating);
+    match &report.rebooting {
+        Some(intent) if !node.boot_id.is_empty() && intent.boot_id != node.boot_id => Some((true, "NewBoot")),
+        Some(_) => Some((false, "AwaitBoot")),
+        // An agent of the original operator stores no intent.
+        None if report.state == State::RebootedIntoUpdate => Some((true, "NewBoot")),
+        None if activating && agent_is_silent(node, Some(report)) => Some((false, "AgentSilent")),
+        None => None,
+    }
+}
+
+/// A time that lies in the future is that of a clock which was put back: it begins anew.
+fn since(shadow: &Shadow, up: bool, now: Timestamp) -> Timestamp {
+    let status = if up { "True" } else { "False" };
+    let known = shadow.conditions.iter().find(|known| known.type_ == CONDITION && known.status == status);
+    known.map(|known| known.last_transition_time.0).filter(|since| *since <= now).unwrap_or(now)
+}

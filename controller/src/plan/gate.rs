@@ -1,0 +1,65 @@
+//! The health gate: what must be so before a node that came up in its new version is given back.
+
+use api::health::{DEFAULT_TIMEOUT, HealthGate, NodeCheck};
+use jiff::{SignedDuration, Timestamp};
+
+use super::{booted::Booted, situation::Situation};
+use crate::snapshot::Snapshot;
+
+/// Most characters of a Node's answer that are shown.
+const SHOWN: usize = 200;
+
+/// Why a node does not pass.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Closed {
+    /// One sentence.
+    pub(super) why: String,
+    /// When time alone opens the gate.
+    pub(super) until: Option<Timestamp>,
+}
+
+/// Whether the node passes: it runs the version it was to boot, its kubelet has reported under the new boot id, it is and has
+/// been Ready for long enough, and every check passes.
+pub(super) fn gate(situation: &Situation<'_>, snapshot: &Snapshot) -> Result<(), Closed> {
+    let closed = |why: &str| Err(Closed { why: why.to_owned(), until: None });
+    let (Some(shadow), Some(report)) = (situation.readable(), situation.report()) else {
+        return closed("the agent has not reported");
+    };
+    if let Some(version) = shadow.order.version.as_ref().filter(|version| **version != report.current_version) {
+        return closed(&format!("the node does not run {version}"));
+    }
+    let Some(booted) = situation.booted.filter(|booted| booted.up) else {
+        return closed("the kubelet has not reported the new boot");
+    };
+    if !situation.node.ready {
+        return closed("the node is not Ready");
+    }
+    let rule = situation.health;
+    if let Some(at) = ready_long_enough(situation, booted, rule).filter(|at| *at > snapshot.now) {
+        return Err(Closed { why: format!("the node must stay Ready until {at}"), until: Some(at) });
+    }
+    let answers = snapshot.gated.get(&situation.node.name);
+    let node = answers.map_or(&serde_json::Value::Null, AsRef::as_ref);
+    let failing = rule.and_then(|rule| rule.checks.iter().find(|check| !check.passes(node)));
+    failing.map_or(Ok(()), |check| Err(Closed { why: answer(check, node), until: None }))
+}
+
+/// When the node will have been Ready for as long as asked. A reboot that was so fast that the node never turned NotReady counts
+/// from the first sight of the new boot.
+fn ready_long_enough(situation: &Situation<'_>, booted: Booted, rule: Option<&HealthGate>) -> Option<Timestamp> {
+    let least = rule.map_or(SignedDuration::ZERO, |rule| rule.min_ready);
+    let ready = situation.node.ready_since.filter(|_| least > SignedDuration::ZERO)?;
+    ready.max(booted.since).checked_add(least).ok()
+}
+
+fn answer(check: &NodeCheck, node: &serde_json::Value) -> String {
+    let answers: String = check.path.answers(node).join(", ").chars().take(SHOWN).collect();
+    let answers = if answers.is_empty() { "nothing".to_owned() } else { answers };
+    format!("check {}: the Node says {answers}, expected is {}", check.name, check.expect.join(" or "))
+}
+
+/// When a node that has not come up, or is not healthy, has failed.
+pub(super) fn deadline(situation: &Situation<'_>) -> Option<Timestamp> {
+    let timeout = situation.health.map_or(DEFAULT_TIMEOUT, |rule| rule.timeout);
+    situation.booted?.since.checked_add(timeout).ok()
+}

@@ -1,0 +1,67 @@
+//! The halt: once too many of a policy's nodes have failed on a version, no further node starts it.
+//!
+//! It ends by itself with a newer version, with the recovery or the end of the failed nodes, and when somebody acknowledges.
+
+use std::collections::BTreeMap;
+
+use api::HoldReason;
+use semver::Version;
+
+use super::{Hold, situation::Situation};
+use crate::snapshot::{PolicyFacts, Snapshot};
+
+/// Most failed nodes that are named.
+const NAMED: usize = 5;
+
+/// The versions a policy is halted on, with the nodes that have failed on them.
+#[derive(Debug, Default)]
+pub(super) struct Halts<'a>(BTreeMap<&'a str, BTreeMap<Version, Vec<&'a str>>>);
+
+impl<'a> Halts<'a> {
+    /// Counts the failed nodes of every policy. `matched` says how many nodes each applies to.
+    pub(super) fn count(
+        snapshot: &'a Snapshot,
+        situations: &[Situation<'a>],
+        matched: impl Fn(&PolicyFacts) -> usize,
+    ) -> Self {
+        let mut failed: BTreeMap<&str, BTreeMap<Version, Vec<&str>>> = BTreeMap::new();
+        for situation in situations {
+            let Some(verdict) = &situation.failed else { continue };
+            for policy in situation.counts_for() {
+                let versions = failed.entry(&policy.name).or_default();
+                versions.entry(verdict.version.clone()).or_default().push(&situation.node.name);
+            }
+        }
+        failed.retain(|name, versions| {
+            let policy = snapshot.policies.get(*name);
+            let most = policy.and_then(|policy| {
+                policy.accepted.as_ref().ok().and_then(|accepted| accepted.halt_after.of(matched(policy)))
+            });
+            versions.retain(|_, nodes| most.is_some_and(|most| nodes.len() >= most));
+            !versions.is_empty()
+        });
+        Self(failed)
+    }
+
+    /// Why no further node of the policy may start or be disrupted for `version`.
+    pub(super) fn forbid(&self, policy: &str, version: &Version) -> Option<Hold> {
+        let nodes = self.0.get(policy)?.get(version)?;
+        Some(Hold::new(HoldReason::Halted, format!("policy {policy} is halted: {}", sentence(version, nodes))))
+    }
+
+    /// The newest version each policy is halted on, as a sentence, unless `newest` says that a newer one has taken its place.
+    pub(super) fn sentences(self, newest: impl Fn(&str) -> Option<Version>) -> BTreeMap<String, String> {
+        let last = self.0.into_iter().filter_map(|(policy, versions)| Some((policy, versions.into_iter().next_back()?)));
+        let stands = |policy: &str, version: &Version| newest(policy).is_none_or(|newest| newest <= *version);
+        last.filter(|(policy, (version, _))| stands(policy, version))
+            .map(|(policy, (version, nodes))| (policy.to_owned(), sentence(&version, &nodes)))
+            .collect()
+    }
+}
+
+fn sentence(version: &Version, nodes: &[&str]) -> String {
+    let more = nodes.len().saturating_sub(NAMED);
+    let named = nodes.iter().take(NAMED).copied().collect::<Vec<_>>().join(", ");
+    let and = if more > 0 { format!(" and {more} more") } else { String::new() };
+    format!("failed on {version}: {named}{and}")
+}

@@ -1,0 +1,86 @@
+//! Which version one node takes.
+
+use api::{HoldReason, shadow::Report};
+use jiff::Timestamp;
+use semver::Version;
+
+use super::{Held, Releases};
+use crate::{
+    plan::{Hold, has_original_agent, situation::Situation},
+    snapshot::PolicyFacts,
+};
+
+/// Which version a node takes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Choice<'a> {
+    /// It runs the newest that its policy will ever take of what it is offered.
+    Current,
+    /// This one.
+    Take(&'a Version),
+    /// There are newer ones, and none may be taken yet: why the newest of them may not.
+    Held(Hold),
+}
+
+impl<'a> Choice<'a> {
+    /// The version to take.
+    pub(crate) const fn taken(&self) -> Option<&'a Version> {
+        match self {
+            Self::Take(version) => Some(version),
+            Self::Current | Self::Held(_) => None,
+        }
+    }
+}
+
+/// The newest that may be taken of what the node is offered, and when time alone may change that.
+pub(crate) fn choose<'a>(
+    releases: &Releases<'_>,
+    situation: &Situation<'a>,
+    now: Timestamp,
+) -> (Choice<'a>, Option<Timestamp>) {
+    let policy = situation.owner.policy();
+    let mut candidates: Vec<_> = candidates(situation, policy).collect();
+    candidates.sort_by(|one, other| other.cmp(one));
+    let (mut newest, mut changes): (_, Option<Timestamp>) = (Choice::Current, None);
+    for version in candidates {
+        let Some(Held { why, until }) = policy.and_then(|policy| releases.hold(policy, version, now)) else {
+            return (Choice::Take(version), changes);
+        };
+        changes = changes.into_iter().chain(until).min();
+        if newest == Choice::Current {
+            newest = Choice::Held(Hold::new(HoldReason::VersionHeld, why));
+        }
+    }
+    (newest, changes)
+}
+
+/// Whether the node may still take `version`, whatever newer ones there are.
+pub(crate) fn may_take(releases: &Releases<'_>, situation: &Situation<'_>, version: &Version, now: Timestamp) -> bool {
+    let policy = situation.owner.policy();
+    let held = policy.and_then(|policy| releases.hold(policy, version, now));
+    held.is_none() && candidates(situation, policy).any(|candidate| candidate == version)
+}
+
+/// What the node is offered and its policy's range allows.
+fn candidates<'a>(situation: &Situation<'a>, policy: Option<&'a PolicyFacts>) -> impl Iterator<Item = &'a Version> {
+    let report = situation.report();
+    let range = policy.and_then(|policy| policy.accepted.as_ref().ok()?.versions.constraint.as_ref());
+    let in_range = move |version: &&Version| range.is_none_or(|range| range.matches(version));
+    report.into_iter().flat_map(offered).filter(in_range)
+}
+
+/// What the node is offered and would move it: newer versions, and an older one only where an administrator's version-lock
+/// names it. A host with an original agent has chosen by itself.
+fn offered(report: &Report) -> impl Iterator<Item = &Version> {
+    let listed = report.available_versions.iter();
+    let chosen = Some(&report.target_version).filter(|_| report.available_versions.is_empty());
+    let moves = |version: &&Version| {
+        let newer = **version > report.current_version || has_original_agent(report) || is_locked_to(report, version);
+        newer && **version != report.current_version
+    };
+    listed.chain(chosen).filter(moves)
+}
+
+fn is_locked_to(report: &Report, version: &Version) -> bool {
+    let lock = report.version_lock.as_deref().map(|lock| lock.strip_prefix('v').unwrap_or(lock));
+    lock.and_then(|lock| Version::parse(lock).ok()).as_ref() == Some(version)
+}

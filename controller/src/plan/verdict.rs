@@ -1,0 +1,90 @@
+//! Failed nodes: who is one, why, and how that ends (design section 4, step 5).
+
+use api::{
+    HoldReason, State,
+    shadow::{Failed, FailureKind, Verdict},
+};
+
+use super::{Hold, advance::back_to_idle, draft::Draft, gate, has_original_agent, phase::Phase, situation::Situation};
+use crate::{action::Verb, snapshot::Snapshot};
+
+/// The verdict that stands on the node now: the one that is stored, or the one that is due. It is over once it is acknowledged, or
+/// the node was given back in that version or a newer one.
+pub(super) fn standing(situation: &Situation<'_>, snapshot: &Snapshot) -> Option<Failed> {
+    latest(situation, snapshot).filter(|failed| !is_acknowledged(situation, failed) && !is_recovered(situation, failed))
+}
+
+/// A verdict about another version takes the place of the one that is stored.
+fn latest(situation: &Situation<'_>, snapshot: &Snapshot) -> Option<Failed> {
+    let stored = situation.report()?.failed.as_ref();
+    match due(situation, snapshot) {
+        Some(due) if stored.is_none_or(|stored| stored.version != due.version) => Some(due),
+        _ => stored.cloned(),
+    }
+}
+
+pub(super) fn is_acknowledged(situation: &Situation<'_>, failed: &Failed) -> bool {
+    situation.node.failure_acknowledged.as_ref() == Some(&failed.version)
+}
+
+fn is_recovered(situation: &Situation<'_>, failed: &Failed) -> bool {
+    let given_back = matches!(situation.phase, Phase::GivingBack | Phase::GivenBack | Phase::Resting);
+    given_back && situation.report().is_some_and(|report| report.current_version >= failed.version)
+}
+
+/// What the facts say, whatever was said before. The time is that of the fact, so that the same facts give the same verdict.
+fn due(situation: &Situation<'_>, snapshot: &Snapshot) -> Option<Failed> {
+    let (report, order) = (situation.report()?, &situation.readable()?.order);
+    let fallback = report.failure.as_ref().filter(|failure| failure.kind == FailureKind::Fallback);
+    // What is tried once more has not failed yet.
+    let again = |version| order.version.as_ref() == Some(version) && situation.phase != Phase::Failed;
+    let fallback = fallback.filter(|fallback| !again(&fallback.version));
+    if let Some(fallback) = fallback.filter(|fallback| report.current_version < fallback.version) {
+        return Some(Failed { kind: Verdict::Fallback, version: fallback.version.clone(), time: fallback.time });
+    }
+    let version = order.version.clone().filter(|_| order.state == State::RebootedIntoUpdate)?;
+    if situation.phase == Phase::Failed && has_original_agent(report) {
+        return Some(Failed { kind: Verdict::Unknown, version, time: report.failed_at.or(order.since)? });
+    }
+    let late = gate::deadline(situation).filter(|deadline| *deadline <= snapshot.now)?;
+    let kind = if situation.booted?.up { Verdict::Health } else { Verdict::NoBoot };
+    gate::gate(situation, snapshot).is_err().then_some(Failed { kind, version, time: late })
+}
+
+/// Gives back the nodes whose failure somebody has acknowledged while they were kept out for it.
+pub(super) fn give_back_what_is_acknowledged(draft: &mut Draft<'_>) {
+    for at in draft.open_in(&[Phase::Disrupting, Phase::Booted]) {
+        let situation = &draft.situations[at];
+        let Some(shadow) = situation.readable() else { continue };
+        let kept_out = |failed: &Failed| {
+            let kind = matches!(failed.kind, Verdict::NoBoot | Verdict::Health);
+            kind && shadow.order.version.as_ref() == Some(&failed.version)
+        };
+        let failed = latest(situation, draft.snapshot).filter(kept_out);
+        if failed.is_some_and(|failed| is_acknowledged(situation, &failed)) {
+            draft.act(Verb::Reset, shadow, back_to_idle(shadow, draft.now));
+        }
+    }
+}
+
+/// Says of the failed nodes that are kept out, or cannot be given back yet, why.
+pub(super) fn hold_the_failed(draft: &mut Draft<'_>) {
+    for at in draft.open_in(&[Phase::Disrupting, Phase::Booted, Phase::Failed, Phase::Returning]) {
+        let situation = &draft.situations[at];
+        if let Some(failed) = &situation.failed {
+            let message = format!("update to {} failed: {}", failed.version, words(failed.kind));
+            draft.hold(at, Hold::new(HoldReason::Failed, message));
+        } else if let Some(deadline) = gate::deadline(situation).filter(|deadline| *deadline > draft.now) {
+            draft.wake_at(deadline);
+        }
+    }
+}
+
+const fn words(kind: Verdict) -> &'static str {
+    match kind {
+        Verdict::NoBoot => "the node was not heard from again after its reboot (NoBoot)",
+        Verdict::Fallback => "the node came back in the version it had before (Fallback)",
+        Verdict::Health => "the node has not passed its health gate in time (Health)",
+        Verdict::Unknown => "the agent reported an error after the go (Unknown)",
+    }
+}
