@@ -4,12 +4,12 @@
 //! brought back. So each write stays here until a watch shows a resourceVersion at least as new. Nothing expires: a write
 //! whose outcome is unknown makes its shadow unreadable for the plan until an uncached read has settled it.
 
-use std::{cmp::Ordering, collections::BTreeMap};
+use std::{cmp::Ordering, collections::BTreeMap, sync::Arc};
 
 use api::BottlerocketShadow;
 use kube::{ResourceExt as _, core::DeserializeGuard};
 
-use crate::action::Action;
+use crate::{action::Action, snapshot::ShadowFacts};
 
 /// What became of a write.
 #[derive(Debug, Clone)]
@@ -63,6 +63,19 @@ impl OwnWrites {
         object: &'a DeserializeGuard<BottlerocketShadow>,
     ) -> &'a DeserializeGuard<BottlerocketShadow> {
         self.stored.get(&object.name_any()).filter(|own| is_newer(*own, object)).unwrap_or(object)
+    }
+
+    /// Takes the shadows whose state is not known for unreadable. Each may name the policy it was last seen to name, or the one
+    /// that the write was to put in its place.
+    pub fn obscure_unknown(&self, shadows: &mut BTreeMap<String, Arc<ShadowFacts>>) {
+        for action in self.unknown.values() {
+            let Some(facts) = shadows.get_mut(&action.node) else { continue };
+            let Some(shadow) = facts.readable().filter(|shadow| shadow.name == action.shadow) else { continue };
+            let named = [&shadow.order.policy, &action.before.policy, &action.order.policy];
+            let may_name = named.into_iter().flatten().cloned().collect();
+            let reason = "the outcome of the last write is not known yet".to_owned();
+            *facts = Arc::new(ShadowFacts::Unreadable { node: action.node.clone(), reason, may_name });
+        }
     }
 
     /// The shadows whose state is not known and has to be read, with the action that left it so.
@@ -153,6 +166,25 @@ mod tests {
         own.note("brs-a", unknown());
         own.forget_seen([].into_iter());
         assert!(own.unknown().is_empty());
+    }
+
+    #[test]
+    fn a_shadow_whose_state_is_not_known_may_name_the_policy_before_the_write_or_the_one_after() {
+        let order = |policy: &str| Order { policy: Some(policy.to_owned()), ..Order::default() };
+        let Outcome::Unknown(mut action) = unknown() else { unreachable!() };
+        (action.before, action.order) = (order("before"), order("after"));
+        let mut own = OwnWrites::default();
+        own.note("brs-a", Outcome::Unknown(action));
+        let mut raw = at("9");
+        raw.spec.policy = Some("before".to_owned());
+        raw.metadata.owner_references =
+            serde_json::from_value(serde_json::json!([{"apiVersion": "v1", "kind": "Node", "name": "a", "uid": "n"}]))
+                .unwrap();
+        let shadow = api::Shadow::try_from(&raw).unwrap();
+        let mut shadows = BTreeMap::from([("a".to_owned(), Arc::new(ShadowFacts::Readable(Box::new(shadow))))]);
+        own.obscure_unknown(&mut shadows);
+        assert!(shadows["a"].readable().is_none());
+        assert_eq!(shadows["a"].began_under().collect::<Vec<_>>(), ["after", "before"]);
     }
 
     #[test]

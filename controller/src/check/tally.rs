@@ -57,7 +57,7 @@ impl<'a> Tally<'a> {
                     *tally.failed.entry((name, version)).or_default() += 1;
                 }
             }
-            let began = shadow.and_then(ShadowFacts::readable).and_then(|shadow| shadow.order.policy.as_deref());
+            let began = shadow.into_iter().flat_map(ShadowFacts::began_under);
             let (flies, disrupted, returning) = counts(node, shadow, snapshot.now);
             for name in now.into_iter().chain(began.filter(|began| now != Some(began))) {
                 let out = tally.out.entry(name).or_default();

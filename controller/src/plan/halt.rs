@@ -51,7 +51,8 @@ impl<'a> Halts<'a> {
 
     /// The newest version each policy is halted on, as a sentence, unless `newest` says that a newer one has taken its place.
     pub(super) fn sentences(self, newest: impl Fn(&str) -> Option<Version>) -> BTreeMap<String, String> {
-        let last = self.0.into_iter().filter_map(|(policy, versions)| Some((policy, versions.into_iter().next_back()?)));
+        let last =
+            self.0.into_iter().filter_map(|(policy, versions)| Some((policy, versions.into_iter().next_back()?)));
         let stands = |policy: &str, version: &Version| newest(policy).is_none_or(|newest| newest <= *version);
         last.filter(|(policy, (version, _))| stands(policy, version))
             .map(|(policy, (version, nodes))| (policy.to_owned(), sentence(&version, &nodes)))

@@ -25,8 +25,8 @@ pub(super) struct Situation<'a> {
     pub(super) shadow: Option<&'a ShadowFacts>,
     /// Whose it is.
     pub(super) owner: Owner<'a>,
-    /// The policy that its order names, if it still exists.
-    began_under: Option<&'a PolicyFacts>,
+    /// The policies that its order names or may name, where they still exist.
+    began_under: Vec<&'a PolicyFacts>,
     /// How far its update is.
     pub(super) phase: Phase,
     /// Whether it counts for the limits.
@@ -55,7 +55,7 @@ impl<'a> Situation<'a> {
         let mut situation = Self {
             node,
             shadow,
-            health: health(began_under, owner.policy()),
+            health: health(&began_under, owner.policy()),
             owner,
             began_under,
             phase: phase(node, shadow),
@@ -92,20 +92,21 @@ impl<'a> Situation<'a> {
     /// to it now.
     pub(super) fn counts_for(&self) -> impl Iterator<Item = &'a PolicyFacts> + use<'a> {
         let now = self.owner.policy();
-        let began = self.began_under.filter(|began| now.is_none_or(|now| now.name != began.name));
-        now.into_iter().chain(began)
+        let began = self.began_under.clone().into_iter();
+        now.into_iter().chain(began.filter(move |began| now.is_none_or(|now| now.name != began.name)))
     }
 }
 
 /// The gate of the policy the node began under, or else of the one that applies to it now, as far as they can be read.
-fn health<'a>(began_under: Option<&'a PolicyFacts>, now: Option<&'a PolicyFacts>) -> Option<&'a HealthGate> {
-    let mut readable = began_under.into_iter().chain(now).filter_map(|policy| policy.accepted.as_ref().ok());
+fn health<'a>(began_under: &[&'a PolicyFacts], now: Option<&'a PolicyFacts>) -> Option<&'a HealthGate> {
+    let mut readable = began_under.iter().copied().chain(now).filter_map(|policy| policy.accepted.as_ref().ok());
     readable.next().map(|policy| &policy.health)
 }
 
-/// The policy that the node's order names, if it still exists.
-fn began_under<'a>(snapshot: &'a Snapshot, shadow: Option<&ShadowFacts>) -> Option<&'a PolicyFacts> {
-    snapshot.policies.get(shadow.and_then(ShadowFacts::readable)?.order.policy.as_ref()?)
+/// The policies that the node's order names or may name, where they still exist.
+fn began_under<'a>(snapshot: &'a Snapshot, shadow: Option<&ShadowFacts>) -> Vec<&'a PolicyFacts> {
+    let named = shadow.into_iter().flat_map(ShadowFacts::began_under);
+    named.filter_map(|policy| snapshot.policies.get(policy)).collect()
 }
 
 fn concerns_us(snapshot: &Snapshot, node: &NodeFacts) -> bool {

@@ -1,9 +1,6 @@
 //! One round of the loop.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-};
+use std::collections::{BTreeMap, BTreeSet};
 
 use api::{HoldReason, names::shadow_name};
 use jiff::{SignedDuration, Timestamp};
@@ -21,7 +18,7 @@ use crate::{
     plan::{Plan, plan},
     publish::{changed_statuses, publish_conditions, publish_statuses},
     report, shadow_status,
-    snapshot::{Objects, Parsed, ShadowFacts, Snapshot},
+    snapshot::{Objects, Parsed, Snapshot},
     status::statuses,
     watch::Watches,
     write::{WRITE_DEADLINE, WriteError, Writer},
@@ -122,14 +119,7 @@ impl Cycle {
         };
         let mut snapshot = self.parsed.snapshot(now, &objects);
         self.unread.fill(&mut snapshot.policies);
-        for facts in snapshot.shadows.values_mut() {
-            let unknown = facts.readable().is_some_and(|shadow| self.own.unknown().contains_key(&shadow.name));
-            if unknown {
-                let node = facts.node_name().to_owned();
-                let reason = "the outcome of the last write is not known yet".into();
-                *facts = Arc::new(ShadowFacts::Unreadable { node, reason });
-            }
-        }
+        self.own.obscure_unknown(&mut snapshot.shadows);
         let shadows = snapshot.shadows.keys().map(|node| shadow_name(node));
         let shadows: Vec<_> = shadows.collect();
         let conditions = shadows.iter().map(|shadow| conditions_of(shadow)).collect::<Vec<_>>();

@@ -1,5 +1,7 @@
 //! What the rules read of a shadow.
 
+use std::collections::BTreeSet;
+
 use api::{BottlerocketShadow, Shadow, names};
 use kube::core::DeserializeGuard;
 
@@ -16,13 +18,15 @@ pub enum ShadowFacts {
         node: String,
         /// One sentence.
         reason: String,
+        /// The policies whose limits it may count for besides that of its node's policy: it may name one of them.
+        may_name: BTreeSet<String>,
     },
 }
 
 impl ShadowFacts {
     pub(super) fn read(guarded: &DeserializeGuard<BottlerocketShadow>) -> Self {
         let name = guarded_name(guarded);
-        let unreadable = |reason| Self::Unreadable { node: node_in(&name), reason };
+        let unreadable = |reason| Self::Unreadable { node: node_in(&name), reason, may_name: BTreeSet::new() };
         match &guarded.0 {
             Err(invalid) => unreadable(format!("shadow {name} cannot be read: {}", invalid.error)),
             Ok(raw) => match Shadow::try_from(raw) {
@@ -42,6 +46,15 @@ impl ShadowFacts {
             Self::Readable(shadow) => &shadow.node.name,
             Self::Unreadable { node, .. } => node,
         }
+    }
+
+    /// The policies that it names, or may name: its node began under one of them.
+    pub fn began_under(&self) -> impl Iterator<Item = &str> {
+        let (named, may_name) = match self {
+            Self::Readable(shadow) => (shadow.order.policy.as_deref(), None),
+            Self::Unreadable { may_name, .. } => (None, Some(may_name)),
+        };
+        named.into_iter().chain(may_name.into_iter().flatten().map(String::as_str))
     }
 
     /// The shadow, if it can be read.

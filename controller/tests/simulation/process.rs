@@ -1,9 +1,6 @@
 //! One controller: the real rules over watches that lag behind, and writes that are slow, lost or doubled.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-};
+use std::collections::{BTreeMap, BTreeSet};
 
 use api::{BottlerocketShadow, policy::VersionSeen, shadow::Failed, timestamp};
 use controller::{
@@ -12,7 +9,7 @@ use controller::{
     own_writes::{Outcome, OwnWrites},
     plan::{BOOTED, Plan, Release},
     shadow_status,
-    snapshot::{Objects, Parsed, ShadowFacts, Snapshot},
+    snapshot::{Objects, Parsed, Snapshot},
 };
 use jiff::Timestamp;
 use k8s_openapi::{api::core::v1::Node, apimachinery::pkg::apis::meta::v1::Condition};
@@ -379,12 +376,7 @@ impl Process {
             agents_ready: self.agents.rows.keys().cloned().collect::<BTreeSet<_>>(),
         };
         let mut snapshot = self.parsed.snapshot(now, &objects);
-        for facts in snapshot.shadows.values_mut() {
-            if facts.readable().is_some_and(|shadow| self.own.unknown().contains_key(&shadow.name)) {
-                let node = facts.node_name().to_owned();
-                *facts = Arc::new(ShadowFacts::Unreadable { node, reason: "the outcome is not known".into() });
-            }
-        }
+        self.own.obscure_unknown(&mut snapshot.shadows);
         snapshot
     }
 }
