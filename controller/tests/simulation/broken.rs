@@ -7,7 +7,7 @@ use controller::{
     action::{Action, Verb},
     check::Broken,
     plan::{Plan, plan},
-    snapshot::Snapshot,
+    snapshot::{ShadowFacts, Snapshot},
 };
 
 use jiff::SignedDuration;
@@ -65,10 +65,59 @@ fn deaf_to_holds(snapshot: &Snapshot) -> Plan {
 fn greedy(snapshot: &Snapshot) -> Plan {
     let mut snapshot = snapshot.clone();
     if let Some(policy) = snapshot.policies.values_mut().next() {
-        policy.priority = Some(1);
+        policy.priority = Some(100);
         policy.selector = None;
     }
     plan(&snapshot)
+}
+
+/// The lowest priority comes first.
+fn upside_down(snapshot: &Snapshot) -> Plan {
+    let mut snapshot = snapshot.clone();
+    for policy in snapshot.policies.values_mut() {
+        policy.priority = policy.priority.map(|priority| -priority);
+    }
+    plan(&snapshot)
+}
+
+/// Of policies of the same priority one is preferred.
+fn partial(snapshot: &Snapshot) -> Plan {
+    let mut snapshot = snapshot.clone();
+    for (at, policy) in (0..).zip(snapshot.policies.values_mut()) {
+        policy.priority = policy.priority.map(|priority| 10 * priority + at);
+    }
+    plan(&snapshot)
+}
+
+/// Policies keep the nodes that they had when they were made: those of the pool they are called after.
+fn deaf_to_selectors(snapshot: &Snapshot) -> Plan {
+    let mut snapshot = snapshot.clone();
+    for (name, policy) in &mut snapshot.policies {
+        policy.selector = Some([("pool".to_owned(), name.clone())].into_iter().collect());
+    }
+    plan(&snapshot)
+}
+
+/// A node that is under way counts for the policy it belongs to now, and not for the one it began under.
+fn forgetful_of_the_beginning(snapshot: &Snapshot) -> Plan {
+    let mut right = plan(snapshot);
+    let mut moved = snapshot.clone();
+    for (node, facts) in &mut moved.shadows {
+        let owners = right.nodes.get(node).map(|standing| standing.owners.as_slice()).unwrap_or_default();
+        let Some(began) = facts.readable().and_then(|shadow| shadow.order.policy.clone()) else { continue };
+        if !owners.contains(&began)
+            && let ShadowFacts::Readable(shadow) = Arc::make_mut(facts)
+        {
+            shadow.order.policy = owners.first().cloned();
+        }
+    }
+    let wrong = plan(&moved).actions.into_iter().filter(|action| action.verb.is_limited());
+    for action in wrong {
+        if right.actions.iter().all(|other| other.shadow != action.shadow) {
+            right.actions.push(action);
+        }
+    }
+    right
 }
 
 fn with_gos_for_an_hour(snapshot: &Snapshot) -> Plan {
@@ -144,6 +193,42 @@ fn a_start_of_a_held_node_is_caught() {
 fn a_start_under_anothers_policy_is_caught() {
     caught(Rules { plan: greedy, ..RULES }, &[Breach::Owner]);
     refused(Rules { plan: greedy, ..RULES }, Broken::Policy);
+}
+
+#[test]
+fn a_start_under_a_policy_of_lower_priority_is_caught() {
+    caught(Rules { plan: upside_down, ..RULES }, &[Breach::Owner]);
+    refused(Rules { plan: upside_down, ..RULES }, Broken::Policy);
+}
+
+#[test]
+fn a_start_of_a_node_that_two_policies_claim_is_caught() {
+    caught(Rules { plan: partial, ..RULES }, &[Breach::Owner]);
+    refused(Rules { plan: partial, ..RULES }, Broken::Policy);
+}
+
+#[test]
+fn a_start_under_a_policy_that_has_let_the_node_go_is_caught() {
+    caught(Rules { plan: deaf_to_selectors, ..RULES }, &[Breach::Owner]);
+    refused(Rules { plan: deaf_to_selectors, ..RULES }, Broken::Policy);
+}
+
+#[test]
+fn a_node_that_does_not_count_for_the_policy_it_began_under_is_caught() {
+    caught(Rules { plan: forgetful_of_the_beginning, ..RULES }, &[Breach::InFlight, Breach::Disrupted]);
+    refused(Rules { plan: forgetful_of_the_beginning, ..RULES }, Broken::InFlight);
+}
+
+#[test]
+fn a_go_that_is_not_taken_back_is_caught() {
+    let rules = Rules { plan: |snapshot| without(snapshot, Verb::Withdraw), ..RULES };
+    caught(rules, &[Breach::Paused]);
+}
+
+#[test]
+fn a_held_node_that_does_not_go_back_to_idle_is_caught() {
+    let rules = Rules { plan: |snapshot| without(snapshot, Verb::Return), ..RULES };
+    caught(rules, &[Breach::Held]);
 }
 
 #[test]

@@ -40,6 +40,8 @@ pub(crate) struct Host {
     active: bool,
     boots: u32,
     down_until: Option<u64>,
+    /// The agent does nothing before this, though its pod is Ready.
+    hangs_until: u64,
     call: Call,
     drained: Option<GoId>,
     /// Percent of what can fail that does.
@@ -59,6 +61,7 @@ impl Host {
             active: false,
             boots: 0,
             down_until: None,
+            hangs_until: 0,
             call: Call::None,
             drained: None,
             failing: 0,
@@ -69,6 +72,15 @@ impl Host {
     /// Nothing moves on the machine before this.
     pub(crate) const fn is_down(&self) -> bool {
         self.down_until.is_some()
+    }
+
+    /// The agent, or the way to its apiserver, hangs.
+    pub(crate) fn hang(&mut self, world: &mut World) {
+        self.hangs_until = world.time + world.random.u64(30..900);
+    }
+
+    pub(crate) const fn hangs(&self, world: &World) -> bool {
+        self.hangs_until > world.time
     }
 
     /// The machine restarts for whatever reason.
@@ -107,6 +119,9 @@ impl Host {
                 self.boot(world);
             }
             return true;
+        }
+        if self.hangs(world) {
+            return false;
         }
         if !world.is_managed(&self.name) {
             self.call = Call::None;

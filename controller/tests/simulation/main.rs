@@ -3,6 +3,12 @@
 //! outside, at every write; once the faults stop, every node must arrive.
 //!
 //! A failure names its seed; `SEED=<n>` runs that one alone, `ROLLOUTS=<n>` the first so many.
+//!
+//! What the rules learn comes in here by four rooms: a field of a policy in `run::random_spec`, with a value for the end that
+//! lets every node arrive in `run::lift_what_holds`; what people and machines do to it in `run::fault` (a window that closes is an
+//! edit or a jump of the clock, a new version is a host's `offered`, a failing health check a label or a condition of a Node);
+//! what a host does in `host`; and what must never happen as a `Breach` in `observer`, read from the policies with `sight`. Each
+//! breach needs a rule in `broken` that commits it.
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test's own data")]
 
@@ -11,6 +17,7 @@ mod host;
 mod observer;
 mod process;
 mod run;
+mod sight;
 mod world;
 
 use controller::{

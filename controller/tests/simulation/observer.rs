@@ -1,7 +1,7 @@
-//! The invariants, looked at from outside: on what is stored at the moment a write takes effect, and with no code of the
-//! controller's.
+//! The invariants, looked at from outside: on what is stored at the moment a write takes effect, held against the policies as
+//! the plan's watches had shown them, and with no code of the controller's.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, rc::Rc};
 
 use api::{
     State, names,
@@ -17,9 +17,7 @@ use k8s_openapi::api::core::v1::Node;
 use kube::ResourceExt as _;
 use semver::Version;
 
-use crate::{process::Seen, world::World};
-
-type Spec = serde_json::Value;
+use crate::{process::Seen, sight::Sight, world::World};
 
 /// What must never happen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,9 +30,9 @@ pub(crate) enum Breach {
     Unavailable,
     /// A start or a go, with nodes of two zones out where only one may be.
     Topology,
-    /// A start or a go while paused, or a disruption long after that.
+    /// A start or a go while paused, or a disruption or a go that is left long after that.
     Paused,
-    /// A start or a go of a node that is held by annotation, or a disruption long after that.
+    /// A start or a go of a node that is held by annotation, or a disruption or a go that is left long after that.
     Held,
     /// A start or a go under a policy that is not there or not the node's.
     Owner,
@@ -52,6 +50,9 @@ pub(crate) enum Breach {
 
 /// Longest that a go holds, and a clock may have jumped by while it did, in seconds.
 const LONGEST_GO: u64 = 10 * 60;
+/// Longest that a controller may take to see that a go must be taken back and to do so, with watches that lag behind and writes
+/// that are lost, in seconds.
+const LONGEST_TO_WITHDRAW: u64 = 3 * 60;
 
 /// Looks on.
 #[derive(Default)]
@@ -61,6 +62,10 @@ pub(crate) struct Observer {
     pub(crate) paused_since: std::collections::BTreeMap<String, u64>,
     /// Since when each node is held, on the same clock.
     held_since: std::collections::BTreeMap<String, u64>,
+    /// When a node may have got another policy last, on the same clock.
+    pub(crate) moved: u64,
+    /// Since when the controller that leads does, on the same clock.
+    pub(crate) leads_since: u64,
     pub(crate) starts: usize,
     pub(crate) reboots: usize,
     pub(crate) last_plan_was_empty: bool,
@@ -89,13 +94,12 @@ impl Observer {
         };
         self.starts += usize::from(!disrupts);
         let what = format!("{:?} of {} under {policy}", action.verb, action.node);
-        let versions = versions_of(world, policy, seen);
-        let node = node_at(world, &action.node, seen);
-        let its = node.is_some_and(|node| node.labels()["pool"] == *policy);
-        if versions.is_empty() || !its {
+        let sight = Sight::of(world, seen);
+        let node = sight.node(&action.node);
+        if node.and_then(|node| sight.owner(node)) != Some(policy) {
             self.breach(world, Breach::Owner, &what);
         }
-        if versions.iter().all(|spec| spec["paused"] == true) {
+        if sight.spec(policy).is_some_and(|spec| spec["paused"] == true) {
             self.breach(world, Breach::Paused, &what);
         }
         if node.is_some_and(|node| node.annotations().contains_key(names::HOLD_ANNOTATION)) {
@@ -107,32 +111,58 @@ impl Observer {
             self.breach(world, Breach::Expiry, &what);
         }
         if action.verb != Verb::Renew {
-            self.counts(world, &versions, (policy, disrupts, seen), action);
+            self.counts(world, &sight, (policy, disrupts, seen), action);
         }
     }
 
-    fn counts(&mut self, world: &World, versions: &[Spec], of: (&str, bool, Seen), action: &Action) {
+    fn counts(&mut self, world: &World, sight: &Sight<'_>, of: (&str, bool, Seen), action: &Action) {
         let (policy, disrupts, seen) = of;
         let what = |limit: &str, out: &[&Node]| {
             let names: Vec<_> = out.iter().map(|node| node.name_any()).collect();
-            format!("{:?} of {} with {limit}, out: {names:?}", action.verb, action.node)
+            format!("{:?} of {} under {policy} with {limit}, out: {names:?}", action.verb, action.node)
         };
         let nodes = world.nodes.rows.values().map(AsRef::as_ref);
-        let is_out = |node: &&Node| counts(world, node, policy, disrupts, seen, &action.node);
+        let is_out = |node: &&Node| counts(world, sight, node, (policy, disrupts, seen), &action.node);
         let out: Vec<&Node> = nodes.clone().filter(is_out).collect();
-        let most = versions.iter().filter_map(|spec| limit(world, spec, "maxConcurrentUpdates")).max().unwrap_or(0);
+        let most = sight.limit(policy, "maxConcurrentUpdates").unwrap_or(0);
         if out.len() > most {
             let breach = if disrupts { Breach::Disrupted } else { Breach::InFlight };
             self.breach(world, breach, &what(&format!("limit {most}"), &out));
         }
-        let unavailable: Vec<&Node> = nodes.filter(|node| is_out(node) || is_down(world, node, policy, seen)).collect();
-        let most = versions.iter().map(|spec| limit(world, spec, "maxUnavailable").unwrap_or(usize::MAX)).max();
-        if most.is_some_and(|most| unavailable.len() > most) {
+        let unavailable: Vec<&Node> = nodes.filter(|node| is_out(node) || sight.is_down(node, policy)).collect();
+        let most = sight.limit(policy, "maxUnavailable").unwrap_or(usize::MAX);
+        if unavailable.len() > most {
             self.breach(world, Breach::Unavailable, &what(&format!("at most {most:?} unavailable"), &unavailable));
         }
         let zones: BTreeSet<_> = out.iter().map(|node| &node.labels()["zone"]).collect();
-        if zones.len() > 1 && versions.iter().all(|spec| spec["topologyKey"] == "zone") {
+        if zones.len() > 1 && sight.spec(policy).is_some_and(|spec| spec["topologyKey"] == "zone") {
             self.breach(world, Breach::Topology, &what("one zone at a time", &out));
+        }
+    }
+
+    /// Looks for gos that should have been taken back long ago: nobody has used them, and their policy is paused or their node
+    /// held. A controller that has just begun to lead is given its time.
+    pub(crate) fn looks_at_gos(&mut self, world: &World) {
+        if self.paused_since.is_empty() && self.held_since.is_empty() {
+            return;
+        }
+        for (name, node) in &world.nodes.rows {
+            let its = |shadow: &Rc<Shadow>| world.is_managed(name) && Some(&shadow.node.uid) == node.uid().as_ref();
+            let Some(shadow) = world.shadow(name).filter(its) else { continue };
+            let staged = shadow.report.as_ref().is_some_and(|report| report.state == State::StagedAndPerformedUpdate);
+            let usable = shadow.order.disrupt_not_after.is_some_and(|expiry| expiry > world.now());
+            if !staged || !usable || world.marks(name).is_some() {
+                continue;
+            }
+            let owner = Sight::now(world).owner(node);
+            let paused = owner.and_then(|policy| self.paused_since.get(policy)).map(|since| self.moved.max(*since));
+            let held = self.held_since.get(name).copied();
+            for (since, breach) in [(paused, Breach::Paused), (held, Breach::Held)] {
+                let since = since.map(|since| since.max(self.leads_since).max(self.jumped.unwrap_or_default()));
+                if since.is_some_and(|since| world.time > since + LONGEST_TO_WITHDRAW) {
+                    self.breach(world, breach, &format!("{name} keeps its go"));
+                }
+            }
         }
     }
 
@@ -168,48 +198,14 @@ impl Observer {
     }
 }
 
-/// What the policy said at any time since the plan's watches.
-fn versions_of(world: &World, policy: &str, seen: Seen) -> Vec<Spec> {
-    let log = &world.policies.log;
-    let then = log[..seen.policies].iter().rev().find(|(name, _)| name == policy);
-    let later = log[seen.policies..].iter().filter(|(name, _)| name == policy);
-    let stored = then.into_iter().chain(later).filter_map(|(_, stored)| stored.as_ref());
-    stored.map(|stored| serde_json::to_value(&stored.0.as_ref().unwrap().spec).unwrap()).collect()
-}
-
-/// The limit in nodes that the field sets; `None` without it.
-fn limit(world: &World, spec: &Spec, field: &str) -> Option<usize> {
-    let limit = &spec[field];
-    let pool = &spec["nodeSelector"]["matchLabels"]["pool"];
-    let matched = world.nodes.rows.values().filter(|node| node.labels()["pool"] == *pool).count();
-    match (limit.as_u64(), limit.as_str().and_then(|text| text.strip_suffix('%'))) {
-        (Some(number), _) => Some(usize::try_from(number).unwrap()),
-        (None, Some(percent)) => Some((matched * percent.parse::<usize>().unwrap() / 100).max(1)),
-        _ if limit.is_null() => None,
-        _ => Some(usize::MAX),
-    }
-}
-
-/// The Node as the plan's watch had shown it.
-fn node_at<'a>(world: &'a World, name: &str, seen: Seen) -> Option<&'a Node> {
-    let mut shown = world.nodes.log[..seen.nodes].iter().rev();
-    shown.find(|(of, _)| of == name)?.1.as_deref()
-}
-
-/// Whether the node was not Ready, or cordoned, as far as the plan could know, and the policy's.
-fn is_down(world: &World, node: &Node, policy: &str, seen: Seen) -> bool {
-    let Some(shown) = node_at(world, &node.name_any(), seen).filter(|shown| shown.uid() == node.uid()) else {
-        return false;
-    };
-    let managed = shown.labels().contains_key(names::UPDATER_INTERFACE_LABEL);
-    let cordoned = shown.spec.as_ref().and_then(|spec| spec.unschedulable).unwrap_or(false);
-    let conditions = shown.status.iter().filter_map(|status| status.conditions.as_ref()).flatten();
-    let ready = conditions.into_iter().any(|condition| condition.status == "True");
-    managed && (cordoned || !ready) && shown.labels()["pool"] == *policy
-}
-
 /// Whether a node counts for the policy. One that something outside has just brought back counts only if the plan could know.
-fn counts(world: &World, node: &Node, policy: &str, disrupted: bool, seen: Seen, acted_on: &str) -> bool {
+fn counts(
+    world: &World,
+    sight: &Sight<'_>,
+    node: &Node,
+    (policy, disrupted, seen): (&str, bool, Seen),
+    acted_on: &str,
+) -> bool {
     let name = node.name_any();
     if name == acted_on {
         return true;
@@ -221,7 +217,7 @@ fn counts(world: &World, node: &Node, policy: &str, disrupted: bool, seen: Seen,
     let managed = node.labels().contains_key(names::UPDATER_INTERFACE_LABEL);
     let uid = node.uid();
     let shadow = world.shadow(&name).filter(|shadow| Some(&shadow.node.uid) == uid.as_ref());
-    let Some(shadow) = shadow else { return marked && managed && is_of(node, None, policy) };
+    let Some(shadow) = shadow else { return marked && managed && is_of(sight, node, None, policy) };
     let asked = shadow.order.state;
     let ours = shadow.report.as_ref().is_some_and(|report| report.agent_version.is_some());
     let silent = ours && !world.agents.rows.contains_key(&name);
@@ -232,9 +228,12 @@ fn counts(world: &World, node: &Node, policy: &str, disrupted: bool, seen: Seen,
         asked != State::Idle || (reported && !silent)
     };
     // A node that was taken out of the operator's hands counts by its marks alone: nothing can begin on it.
-    (marked || (managed && out)) && is_of(node, Some(&shadow), policy)
+    (marked || (managed && out)) && is_of(sight, node, Some(&shadow), policy)
 }
 
-fn is_of(node: &Node, shadow: Option<&Shadow>, policy: &str) -> bool {
-    node.labels()["pool"] == policy || shadow.is_some_and(|shadow| shadow.order.policy.as_deref() == Some(policy))
+/// Whether a node was the policy's, or began under it.
+fn is_of(sight: &Sight<'_>, node: &Node, shadow: Option<&Shadow>, policy: &str) -> bool {
+    let shown = sight.node(&node.name_any()).filter(|shown| shown.uid() == node.uid());
+    sight.owner(shown.unwrap_or(node)) == Some(policy)
+        || shadow.is_some_and(|shadow| shadow.order.policy.as_deref() == Some(policy))
 }

@@ -101,6 +101,7 @@ impl Course {
         let drains = [json!(null), json!({"timeout": "10m"}), json!({"timeout": "1h", "onTimeout": "Force"})];
         json!({
             "nodeSelector": {"matchLabels": {"pool": pool}},
+            "priority": 0,
             "maxConcurrentUpdates": limits[random.usize(..limits.len())],
             "maxUnavailable": unavailable[random.usize(..unavailable.len())],
             "topologyKey": (random.u32(..100) < 30).then_some("zone"),
@@ -142,6 +143,7 @@ impl Course {
         if agents_first {
             busy |= self.leader.step(&mut self.world, &mut self.observer);
         }
+        self.observer.looks_at_gos(&self.world);
         busy
     }
 
@@ -156,9 +158,9 @@ impl Course {
         let at = self.world.random.usize(..self.hosts.len());
         let name = self.hosts[at].name.clone();
         let down = self.hosts[at].is_down();
-        match self.world.random.u32(..14) {
+        match self.world.random.u32(..17) {
             0 | 1 => self.change_leader(),
-            2 | 3 => self.edit_policy(),
+            2 | 3 | 14 => self.edit_policy(),
             4 if !down => set_ready(&mut self.world, &name, false),
             5 | 6 if !down => set_ready(&mut self.world, &name, true),
             7 if !down => {
@@ -167,6 +169,8 @@ impl Course {
             }
             8 => {
                 let held = self.world.chance(40);
+                let hanging = self.hosts.iter().find(|host| held && host.hangs(&self.world));
+                let name = hanging.map_or(name, |host| host.name.clone());
                 annotate(&mut self.world, &name, names::HOLD_ANNOTATION, held.then_some("a test"));
                 self.observer.hold(&self.world, &name, held);
             }
@@ -181,8 +185,21 @@ impl Course {
                 self.world.jump += self.world.random.i64(-300..300);
                 self.observer.jumped = Some(self.world.time);
             }
+            15 => self.move_node(&name),
+            16 => self.hang(at),
             _ => {}
         }
+    }
+
+    /// An agent hangs: one that has a go and has not used it, if there is any.
+    fn hang(&mut self, at: usize) {
+        let going = |host: &Host| {
+            let shadow = self.world.shadow(&host.name);
+            let going = shadow.is_some_and(|shadow| shadow.order.state == State::RebootedIntoUpdate);
+            going && self.world.marks(&host.name).is_none()
+        };
+        let at = self.hosts.iter().position(going).unwrap_or(at);
+        self.hosts[at].hang(&mut self.world);
     }
 
     /// Another controller leads; what the one before had under way takes effect late or never.
@@ -203,17 +220,56 @@ impl Course {
         self.late.append(&mut self.leader.under_way);
         self.late.append(&mut self.leader.landing);
         self.leader = Process::start(&mut self.world, self.rules, orderly);
+        self.observer.leads_since = self.world.time;
     }
 
+    /// Somebody edits a policy: all of it, its nodes or its rank among the others alone; or deletes it.
     fn edit_policy(&mut self) {
         let pool = POOLS[self.world.random.usize(..2)];
         if self.world.chance(15) {
-            self.world.policies.remove(pool);
+            self.world.remove_policy(pool);
+            self.observer.moved = self.world.time;
             return;
         }
-        let mut spec = self.random_spec(pool);
+        let mut spec = if self.world.chance(50) { self.random_spec(pool) } else { self.specs[pool].clone() };
         spec["paused"] = json!(self.world.chance(40));
+        if self.world.chance(50) {
+            spec["nodeSelector"] = self.random_selector(pool);
+        }
+        if self.world.chance(30) {
+            spec["priority"] = json!(self.world.random.i32(-1..2));
+        }
+        let known = self.specs[pool].clone();
+        let exists = self.world.policies.rows.contains_key(pool);
+        if !exists || ["nodeSelector", "priority"].iter().any(|field| spec[*field] != known[*field]) {
+            self.observer.moved = self.world.time;
+        }
         self.set_policy(pool, spec);
+    }
+
+    fn random_selector(&mut self, pool: &str) -> Value {
+        let other = if pool == POOLS[0] { POOLS[1] } else { POOLS[0] };
+        let by = |operator: &str, key: &str, values: Option<Value>| json!({"matchExpressions": [{"key": key, "operator": operator, "values": values}]});
+        let selectors = [
+            json!({"matchLabels": {"pool": pool}}),
+            json!({"matchLabels": {"pool": pool, "zone": "one"}}),
+            json!({"matchLabels": {"pool": other}}),
+            json!({}),
+            by("In", "pool", Some(json!([pool, other]))),
+            by("NotIn", "pool", Some(json!([other]))),
+            by("Exists", "zone", None),
+            by("DoesNotExist", "pool", None),
+        ];
+        selectors[self.world.random.usize(..selectors.len())].clone()
+    }
+
+    /// Somebody moves a node to the other pool.
+    fn move_node(&mut self, name: &str) {
+        self.observer.moved = self.world.time;
+        self.world.edit_node(name, |node| {
+            let pool = node.metadata.labels.as_mut().unwrap().get_mut("pool").unwrap();
+            *pool = if pool == POOLS[0] { POOLS[1] } else { POOLS[0] }.to_owned();
+        });
     }
 
     fn label(&mut self, name: &str, managed: bool) {
@@ -279,10 +335,16 @@ impl Course {
         }
     }
 
-    /// The last edit. Cordons that stay would leave no room under `maxUnavailable`: that is not what is waited for.
+    /// The last edit, after which every node has one policy. Cordons that stay would leave no room under `maxUnavailable`: that
+    /// is not what is waited for.
     fn lift_what_holds(&mut self) {
+        let layered = self.world.chance(30);
         for pool in POOLS {
             let mut spec = self.random_spec(pool);
+            if layered && pool == POOLS[0] {
+                spec["nodeSelector"] = json!({});
+                spec["priority"] = json!(-1);
+            }
             if !self.world.cordoned.is_empty() {
                 spec["maxUnavailable"] = json!(null);
             }

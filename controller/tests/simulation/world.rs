@@ -89,6 +89,8 @@ pub(crate) struct World {
     pub(crate) nodes: Table<Node>,
     pub(crate) shadows: Table<StoredShadow>,
     pub(crate) policies: Table<StoredPolicy>,
+    /// What the policies said, entry for entry of their log.
+    pub(crate) specs: Vec<(String, Option<Value>)>,
     /// Nodes whose agent's pod is Ready.
     pub(crate) agents: Table<()>,
     /// Per node, how far the logs of nodes and agents had come when something from outside last changed what it counts for.
@@ -110,6 +112,7 @@ impl World {
             nodes: Table::new(),
             shadows: Table::new(),
             policies: Table::new(),
+            specs: Vec::new(),
             agents: Table::new(),
             flips: BTreeMap::new(),
             cordoned: BTreeSet::new(),
@@ -140,6 +143,14 @@ impl World {
             "metadata": {"name": name, "uid": format!("{name}-{version}"), "generation": 1, "resourceVersion": version},
         });
         self.policies.put(name, serde_json::from_value(policy).unwrap());
+        self.specs.push((name.to_owned(), Some(spec.clone())));
+    }
+
+    pub(crate) fn remove_policy(&mut self, name: &str) {
+        if self.policies.rows.contains_key(name) {
+            self.policies.remove(name);
+            self.specs.push((name.to_owned(), None));
+        }
     }
 
     pub(crate) fn put_node(&mut self, name: &str, pool: &str) {
