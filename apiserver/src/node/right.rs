@@ -51,6 +51,9 @@ pub enum NoRight {
     /// It has expired, or is about to.
     #[error("the go has expired or is about to")]
     Expired,
+    /// The Node was taken out of the operator's hands.
+    #[error("the node is not managed by the operator")]
+    Unmanaged,
     /// What is marked on the Node is another disruption.
     #[error("the disruption of this go has not begun")]
     NotBegun,
@@ -77,6 +80,7 @@ impl NoRight {
             Self::NotOwned
             | Self::NoGo(_)
             | Self::Expired
+            | Self::Unmanaged
             | Self::NotBegun
             | Self::CordonedBefore
             | Self::Unreadable(_) => Reason::NoGo,
@@ -85,7 +89,8 @@ impl NoRight {
 }
 
 /// The next step towards `goal`. `unchecked` says that the present mark was written by this very call and no go has been
-/// seen since: then the go must still be valid. Otherwise a mark of the go is enough, however old the go is.
+/// seen since: then the go must still be valid and the Node managed. Otherwise a mark of the go is enough, however old the
+/// go is, and whoever the Node belongs to by now.
 ///
 /// # Errors
 /// When the node may not be disrupted.
@@ -99,16 +104,14 @@ pub fn step(goal: Goal, shadow: &Shadow, node: &NodeFacts, unchecked: bool, now:
     let in_time = expiry.is_some_and(|expiry| expiry.duration_since(now) >= WRITE_DEADLINE);
     match marks {
         Some(marks) if marks.go == go => {
-            if unchecked && !in_time {
-                return Err(NoRight::Expired);
+            if unchecked {
+                may_begin(node, in_time)?;
             }
             vetoed(marks, node)?;
             Ok(towards(goal, marks, node, now))
         }
         earlier => {
-            if !in_time {
-                return Err(NoRight::Expired);
-            }
+            may_begin(node, in_time)?;
             let ours = earlier.is_some_and(|marks| marks.cordoned);
             let wanted = node.update_now.as_deref().is_some_and(|version| version == go.version.to_string());
             if node.unschedulable && !ours && !wanted {
@@ -168,6 +171,15 @@ pub fn leftover(shadow: &Shadow, node: &NodeFacts, written: Option<&Marks>, befo
     }
     let idle = !marks.cordoned && !marks.excluded && shadow.order.go().as_ref() != Some(&marks.go);
     idle.then(|| Change::marks(None))
+}
+
+/// What holds until something was done under the mark of a go.
+fn may_begin(node: &NodeFacts, in_time: bool) -> Result<(), NoRight> {
+    match (node.managed, in_time) {
+        (false, _) => Err(NoRight::Unmanaged),
+        (true, false) => Err(NoRight::Expired),
+        (true, true) => Ok(()),
+    }
 }
 
 fn owned(shadow: &Shadow, node: &NodeFacts) -> Result<(), NoRight> {

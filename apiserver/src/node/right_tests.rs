@@ -81,6 +81,21 @@ fn a_go_must_have_a_write_deadline_left_until_its_mark_was_seen_with_it() {
 }
 
 #[test]
+fn on_a_node_that_is_no_longer_managed_nothing_begins_and_what_has_begun_goes_on() {
+    let unmanaged = |node| NodeFacts { managed: false, ..node };
+    let earlier = marked(Marks { go: api::GoId { since: Timestamp::UNIX_EPOCH, ..go() }, ..cordoned() });
+    for goal in [Goal::Exclude, Goal::Cordon] {
+        let next = |node, unchecked| step(goal, &shadow(), &unmanaged(node), unchecked, now());
+        assert_eq!(next(node(), false), Err(NoRight::Unmanaged));
+        assert_eq!(next(earlier.clone(), false), Err(NoRight::Unmanaged), "the disruption of another go");
+        assert_eq!(next(marked(marks()), true), Err(NoRight::Unmanaged), "since this very call's mark");
+        assert!(matches!(next(marked(marks()), false), Ok(Step::Act(_))));
+    }
+    assert_eq!(first(&shadow(), &unmanaged(marked(cordoned()))), Ok(Step::Done(cordoned())));
+    assert_eq!(may_continue(&shadow(), &unmanaged(marked(cordoned()))), Ok(&cordoned()));
+}
+
+#[test]
 fn a_shadow_of_the_node_before_this_one_gives_no_right() {
     let mut other = shadow();
     other.node.uid = "n0".to_owned();

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use api::names::{EXCLUDE_FROM_LOAD_BALANCERS_LABEL, MARKS_ANNOTATION, UPDATE_NOW_ANNOTATION};
+use api::names::{MARKS_ANNOTATION, UPDATE_NOW_ANNOTATION, UPDATER_INTERFACE_LABEL};
 use api::wire::{CORDON_AND_DRAIN, EXCLUDE_FROM_LB, REMOVE_EXCLUSION_FROM_LB, Reason, UNCORDON};
 use futures::future::join_all;
 use serde_json::json;
@@ -51,6 +51,18 @@ async fn without_a_go_nothing_is_written() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_node_that_is_no_longer_managed_is_left_alone() {
+    for path in [CORDON_AND_DRAIN, EXCLUDE_FROM_LB] {
+        let site = Site::with_go().await;
+        site.world().merge(NODE, json!({"metadata": {"labels": { UPDATER_INTERFACE_LABEL: null }}}));
+        let answer = site.ours("POST", path).await;
+        assert_eq!(answer.refusal(), (409, Reason::NoGo));
+        assert!(answer.body["error"].as_str().unwrap().contains("not managed"), "{answer:?}");
+        assert!(site.world().writes().is_empty());
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_original_agent_waits_for_its_go() {
     let site = Site::new().await;
     let given = async {
@@ -84,18 +96,17 @@ async fn a_node_an_administrator_cordoned_is_left_alone_unless_it_is_wanted_now(
 #[tokio::test(start_paused = true)]
 async fn a_node_is_given_back_as_it_was_and_only_when_that_is_asked_for() {
     let site = Site::with_go().await;
-    let label = |site: &Site| site.node()["metadata"]["labels"].get(EXCLUDE_FROM_LOAD_BALANCERS_LABEL).cloned();
     site.ours("POST", EXCLUDE_FROM_LB).await;
-    assert_eq!(label(&site), Some(json!("true")));
+    assert_eq!(site.exclusion(), Some(json!("true")));
     site.ours("POST", CORDON_AND_DRAIN).await;
     for path in [UNCORDON, REMOVE_EXCLUSION_FROM_LB] {
         assert_eq!(site.ours("POST", path).await.refusal(), (409, Reason::NotGivingBack));
         assert_eq!(site.original("POST", path).await.status, 200);
     }
-    assert!(site.is_cordoned() && label(&site).is_some());
+    assert!(site.is_cordoned() && site.exclusion().is_some());
     site.order(&json!({"state": "MonitoringUpdate"}));
     assert_eq!(site.original("POST", REMOVE_EXCLUSION_FROM_LB).await.status, 200);
-    assert!(label(&site).is_none() && site.marks().is_some());
+    assert!(site.exclusion().is_none() && site.marks().is_some());
     assert_eq!(site.ours("POST", UNCORDON).await.status, 200);
     assert!(!site.is_cordoned());
     assert_eq!(site.marks(), None);
@@ -178,7 +189,7 @@ async fn whenever_a_go_is_withdrawn_one_of_the_two_sees_the_other() {
         for shadow_at in 0..9 {
             for node_at in shadow_at..9 {
                 let (site, answer, found) = withdrawn_at(path, shadow_at, node_at).await;
-                let acted = site.is_cordoned() || !site.node()["metadata"]["labels"].is_null();
+                let acted = site.is_cordoned() || site.exclusion().is_some();
                 let case = format!("{path} {shadow_at} {node_at}: {answer:?}");
                 match found {
                     Some(Found::NoMark) => {
@@ -259,7 +270,7 @@ async fn calls_that_race_have_one_outcome() {
     let paths = [UNCORDON, REMOVE_EXCLUSION_FROM_LB, UNCORDON, REMOVE_EXCLUSION_FROM_LB];
     let answers = join_all(paths.map(|path| site.ours("POST", path))).await;
     assert!(answers.iter().all(|answer| answer.status == 200), "{answers:?}");
-    assert!(!site.is_cordoned() && site.node()["metadata"]["labels"].as_object().is_none_or(serde_json::Map::is_empty));
+    assert!(!site.is_cordoned() && site.exclusion().is_none());
     assert_eq!(site.marks(), None);
 }
 

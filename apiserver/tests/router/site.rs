@@ -2,7 +2,10 @@
 
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use api::names::{AGENT_COMPONENT, AGENT_SERVICE_ACCOUNT, COMPONENT_LABEL, MARKS_ANNOTATION, TOKEN_AUDIENCE};
+use api::names::{
+    AGENT_COMPONENT, AGENT_SERVICE_ACCOUNT, COMPONENT_LABEL, EXCLUDE_FROM_LOAD_BALANCERS_LABEL, MARKS_ANNOTATION,
+    TOKEN_AUDIENCE, UPDATER_INTERFACE_LABEL, UPDATER_INTERFACE_VERSION,
+};
 use api::wire::{AGENT_VERSION_HEADER, ErrorBody, NODE_NAME_HEADER, Reason, TOKEN_HEADER};
 use api::{BottlerocketShadow, Marks};
 use apiserver::app::App;
@@ -150,10 +153,9 @@ impl Site {
         let mut world = self.world();
         world.watchers = Some(shadow_events);
         world.tokens.insert("good".to_owned(), review());
-        world.put(
-            NODE,
-            json!({"apiVersion": "v1", "kind": "Node", "metadata": {"name": "a", "uid": "node-uid"}, "spec": {}}),
-        );
+        let labels = json!({ UPDATER_INTERFACE_LABEL: UPDATER_INTERFACE_VERSION });
+        let metadata = json!({"name": "a", "uid": "node-uid", "labels": labels});
+        world.put(NODE, json!({"apiVersion": "v1", "kind": "Node", "metadata": metadata, "spec": {}}));
         world.put(&pod_path("brupop", "agent-a"), agent_pod());
         world.put(SHADOW, shadow(&json!({"state": "Idle"})));
     }
@@ -216,6 +218,11 @@ impl Site {
 
     pub(crate) fn is_cordoned(&self) -> bool {
         self.node()["spec"]["unschedulable"] == true
+    }
+
+    /// The value of the load-balancer exclusion label.
+    pub(crate) fn exclusion(&self) -> Option<Value> {
+        self.node()["metadata"]["labels"].get(EXCLUDE_FROM_LOAD_BALANCERS_LABEL).cloned()
     }
 
     pub(crate) fn marks(&self) -> Option<Marks> {

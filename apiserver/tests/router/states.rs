@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use api::names::{EXCLUDE_FROM_LOAD_BALANCERS_LABEL, MARKS_ANNOTATION};
+use api::names::{
+    EXCLUDE_FROM_LOAD_BALANCERS_LABEL, MARKS_ANNOTATION, UPDATER_INTERFACE_LABEL, UPDATER_INTERFACE_VERSION,
+};
 use api::wire::{CORDON_AND_DRAIN, EXCLUDE_FROM_LB, REMOVE_EXCLUSION_FROM_LB, UNCORDON};
 use api::{GoId, Marks};
 use proptest::prelude::*;
@@ -27,6 +29,7 @@ struct Case {
     marks: Mark,
     cordoned: bool,
     label: Option<&'static str>,
+    managed: bool,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -52,8 +55,8 @@ fn cases() -> impl Strategy<Value = Case> {
     let state = prop::sample::select(STATES.to_vec());
     let expiry = prop::option::of(prop_oneof![Just(-600_i64), Just(3), Just(60), Just(600)]);
     let label = prop::option::of(prop::sample::select(vec!["true", "True", "mine"]));
-    (path, any::<bool>(), state, any::<bool>(), expiry, marks(), any::<bool>(), label).prop_map(
-        |(path, ours, state, policy, expiry, marks, cordoned, label)| Case {
+    (path, any::<bool>(), state, any::<bool>(), expiry, marks(), any::<bool>(), label, any::<bool>()).prop_map(
+        |(path, ours, state, policy, expiry, marks, cordoned, label, managed)| Case {
             path,
             ours,
             state,
@@ -62,6 +65,7 @@ fn cases() -> impl Strategy<Value = Case> {
             marks,
             cordoned,
             label,
+            managed,
         },
     )
 }
@@ -99,7 +103,7 @@ impl Case {
     /// Whether the node may be disrupted, in the words of the design.
     fn may_disrupt(&self) -> bool {
         let begun = self.marks.names_this_go() && (self.expiry.is_some() || self.marks.did());
-        let valid = self.expiry.is_some_and(|seconds| seconds >= 5);
+        let valid = self.managed && self.expiry.is_some_and(|seconds| seconds >= 5);
         // A mark under which nothing was done is taken back by the first refusal, and then there is none.
         let unmarked = self.marks == Mark::None || matches!(self.marks, Mark::Real { .. }) && !self.marks.did();
         let originals = self.expiry.is_none() && !self.policy && unmarked;
@@ -126,7 +130,10 @@ impl Case {
             json!({
                 "metadata": {
                     "annotations": { MARKS_ANNOTATION: self.marks.text() },
-                    "labels": { EXCLUDE_FROM_LOAD_BALANCERS_LABEL: self.label },
+                    "labels": {
+                        EXCLUDE_FROM_LOAD_BALANCERS_LABEL: self.label,
+                        UPDATER_INTERFACE_LABEL: self.managed.then_some(UPDATER_INTERFACE_VERSION),
+                    },
                 },
                 "spec": {"unschedulable": self.cordoned.then_some(true)},
             }),
@@ -147,7 +154,7 @@ impl Case {
         {
             answer.refusal();
         }
-        let label = site.node()["metadata"]["labels"].get(EXCLUDE_FROM_LOAD_BALANCERS_LABEL).cloned();
+        let label = site.exclusion();
         let (cordoned, evicted) = (site.is_cordoned(), site.world().count("/eviction") > 0);
         let disrupted = (cordoned && !self.cordoned) || (label.is_some() && self.label.is_none()) || evicted;
         assert!(!disrupted || self.may_disrupt(), "disrupted");

@@ -23,8 +23,6 @@ const A_MINUTE: Duration = Duration::from_secs(60);
 /// A node that was disrupted as far as it goes, whose agent is silent.
 async fn disrupted() -> Site {
     let site = Site::with_go().await;
-    let managed = json!({"metadata": {"labels": { UPDATER_INTERFACE_LABEL: UPDATER_INTERFACE_VERSION }}});
-    site.world().merge(NODE, managed);
     assert_eq!(site.ours("POST", EXCLUDE_FROM_LB).await.status, 200);
     assert_eq!(site.ours("POST", CORDON_AND_DRAIN).await.status, 200);
     site
