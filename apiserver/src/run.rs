@@ -29,6 +29,9 @@ use crate::watch::{Caches, caches, pod_events, shadow_events};
 
 /// How long tasks may take to end; a pod has 30 s by default.
 const GRACE: Duration = Duration::from_secs(25);
+/// How long everything goes on as before once it is told to end and says that it is not ready: for a moment the Service still
+/// routes here. With the twenty seconds that open requests have after it, it fits into [`GRACE`].
+const LAME_DUCK: Duration = Duration::from_secs(3);
 
 /// Runs until a signal arrives.
 ///
@@ -40,7 +43,7 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
     let signals = Signals::install().context("cannot listen for signals")?;
     let registry = Registry::new();
     let health = Health::default();
-    let mut supervisor = Supervisor::new(GRACE);
+    let mut supervisor = Supervisor::new(GRACE).with_lame_duck(LAME_DUCK);
     let stop = supervisor.token();
 
     let client = connect().await?;
@@ -50,7 +53,7 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
     supervisor.spawn("watches", until(stop.clone(), writers.follow(events.0, events.1)));
     let synced = health.condition("first sync");
     let serving = health.condition("serving");
-    supervisor.spawn("readiness", readiness(caches.clone(), synced, serving, stop.clone()));
+    supervisor.spawn("readiness", readiness(caches.clone(), synced, serving, (supervisor.leaving(), stop.clone())));
 
     let (certificate, reloader) = CertificateReloader::load(&tls_dir, &registry).await?;
     let renewal = reloader.run(CertificateReloader::EVERY, stop.clone().cancelled_owned());
@@ -94,7 +97,7 @@ async fn readiness(
     caches: Caches,
     synced: Condition,
     serving: Condition,
-    stop: CancellationToken,
+    (leaving, stop): (CancellationToken, CancellationToken),
 ) -> anyhow::Result<()> {
     serving.set(true);
     let sync = async {
@@ -102,9 +105,11 @@ async fn readiness(
         synced.set(true);
         std::future::pending::<anyhow::Result<()>>().await
     };
-    let outcome = stop.run_until_cancelled(sync).await;
+    let outcome = leaving.run_until_cancelled(sync).await;
     serving.set(false);
-    outcome.unwrap_or(Ok(()))
+    outcome.unwrap_or(Ok(()))?;
+    stop.cancelled().await;
+    Ok(())
 }
 
 /// Gives back the marked nodes that no agent gives back.
@@ -124,5 +129,37 @@ async fn until(stop: CancellationToken, task: impl Future<Output = ()>) -> anyho
     match stop.run_until_cancelled(task).await {
         None => Ok(()),
         Some(()) => anyhow::bail!("it ended before its time"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::sleep;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn told_to_end_it_is_not_ready_at_once_and_goes_on_as_a_lame_duck() {
+        let health = Health::default();
+        let (synced, serving) = (health.condition("first sync"), health.condition("serving"));
+        let mut supervisor = Supervisor::new(GRACE).with_lame_duck(LAME_DUCK);
+        let (leaving, stop) = (supervisor.leaving(), supervisor.token());
+        let (caches, _writers) = caches("brupop");
+        supervisor.spawn("readiness", readiness(caches, synced, serving, (leaving, stop.clone())));
+        let told = async || sleep(Duration::from_secs(60)).await;
+        let course = async {
+            told().await;
+            sleep(Duration::from_millis(1)).await;
+            assert_eq!((health.not_ready(), stop.is_cancelled()), (vec!["first sync", "serving"], false));
+            sleep(LAME_DUCK).await;
+            assert!(stop.is_cancelled());
+        };
+        let (ended, ()) = tokio::join!(supervisor.run(told()), course);
+        ended.unwrap();
+    }
+
+    #[test]
+    fn what_is_open_has_its_whole_time_within_the_grace() {
+        assert!(LAME_DUCK + Limits::default().drain + Duration::from_secs(2) <= GRACE);
     }
 }

@@ -7,14 +7,16 @@ use std::time::Duration;
 
 use anyhow::anyhow;
 use tokio::task::{self, JoinError, JoinSet};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, sleep, timeout_at};
 use tokio_util::sync::CancellationToken;
 
 /// Runs a program's long-lived tasks under one token. Dropping it aborts them: none is ever left behind.
 #[derive(Debug)]
 pub struct Supervisor {
     token: CancellationToken,
+    leaving: CancellationToken,
     grace: Duration,
+    lame_duck: Duration,
     tasks: JoinSet<anyhow::Result<()>>,
     names: BTreeMap<task::Id, &'static str>,
 }
@@ -24,7 +26,23 @@ impl Supervisor {
     /// `terminationGracePeriodSeconds`.
     #[must_use]
     pub fn new(grace: Duration) -> Self {
-        Self { token: CancellationToken::new(), grace, tasks: JoinSet::new(), names: BTreeMap::new() }
+        let token = CancellationToken::new();
+        let leaving = CancellationToken::new();
+        Self { token, leaving, grace, lame_duck: Duration::ZERO, tasks: JoinSet::new(), names: BTreeMap::new() }
+    }
+
+    /// How much of the grace every task goes on as before once the program is told to stop: for a program behind a Service,
+    /// which sends it new connections until every node has learned that it is leaving. None by default.
+    #[must_use]
+    pub fn with_lame_duck(mut self, lame_duck: Duration) -> Self {
+        self.lame_duck = lame_duck;
+        self
+    }
+
+    /// The token that is cancelled as soon as the program is told to stop: no longer to be ready, and to go on nevertheless.
+    #[must_use]
+    pub fn leaving(&self) -> CancellationToken {
+        self.leaving.clone()
     }
 
     /// The token whose cancellation asks every task to end. Any task may cancel it to end the program.
@@ -42,23 +60,35 @@ impl Supervisor {
         self.names.insert(handle.id(), name);
     }
 
-    /// Waits until `stop` resolves, the token is cancelled or a task ends; then cancels the token and waits for the rest,
-    /// at most for the grace period. What still runs after that is aborted.
+    /// Waits until `stop` resolves, the token is cancelled or a task ends; then cancels the token, after `stop` when the lame
+    /// duck's time has passed, and waits for the rest. All that takes the grace period at most; what still runs after that is
+    /// aborted.
     ///
     /// # Errors
     /// When a task failed, panicked, ended before it was asked to, or still ran after the grace period: one line that names
     /// every one, the one that ended the program first.
     pub async fn run(mut self, stop: impl Future<Output = ()>) -> anyhow::Result<()> {
         let mut failures = Vec::new();
-        let stop = pin!(stop);
-        tokio::select! {
+        let told = tokio::select! {
             biased;
-            () = stop => {}
-            () = self.token.cancelled() => {}
-            Some(failure) = next(&mut self.tasks, &mut self.names, true) => failures.extend(failure),
+            () = pin!(stop) => true,
+            () = self.token.cancelled() => false,
+            Some(failure) = next(&mut self.tasks, &mut self.names, true) => {
+                failures.extend(failure);
+                false
+            }
+        };
+        let deadline = Instant::now() + self.grace;
+        self.leaving.cancel();
+        if told {
+            tokio::select! {
+                biased;
+                () = self.token.cancelled() => {}
+                () = sleep(self.lame_duck) => {}
+                Some(failure) = next(&mut self.tasks, &mut self.names, true) => failures.extend(failure),
+            }
         }
         self.token.cancel();
-        let deadline = Instant::now() + self.grace;
         while let Ok(Some(failure)) = timeout_at(deadline, next(&mut self.tasks, &mut self.names, false)).await {
             failures.extend(failure);
         }
@@ -134,6 +164,40 @@ mod tests {
         let begin = Instant::now();
         supervisor.run(tokio::time::sleep(Duration::from_secs(5))).await.unwrap();
         assert_eq!(begin.elapsed(), Duration::from_secs(5));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn told_to_stop_a_lame_duck_leaves_at_once_and_its_tasks_go_on_for_a_while() {
+        let mut supervisor = Supervisor::new(GRACE).with_lame_duck(Duration::from_secs(3));
+        let (token, leaving) = (supervisor.token(), supervisor.leaving());
+        let begin = Instant::now();
+        supervisor.spawn("one", async move {
+            leaving.cancelled().await;
+            assert_eq!(begin.elapsed(), Duration::from_secs(5));
+            token.cancelled().await;
+            assert_eq!(begin.elapsed(), Duration::from_secs(8));
+            Ok(())
+        });
+        supervisor.spawn("two", pending());
+        let error = supervisor.run(tokio::time::sleep(Duration::from_secs(5))).await.unwrap_err();
+        assert_eq!(error.to_string(), "still running after 30s: two");
+        assert_eq!(begin.elapsed(), Duration::from_secs(5) + GRACE, "its time is part of the grace");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_lame_duck_that_fails_ends_at_once() {
+        for told in [true, false] {
+            let mut supervisor = Supervisor::new(GRACE).with_lame_duck(Duration::from_secs(3));
+            obedient(&mut supervisor, "one");
+            supervisor.spawn("two", async {
+                sleep(Duration::from_secs(6)).await;
+                Err(anyhow!("no route"))
+            });
+            let begin = Instant::now();
+            let stop = async { if told { sleep(Duration::from_secs(5)).await } else { pending().await } };
+            assert_eq!(supervisor.run(stop).await.unwrap_err().to_string(), "task two failed: no route");
+            assert_eq!(begin.elapsed(), Duration::from_secs(6));
+        }
     }
 
     #[tokio::test(start_paused = true)]
