@@ -38,7 +38,7 @@ const LAME_DUCK: Duration = Duration::from_secs(3);
 /// # Errors
 /// When it cannot start, or a part of it fails.
 pub async fn run(args: Args) -> anyhow::Result<()> {
-    let Args { listen: agents_at, metrics_listen, tls_dir, namespace, log } = args;
+    let Args { listen: agents_at, metrics_listen, tls_dir, strangers_per_address, namespace, log } = args;
     runtime::logging::init(&log)?;
     let signals = Signals::install().context("cannot listen for signals")?;
     let registry = Registry::new();
@@ -72,7 +72,8 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
     let listener = listen(agents_at).await.with_context(|| format!("cannot listen on {agents_at}"))?;
     let tls = Some(server_config(certificate)?);
     let routes = router(app).merge(health.routes());
-    let agents = serve(listener, tls, routes, Limits::default(), stop.clone().cancelled_owned());
+    let limits = Limits { strangers: strangers_per_address, ..Limits::default() };
+    let agents = serve(listener, tls, routes, limits, stop.clone().cancelled_owned());
     supervisor.spawn("agents", async {
         agents.await;
         Ok(())

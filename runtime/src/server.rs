@@ -6,6 +6,7 @@
 mod body;
 mod connection;
 mod in_flight;
+mod strangers;
 
 use std::io;
 use std::net::SocketAddr;
@@ -24,6 +25,9 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use connection::Host;
+use strangers::Strangers;
+
+pub use strangers::{Connection, Proven};
 
 /// How long connections may take to end once they are cut.
 const CUTTING: Duration = Duration::from_secs(1);
@@ -33,6 +37,9 @@ const CUTTING: Duration = Duration::from_secs(1);
 pub struct Limits {
     /// Connections at a time. Further ones wait in the kernel's backlog.
     pub connections: usize,
+    /// Connections at a time from one address, of IPv6 from one /64 network, on which no request is [`Proven`] to come from
+    /// somebody known. Further ones are closed at once, so that no stranger takes everybody's connections and memory.
+    pub strangers: usize,
     /// TLS handshakes at a time. Further ones wait, within `handshake_timeout`.
     pub handshakes: usize,
     /// From the accepted connection to the end of its TLS handshake.
@@ -51,10 +58,11 @@ pub struct Limits {
 }
 
 impl Default for Limits {
-    /// For a program's main port.
+    /// For a program's main port. Strangers are not bounded: that is for a program whose callers prove who they are.
     fn default() -> Self {
         Self {
             connections: 4096,
+            strangers: usize::MAX,
             handshakes: 128,
             handshake_timeout: Duration::from_secs(10),
             idle_timeout: Duration::from_secs(60),
@@ -70,7 +78,7 @@ impl Limits {
     /// For a port that only the kubelet and a metrics scraper ask.
     #[must_use]
     pub fn probes() -> Self {
-        Self { connections: 64, drain: Duration::from_secs(1), ..Self::default() }
+        Self { connections: 64, strangers: 16, drain: Duration::from_secs(1), ..Self::default() }
     }
 }
 
@@ -94,7 +102,7 @@ pub async fn listen(address: SocketAddr) -> io::Result<impl Listener<Io = TcpStr
 /// Serves until `stop` resolves; then accepts no more, lets open requests end for `limits.drain` and cuts the rest.
 ///
 /// With `tls`, HTTP/2 or HTTP/1.1 as the client prefers; without, HTTP/1.1. Handlers find the peer's address as
-/// [`axum::extract::ConnectInfo`]. Nothing a client does and no failure to accept ends the server. Dropping the returned
+/// [`axum::extract::ConnectInfo`], and the [`Connection`] among the extensions. Nothing a client does and no failure to accept ends the server. Dropping the returned
 /// future cuts every connection.
 pub async fn serve<L>(
     mut listener: L,
@@ -106,6 +114,7 @@ pub async fn serve<L>(
     L: Listener<Addr = SocketAddr>,
 {
     let slots = Arc::new(Semaphore::new(limits.connections));
+    let strangers = Strangers::new(limits.strangers);
     let drain = limits.drain;
     let tasks = TaskTracker::new();
     let draining = CancellationToken::new();
@@ -119,10 +128,13 @@ pub async fn serve<L>(
             () = &mut stop => break,
             accepted = accept(&mut listener, &slots) => accepted,
         };
+        let Some(connection) = strangers.enter(peer) else {
+            continue;
+        };
         let (host, cut) = (host.clone(), cut.clone());
         tasks.spawn(async move {
             let _slot = slot;
-            cut.run_until_cancelled_owned(host.serve(io, peer)).await;
+            cut.run_until_cancelled_owned(host.serve(io, peer, connection)).await;
         });
     }
     drop(listener);

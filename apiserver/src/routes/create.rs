@@ -5,9 +5,9 @@ use std::sync::Arc;
 use api::wire::Reason;
 use axum::extract::State;
 use axum::response::Response;
-use http::{HeaderMap, StatusCode};
+use http::StatusCode;
 
-use super::{admit, is_owned, shadow_answer};
+use super::{Head, admit, is_owned, shadow_answer};
 use crate::app::App;
 use crate::cluster::ClusterError;
 use crate::identity::Identity;
@@ -16,8 +16,8 @@ use crate::refusal::Refusal;
 use crate::shadow::fresh;
 
 /// Creates the caller's shadow, or answers with the one there is. The body is not read: who calls is known.
-pub async fn create(State(app): State<Arc<App>>, headers: HeaderMap) -> Result<Response, Refusal> {
-    let (identity, _place) = admit(&app, &headers).await?;
+pub async fn create(State(app): State<Arc<App>>, head: Head) -> Result<Response, Refusal> {
+    let (identity, _admitted) = admit(&app, &head).await?;
     let found = read_node(&app, &identity).await?;
     if let Some(existing) = existing(&app, &identity).await? {
         return Ok(existing);

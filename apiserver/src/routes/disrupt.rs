@@ -7,10 +7,10 @@ use api::wire::DrainProgress;
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use http::{HeaderMap, StatusCode};
+use http::StatusCode;
 use tokio::time::{Instant, sleep};
 
-use super::admit;
+use super::{Head, admit};
 use crate::app::App;
 use crate::drain::{Outcome, drain, vetoed};
 use crate::identity::Identity;
@@ -22,8 +22,8 @@ use crate::refusal::Refusal;
 const RECHECK: Duration = Duration::from_secs(3);
 
 /// Takes the caller's node out of the load balancers.
-pub async fn exclude(State(app): State<Arc<App>>, headers: HeaderMap) -> Result<Response, Refusal> {
-    let (identity, _place) = admit(&app, &headers).await?;
+pub async fn exclude(State(app): State<Arc<App>>, head: Head) -> Result<Response, Refusal> {
+    let (identity, _admitted) = admit(&app, &head).await?;
     loop {
         match disrupt(&app, &identity, Goal::Exclude).await {
             Ok(_) => return Ok(StatusCode::OK.into_response()),
@@ -33,9 +33,9 @@ pub async fn exclude(State(app): State<Arc<App>>, headers: HeaderMap) -> Result<
 }
 
 /// Cordons the caller's node and evicts its pods.
-pub async fn cordon_and_drain(State(app): State<Arc<App>>, headers: HeaderMap) -> Result<Response, Refusal> {
-    let (identity, _place) = admit(&app, &headers).await?;
-    let until = preferences::wait(&headers).map(|wait| Instant::now() + wait);
+pub async fn cordon_and_drain(State(app): State<Arc<App>>, head: Head) -> Result<Response, Refusal> {
+    let (identity, _admitted) = admit(&app, &head).await?;
+    let until = preferences::wait(&head.headers).map(|wait| Instant::now() + wait);
     loop {
         match once(&app, &identity, until).await {
             Ok(Outcome::Drained) => return Ok(StatusCode::OK.into_response()),

@@ -7,13 +7,18 @@ mod read;
 mod report;
 mod restore;
 
+use std::convert::Infallible;
+
 use api::BottlerocketShadow;
 use api::wire::Reason;
 use axum::Json;
+use axum::extract::FromRequestParts;
 use axum::response::{IntoResponse, Response};
 use http::header::{ETAG, HeaderValue};
+use http::request::Parts;
 use http::{HeaderMap, StatusCode};
 use kube::ResourceExt;
+use runtime::server::{Connection, Proven};
 
 pub use body::without_body;
 pub use create::create;
@@ -36,11 +41,33 @@ pub fn too_large() -> Refusal {
     Refusal::new(Reason::TooLarge, format!("the body is larger than {MAX_BODY} bytes"))
 }
 
-/// Who is calling, with a place among what its node has in flight, which is taken for as long as it is held.
-async fn admit<'a>(app: &'a App, headers: &HeaderMap) -> Result<(Identity, Place<'a>), Refusal> {
-    let identity = authenticate(app, headers).await?;
+/// A request's head, as far as it says who is calling.
+pub struct Head {
+    headers: HeaderMap,
+    connection: Option<Connection>,
+}
+
+impl<S: Sync> FromRequestParts<S> for Head {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Infallible> {
+        Ok(Self { headers: parts.headers.clone(), connection: parts.extensions.get().cloned() })
+    }
+}
+
+/// What an admitted request holds for as long as it lasts.
+struct Admitted<'a> {
+    _place: Place<'a>,
+    _proven: Option<Proven>,
+}
+
+/// Who is calling, with a place among what its node has in flight. Until then the caller is a stranger, of whom each address
+/// may have few.
+async fn admit<'a>(app: &'a App, head: &Head) -> Result<(Identity, Admitted<'a>), Refusal> {
+    let identity = authenticate(app, &head.headers).await?;
     let place = app.in_flight.enter(&identity.node, identity.ours).await?;
-    Ok((identity, place))
+    let proven = head.connection.as_ref().map(Connection::proven);
+    Ok((identity, Admitted { _place: place, _proven: proven }))
 }
 
 /// Whether the shadow is that of the caller's Node, not of one that had its name before.

@@ -13,7 +13,7 @@ use http::header::CONTENT_TYPE;
 use kube::ResourceExt;
 use serde_json::error::Category;
 
-use super::{admit, body, is_owned, present, tagged};
+use super::{Head, admit, body, is_owned, present, tagged};
 use crate::app::App;
 use crate::cluster::ClusterError;
 use crate::identity::Identity;
@@ -26,10 +26,10 @@ use crate::shadow::{check, patch};
 const ATTEMPTS: usize = 10;
 
 /// Stores the caller's report.
-pub async fn report(State(app): State<Arc<App>>, headers: HeaderMap, body: Body) -> Result<Response, Refusal> {
-    let (identity, _place) = admit(&app, &headers).await?;
-    let expected = preferences::if_match(&headers)?;
-    let status = parse(&headers, body).await?;
+pub async fn report(State(app): State<Arc<App>>, head: Head, body: Body) -> Result<Response, Refusal> {
+    let (identity, _admitted) = admit(&app, &head).await?;
+    let expected = preferences::if_match(&head.headers)?;
+    let status = parse(&head.headers, body).await?;
     let known = known(&app, &identity, expected.as_deref()).await?;
     let record = lock_record(&status, known.pin().as_ref());
     if let LockRecord::Before(pin) = &record {

@@ -5,25 +5,25 @@ use std::sync::Arc;
 use api::wire::Reason;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use http::{HeaderMap, StatusCode};
+use http::StatusCode;
 
-use super::admit;
+use super::{Head, admit};
 use crate::app::App;
 use crate::node::{Restore, restore};
 use crate::refusal::Refusal;
 
 /// Gives the schedulability of the caller's node back.
-pub async fn uncordon(State(app): State<Arc<App>>, headers: HeaderMap) -> Result<Response, Refusal> {
-    give_back(&app, &headers, Restore::Schedulability).await
+pub async fn uncordon(State(app): State<Arc<App>>, head: Head) -> Result<Response, Refusal> {
+    give_back(&app, &head, Restore::Schedulability).await
 }
 
 /// Lets load balancers use the caller's node again.
-pub async fn include(State(app): State<Arc<App>>, headers: HeaderMap) -> Result<Response, Refusal> {
-    give_back(&app, &headers, Restore::LoadBalancing).await
+pub async fn include(State(app): State<Arc<App>>, head: Head) -> Result<Response, Refusal> {
+    give_back(&app, &head, Restore::LoadBalancing).await
 }
 
-async fn give_back(app: &App, headers: &HeaderMap, what: Restore) -> Result<Response, Refusal> {
-    let (identity, _place) = admit(app, headers).await?;
+async fn give_back(app: &App, head: &Head, what: Restore) -> Result<Response, Refusal> {
+    let (identity, _admitted) = admit(app, head).await?;
     match restore(app, &identity, what).await {
         // An original asks too early, right after the boot, and once more when it is time.
         Err(refusal) if refusal.reason == Reason::NotGivingBack && !identity.ours => {}

@@ -2,13 +2,13 @@
 //! show on demand.
 
 #[cfg(test)]
+mod connections;
+#[cfg(test)]
 mod disruption;
 #[cfg(test)]
 mod draining;
 #[cfg(test)]
 mod fake;
-#[cfg(test)]
-mod hanging_up;
 #[cfg(test)]
 mod hostile;
 #[cfg(test)]

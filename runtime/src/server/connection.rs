@@ -24,9 +24,9 @@ use tokio_rustls::{TlsAcceptor, server::TlsStream};
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
-use super::Limits;
 use super::body::TimedBody;
 use super::in_flight::{InFlight, idle};
+use super::{Connection, Limits};
 
 /// How long a connection that was told to close may go on without a request: enough to hand over its last response.
 const CLOSING: Duration = Duration::from_secs(5);
@@ -59,20 +59,20 @@ impl Host {
     }
 
     /// Serves one connection to its end.
-    pub(super) async fn serve<I>(&self, io: I, peer: SocketAddr)
+    pub(super) async fn serve<I>(&self, io: I, peer: SocketAddr, this: Connection)
     where
         I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let Some(acceptor) = &self.tls else {
-            return self.http1(io, peer).await;
+            return self.http1(io, peer, this).await;
         };
         let Some(stream) = self.handshake(acceptor, io, peer).await else {
             return;
         };
         if stream.get_ref().1.alpn_protocol() == Some(b"h2") {
-            self.http2(stream, peer).await;
+            self.http2(stream, peer, this).await;
         } else {
-            self.http1(stream, peer).await;
+            self.http1(stream, peer, this).await;
         }
     }
 
@@ -92,7 +92,7 @@ impl Host {
         None
     }
 
-    async fn http1<I>(&self, io: I, peer: SocketAddr)
+    async fn http1<I>(&self, io: I, peer: SocketAddr, this: Connection)
     where
         I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
@@ -100,12 +100,12 @@ impl Host {
         let head = usize::try_from(self.limits.header_bytes).unwrap_or(usize::MAX).max(HTTP1_BUFFER);
         let mut builder = http1::Builder::new();
         builder.max_header_size(head).max_buf_size(head);
-        let connection = builder.serve_connection(TokioIo::new(io), self.service(peer, in_flight));
+        let connection = builder.serve_connection(TokioIo::new(io), self.service(peer, this, in_flight));
         self.drive(connection, requests, peer).await;
     }
 
     /// hyper runs each request as a task of its own, which ends when its connection does.
-    async fn http2<I>(&self, io: I, peer: SocketAddr)
+    async fn http2<I>(&self, io: I, peer: SocketAddr, this: Connection)
     where
         I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
@@ -116,7 +116,7 @@ impl Host {
             .max_header_list_size(self.limits.header_bytes)
             .initial_stream_window_size(HTTP2_WINDOW)
             .initial_connection_window_size(HTTP2_WINDOW);
-        let connection = builder.serve_connection(TokioIo::new(io), self.service(peer, in_flight));
+        let connection = builder.serve_connection(TokioIo::new(io), self.service(peer, this, in_flight));
         self.drive(connection, requests, peer).await;
     }
 
@@ -124,6 +124,7 @@ impl Host {
     fn service(
         &self,
         peer: SocketAddr,
+        this: Connection,
         in_flight: watch::Sender<usize>,
     ) -> impl Service<
         Request<Incoming>,
@@ -136,6 +137,7 @@ impl Host {
             let counted = InFlight::count(in_flight.clone());
             let mut request = request.map(|body| TimedBody::new(body, body_timeout));
             request.extensions_mut().insert(ConnectInfo(peer));
+            request.extensions_mut().insert(this.clone());
             let response = routes.clone().oneshot(request);
             async move {
                 let _counted = counted;

@@ -1,4 +1,4 @@
-//! Callers that hang up, over real connections.
+//! Callers over real connections: those that hang up, and those that nobody knows.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
@@ -7,21 +7,25 @@ use api::wire::{AGENT_VERSION_HEADER, CORDON_AND_DRAIN, NODE_NAME_HEADER, TOKEN_
 use apiserver::router::router;
 use axum::serve::Listener;
 use runtime::server::{Limits, listen, serve};
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 use crate::fake::{pod_path, status};
 use crate::site::{Site, pod};
 
 /// A node with a pod that cannot be evicted, and where its apiserver listens.
 async fn serving() -> (Site, SocketAddr) {
+    serving_within(Limits::default()).await
+}
+
+async fn serving_within(limits: Limits) -> (Site, SocketAddr) {
     let site = Site::with_go().await;
     site.world().put(&pod_path("web", "one"), pod("one"));
     site.world().evictions.insert("one".to_owned(), status(429, "TooManyRequests", "not now"));
     let listener = listen((Ipv4Addr::LOCALHOST, 0).into()).await.unwrap();
     let address = listener.local_addr().unwrap();
-    tokio::spawn(serve(listener, None, router(site.app.clone()), Limits::default(), std::future::pending()));
+    tokio::spawn(serve(listener, None, router(site.app.clone()), limits, std::future::pending()));
     (site, address)
 }
 
@@ -65,4 +69,21 @@ async fn a_body_that_is_owed_for_too_long_begins_nothing() {
     sleep(Duration::from_secs(600)).await;
     assert!(!site.is_cordoned());
     assert!(site.world().writes().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn callers_count_as_strangers_until_they_have_proven_who_they_are() {
+    let (site, address) = serving_within(Limits { strangers: 2, ..Limits::default() }).await;
+    let mut open = Vec::new();
+    for _ in 0..6 {
+        open.push(ask_for_a_drain(address, "\r\n").await);
+        sleep(Duration::from_secs(1)).await;
+    }
+    assert!((site.scraped("brupop_apiserver_drains") - 6.0).abs() < 0.1);
+    for _ in 0..2 {
+        open.push(TcpStream::connect(address).await.unwrap());
+    }
+    let mut refused = TcpStream::connect(address).await.unwrap();
+    let closed = timeout(Duration::from_secs(20), refused.read(&mut [0])).await.expect("it is let in");
+    assert!(closed.is_err() || closed.is_ok_and(|read| read == 0));
 }
