@@ -129,6 +129,19 @@ impl Agent<'_> {
         assert_eq!(answer.status, 201, "{answer:?}");
     }
 
+    /// Reports that it rests in the old version, with what else is to be said.
+    pub(crate) async fn report(&self, more: Value) {
+        let mut status = json!({
+            "current_version": "1.19.0", "target_version": "1.20.0", "current_state": "Idle", "crash_count": 0,
+            "agent_version": "0.1.0",
+        });
+        status.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        let request = self.request("PUT", wire::NODE_RESOURCE).header(http::header::CONTENT_TYPE, "application/json");
+        let request = request.body(Full::new(Bytes::from(status.to_string()))).unwrap();
+        let answer = self.site.send(0, request).await.unwrap();
+        assert_eq!(answer.status, 200, "{answer:?}");
+    }
+
     /// Writes the shadow's spec, as the controller does.
     pub(crate) async fn order(&self, spec: Value) {
         let patch = Patch::Merge(json!({ "spec": spec }));

@@ -4,9 +4,7 @@ use api::BottlerocketShadow;
 use api::names::{self, VERSION_LOCK_BEFORE_ANNOTATION};
 use api::shadow::Pin;
 use api::wire::NODE_RESOURCE;
-use bytes::Bytes;
 use e2e::controlplane::wait::until;
-use http_body_util::Full;
 use kube::ResourceExt;
 use kube::api::DeleteParams;
 use kube::runtime::conditions::is_deleted;
@@ -16,14 +14,7 @@ use crate::agent::Agent;
 use crate::site::{PATIENCE, on_site};
 
 async fn report(agent: &Agent<'_>, lock: Option<&str>) {
-    let status = json!({
-        "current_version": "1.19.0", "target_version": "1.20.0", "current_state": "Idle", "crash_count": 0,
-        "agent_version": "0.1.0", "version_lock_before": lock,
-    });
-    let request = agent.request("PUT", NODE_RESOURCE).header(http::header::CONTENT_TYPE, "application/json");
-    let request = request.body(Full::new(Bytes::from(status.to_string()))).unwrap();
-    let answer = agent.site.send(0, request).await.unwrap();
-    assert_eq!(answer.status, 200, "{answer:?}");
+    agent.report(json!({"version_lock_before": lock})).await;
 }
 
 async fn record(agent: &Agent<'_>) -> Option<Pin> {

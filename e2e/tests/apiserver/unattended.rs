@@ -44,19 +44,26 @@ async fn given_back(agent: &Agent<'_>) {
 }
 
 #[test]
-fn a_node_is_given_back_when_its_agent_is_silent_or_it_is_no_longer_managed() {
+fn a_node_is_given_back_when_its_agent_is_silent_or_has_forgotten_it_or_it_is_no_longer_managed() {
     on_site(async |site| {
         let silent = disrupted(site, "silent-1").await;
         let unmanaged = disrupted(site, "unmanaged-1").await;
+        let forgotten = disrupted(site, "forgotten-1").await;
         let attended = disrupted(site, "attended-1").await;
         let busy = disrupted(site, "busy-1").await;
         silence(&silent).await;
         silence(&busy).await;
         silent.order(json!({"state": "Idle"})).await;
+        attended.report(json!({"current_state": "MonitoringUpdate"})).await;
         attended.order(json!({"state": "Idle"})).await;
+        // It rests, and knows of nothing that it would have to undo.
+        forgotten.report(json!({})).await;
+        forgotten.order(json!({"state": "Idle"})).await;
         let label = format!("{}-", names::UPDATER_INTERFACE_LABEL);
         site.plane.kubectl(["label", "node", "unmanaged-1", label.as_str()]).await.unwrap();
-        tokio::join!(given_back(&silent), given_back(&unmanaged));
+        tokio::join!(given_back(&silent), given_back(&forgotten), given_back(&unmanaged));
+        let told = site.events("forgotten-1").await;
+        assert!(told.iter().any(|(_, note)| note.contains("its agent knows nothing of these marks")), "{told:?}");
         assert!(attended.marks().await.is_some(), "its agent is there and does it");
         assert!(busy.is_cordoned().await, "it is not asked to be idle");
     });

@@ -12,6 +12,7 @@ mod interruptions;
 mod leaders;
 mod originals;
 mod policies;
+mod single_node;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
