@@ -10,9 +10,10 @@ use tokio::time::{Instant, sleep, timeout};
 
 use crate::fake::{NODE, pod_path, status};
 use crate::site::{Answer, Site, ours, pod, rfc3339};
+use crate::telling::told;
 
 /// The API's answer where a budget has no room.
-fn full() -> (u16, Value) {
+pub(crate) fn full() -> (u16, Value) {
     let (code, mut answer) =
         status(429, "TooManyRequests", "Cannot evict pod as it would violate the pod's disruption budget.");
     answer["details"] = json!({"causes": [{
@@ -21,7 +22,7 @@ fn full() -> (u16, Value) {
     (code, answer)
 }
 
-async fn with_pods(names: &[&str]) -> Site {
+pub(crate) async fn with_pods(names: &[&str]) -> Site {
     let site = Site::with_go().await;
     for name in names {
         site.world().put(&pod_path("web", name), pod(name));
@@ -29,12 +30,12 @@ async fn with_pods(names: &[&str]) -> Site {
     site
 }
 
-async fn waiting(site: &Site, seconds: u32) -> Answer {
+pub(crate) async fn waiting(site: &Site, seconds: u32) -> Answer {
     let request = ours("POST", CORDON_AND_DRAIN).header("prefer", format!("wait={seconds}")).body(Body::empty());
     site.send(request.unwrap()).await
 }
 
-fn evictions(site: &Site) -> usize {
+pub(crate) fn evictions(site: &Site) -> usize {
     site.world().count("/eviction")
 }
 
@@ -322,104 +323,6 @@ async fn a_pod_that_is_put_back_whatever_the_cordon_does_not_hold_up_the_drain_f
     let ((status, seconds), ()) = tokio::join!(drained, put_back);
     assert_eq!(status, 200);
     assert!(seconds < 130, "{seconds}");
-}
-
-fn told(site: &Site) -> Vec<(Subject, String)> {
-    site.told().into_iter().map(|notice| (notice.subject, notice.note)).collect()
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_blocked_drain_is_told_once_for_each_change_of_the_budget_and_so_is_its_end() {
-    let site = with_pods(&["one", "two"]).await;
-    site.world().evictions.insert("one".to_owned(), full());
-    for _ in 0..10 {
-        assert_eq!(waiting(&site, 20).await.status, 202);
-    }
-    let first = told(&site);
-    assert!(matches!(&first[..], [(Subject::DrainBlocked, note)] if note.contains("web/one")), "{first:?}");
-    let mut other = full();
-    other.1["details"]["causes"][0]["message"] = "The disruption budget tight needs 2 healthy pods and has 2".into();
-    site.world().evictions.insert("one".to_owned(), other);
-    assert_eq!(waiting(&site, 20).await.status, 202);
-    let second = told(&site);
-    assert!(matches!(&second[..], [(Subject::DrainBlocked, note)] if note.contains("web/tight")), "{second:?}");
-    site.world().evictions.clear();
-    assert_eq!(waiting(&site, 20).await.status, 200);
-    assert_eq!(waiting(&site, 20).await.status, 200, "asked once more before the reboot");
-    assert_eq!(told(&site).iter().map(|told| told.0).collect::<Vec<_>>(), [Subject::Drained]);
-}
-
-#[tokio::test(start_paused = true)]
-async fn blocked_pods_and_the_time_that_drains_took_are_counted() {
-    let site = with_pods(&["one", "two", "three"]).await;
-    for name in ["one", "two"] {
-        site.world().evictions.insert(name.to_owned(), full());
-    }
-    let blocked = || site.scraped("brupop_apiserver_drain_blocked_pods");
-    let drains = |what: &str, outcome: &str| {
-        site.scraped(&format!("brupop_apiserver_drain_duration_seconds_{what}{{outcome=\"{outcome}\"}}"))
-    };
-    let looked = async {
-        sleep(Duration::from_secs(10)).await;
-        assert!((blocked() - 2.0).abs() < 0.1);
-    };
-    let (answer, ()) = tokio::join!(waiting(&site, 100), looked);
-    assert_eq!(answer.status, 202);
-    assert!(blocked().abs() < 0.1 && drains("count", "drained").abs() < 0.1, "nobody drains between requests");
-    site.world().evictions.clear();
-    assert_eq!(waiting(&site, 100).await.status, 200);
-    assert!((drains("count", "drained") - 1.0).abs() < 0.1 && drains("count", "aborted").abs() < 0.1);
-    assert!((100.0..112.0).contains(&drains("sum", "drained")), "{}", drains("sum", "drained"));
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_veto_is_told_once_for_each_drain() {
-    let site = with_pods(&["one"]).await;
-    site.world().evictions.insert("one".to_owned(), full());
-    let vetoed = async {
-        sleep(Duration::from_secs(10)).await;
-        site.world().merge(NODE, json!({"spec": {"unschedulable": null}}));
-    };
-    let (answer, ()) = tokio::join!(site.ours("POST", CORDON_AND_DRAIN), vetoed);
-    assert_eq!(answer.refusal(), (409, Reason::Vetoed));
-    assert_eq!(waiting(&site, 20).await.refusal(), (409, Reason::Vetoed));
-    let subjects: Vec<_> = told(&site).iter().map(|told| told.0).collect();
-    assert_eq!(subjects, [Subject::DrainBlocked, Subject::DrainAborted]);
-    let mut marks = site.marks().unwrap();
-    marks.drain_began = Some(crate::site::beginning());
-    let marks = json!({ api::names::MARKS_ANNOTATION: serde_json::to_string(&marks).unwrap() });
-    site.world().merge(NODE, json!({"metadata": {"annotations": marks}}));
-    assert_eq!(waiting(&site, 20).await.refusal(), (409, Reason::Vetoed));
-    assert_eq!(told(&site).iter().map(|told| told.0).collect::<Vec<_>>(), [Subject::DrainAborted], "another drain");
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_drain_that_is_vetoed_or_out_of_time_is_told() {
-    let site = with_pods(&["one"]).await;
-    site.world().evictions.insert("one".to_owned(), full());
-    assert_eq!(waiting(&site, 20).await.status, 202);
-    site.world().merge(NODE, json!({"spec": {"unschedulable": null}}));
-    assert_eq!(waiting(&site, 20).await.refusal(), (409, Reason::Vetoed));
-    let subjects: Vec<_> = told(&site).iter().map(|told| told.0).collect();
-    assert_eq!(subjects, [Subject::DrainBlocked, Subject::DrainAborted]);
-    site.world().merge(NODE, json!({"spec": {"unschedulable": true}}));
-    site.order(&json!({"drain": {"timeout_seconds": 60, "on_timeout": "Abort"}}));
-    assert_eq!(waiting(&site, 100).await.refusal(), (409, Reason::DrainTimedOut));
-    let told = told(&site);
-    assert!(matches!(&told[..], [.., (Subject::DrainAborted, note)] if note.contains("web/one")), "{told:?}");
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_pod_that_several_budgets_select_is_told_as_what_it_is() {
-    let site = with_pods(&["one", "two"]).await;
-    let several = "This pod has more than one PodDisruptionBudget, which the eviction subresource does not support.";
-    site.world().evictions.insert("one".to_owned(), status(500, "InternalError", several));
-    let answer = waiting(&site, 20).await;
-    let progress: DrainProgress = serde_json::from_value(answer.body).unwrap();
-    assert_eq!((progress.pods_left, progress.pods[0].waiting_for), (1, PodWait::SeveralBudgets));
-    let told = told(&site);
-    let [(Subject::DrainBlocked, note)] = &told[..] else { panic!("{told:?}") };
-    assert!(note.contains("several PodDisruptionBudgets") && note.contains("web/one"), "{note}");
 }
 
 #[tokio::test(start_paused = true)]

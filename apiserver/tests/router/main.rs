@@ -20,4 +20,6 @@ mod site;
 #[cfg(test)]
 mod states;
 #[cfg(test)]
+mod telling;
+#[cfg(test)]
 mod unattended;
