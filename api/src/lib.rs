@@ -13,6 +13,7 @@ pub mod amount;
 pub mod condition;
 pub mod crd;
 pub mod duration;
+pub mod event;
 pub mod health;
 pub mod hold;
 pub mod label;

@@ -2,12 +2,11 @@
 
 use std::time::Duration;
 
-use api::names;
-use jiff::Timestamp;
-use k8s_openapi::{
-    api::{core::v1::ObjectReference, events::v1::Event},
-    apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta},
+use api::{
+    event::{NAMESPACE, Telling},
+    names,
 };
+use k8s_openapi::api::{core::v1::ObjectReference, events::v1::Event};
 use kube::{Api, Client, api::PostParams};
 use runtime::clock;
 use tokio::{sync::mpsc, time::timeout};
@@ -21,10 +20,6 @@ use crate::{
 const QUEUE: usize = 256;
 /// How long one may take.
 const DEADLINE: Duration = Duration::from_secs(5);
-/// Where Kubernetes wants the Events of objects that are in no namespace.
-const NAMESPACE: &str = "default";
-/// Longest note that Kubernetes takes, in bytes.
-const MAX_NOTE: usize = 1024;
 
 /// Takes news. Clones share the queue.
 #[derive(Clone)]
@@ -61,7 +56,7 @@ async fn publish(events: Api<Event>, mut news: mpsc::Receiver<News>, metrics: Me
             metrics.told(reason, "dropped");
             continue;
         }
-        let event = event(&news, now);
+        let event = telling(&news).event(now);
         let written = timeout(DEADLINE, events.create(&params, &event)).await;
         let result = if matches!(written, Ok(Ok(_))) { "ok" } else { "failed" };
         metrics.told(reason, result);
@@ -71,27 +66,20 @@ async fn publish(events: Api<Event>, mut news: mpsc::Receiver<News>, metrics: Me
     }
 }
 
-fn event(news: &News, now: Timestamp) -> Event {
-    Event {
-        metadata: ObjectMeta {
-            generate_name: Some(format!("{}-", news.regarding.name)),
-            namespace: Some(NAMESPACE.to_owned()),
-            ..ObjectMeta::default()
-        },
-        action: Some("Updating".to_owned()),
-        event_time: Some(MicroTime(now)),
-        note: Some(news.note[..news.note.floor_char_boundary(MAX_NOTE)].to_owned()),
-        reason: Some(news.subject.reason().to_owned()),
-        regarding: Some(ObjectReference {
-            api_version: Some(news.regarding.api_version.clone()),
-            kind: Some(news.regarding.kind.to_owned()),
-            name: Some(news.regarding.name.clone()),
-            uid: Some(news.regarding.uid.clone()),
-            ..ObjectReference::default()
-        }),
-        reporting_controller: Some(names::CONTROLLER_FIELD_MANAGER.to_owned()),
-        reporting_instance: Some(names::CONTROLLER_FIELD_MANAGER.to_owned()),
-        type_: Some(if news.subject.is_warning() { "Warning" } else { "Normal" }.to_owned()),
-        ..Event::default()
+fn telling(news: &News) -> Telling<'_> {
+    let regarding = ObjectReference {
+        api_version: Some(news.regarding.api_version.clone()),
+        kind: Some(news.regarding.kind.to_owned()),
+        name: Some(news.regarding.name.clone()),
+        uid: Some(news.regarding.uid.clone()),
+        ..ObjectReference::default()
+    };
+    Telling {
+        regarding,
+        action: "Updating",
+        reason: news.subject.reason(),
+        note: &news.note,
+        is_warning: news.subject.is_warning(),
+        reporter: names::CONTROLLER_FIELD_MANAGER,
     }
 }
