@@ -7,6 +7,7 @@
 //! pki, kubeconfig, ports ─► flags ─► start          how its servers are started
 //! ControlPlane ─► kubectl, access, wait, stages     what tests do with it
 //! gateway                                           a way to its API that can be made bad
+//! shared                                            one for several tests
 //! ```
 //!
 //! [`ControlPlane::start`] is the way in. Dropping a control plane stops everything and removes its folder; when the dropping
@@ -32,6 +33,7 @@ mod ports;
 mod process;
 mod program;
 mod screen;
+mod shared;
 mod site;
 mod slots;
 mod spawner;
@@ -43,3 +45,4 @@ pub use gateway::{Gateway, Way};
 pub use plane::ControlPlane;
 pub use process::{Process, Signal};
 pub use program::Program;
+pub use shared::Shared;

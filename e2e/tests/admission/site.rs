@@ -2,44 +2,25 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use api::UpdatePolicy;
-use e2e::controlplane::ControlPlane;
+use e2e::controlplane::{ControlPlane, Shared};
 use e2e::fleet::admission::{self, Webhook};
 use kube::Api;
 use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt as _;
 use tokio::process::Command;
-use tokio::runtime::Runtime;
 
 /// Far longer than anything here takes on an idle machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 
-/// A client belongs to the runtime it was made in, so that is shared as well.
-struct Shared {
-    /// Before the runtime, so that it is dropped first.
-    site: Site,
-    runtime: Runtime,
-}
-
-static SHARED: Mutex<Weak<Shared>> = Mutex::new(Weak::new());
+static SHARED: Shared<Site> = Shared::new();
 
 /// Runs a test on the shared control plane, which ends with the last test that uses it. Such a test stores nothing that
 /// another could see.
 pub(crate) fn on_site(test: impl AsyncFnOnce(&Site)) {
-    let shared = {
-        let mut present = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
-        present.upgrade().unwrap_or_else(|| {
-            let runtime = Runtime::new().unwrap();
-            let site = runtime.block_on(Site::start());
-            let shared = Arc::new(Shared { site, runtime });
-            *present = Arc::downgrade(&shared);
-            shared
-        })
-    };
-    shared.runtime.block_on(test(&shared.site));
+    SHARED.run(Site::start, test);
 }
 
 pub(crate) struct Site {

@@ -1,12 +1,11 @@
 //! What the tests share: one control plane with two replicas of the apiserver, for as long as a test needs it.
 
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use agent::http::NoAnswer;
 use api::{BottlerocketShadow, names};
-use e2e::controlplane::ControlPlane;
+use e2e::controlplane::{ControlPlane, Shared};
 use e2e::fleet::installation::{Replica, apply_manifests, get, ready, start_apiserver};
 use e2e::fleet::{APISERVER_NAME, Programs};
 use http_body_util::Full;
@@ -15,35 +14,17 @@ use k8s_openapi::api::events::v1::Event;
 use kube::Api;
 use kube::api::ListParams;
 use serde_json::Value;
-use tokio::runtime::Runtime;
 
 use crate::agent::{Answer, ask};
 
 /// Far longer than anything here takes on an idle machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 
-/// The shared control plane. A client belongs to the runtime it was made in, so that is shared as well.
-struct Shared {
-    /// Before the runtime, so that it is dropped first.
-    site: Site,
-    runtime: Runtime,
-}
-
-static SHARED: Mutex<Weak<Shared>> = Mutex::new(Weak::new());
+static SHARED: Shared<Site> = Shared::new();
 
 /// Runs a test on the shared control plane, which ends with the last test that uses it.
 pub(crate) fn on_site(test: impl AsyncFnOnce(&Site)) {
-    let shared = {
-        let mut present = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
-        present.upgrade().unwrap_or_else(|| {
-            let runtime = Runtime::new().unwrap();
-            let site = runtime.block_on(Site::start());
-            let shared = Arc::new(Shared { site, runtime });
-            *present = Arc::downgrade(&shared);
-            shared
-        })
-    };
-    shared.runtime.block_on(test(&shared.site));
+    SHARED.run(Site::start, test);
 }
 
 pub(crate) struct Site {
