@@ -6,5 +6,6 @@ pub mod controlplane;
 pub mod demo;
 pub mod fleet;
 pub mod host;
+pub mod install;
 pub mod observer;
 pub mod original;

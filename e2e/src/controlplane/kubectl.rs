@@ -1,7 +1,7 @@
 //! kubectl, for what is shorter in its words.
 
 use std::ffi::OsStr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
 use std::time::Duration;
 
@@ -10,10 +10,22 @@ use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
 use tokio::time::timeout;
 
+use super::assets::Assets;
+use super::environment::Environment;
 use super::plane::ControlPlane;
 
 /// Longer than any `kubectl wait --timeout` of a test.
 const DEADLINE: Duration = Duration::from_secs(180);
+
+/// The kubectl of the control plane's version, for what needs no control plane. Where the programs are missing they are built.
+///
+/// # Errors
+/// As [`ControlPlane::start`].
+pub async fn kubectl_program() -> anyhow::Result<PathBuf> {
+    let environment = Environment::read()?;
+    let assets = tokio::task::spawn_blocking(move || Assets::locate(&environment)).await??;
+    Ok(assets.program("kubectl"))
+}
 
 impl ControlPlane {
     /// Runs kubectl as administrator, and returns its standard output.

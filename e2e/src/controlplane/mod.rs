@@ -42,6 +42,7 @@ mod start;
 pub mod wait;
 
 pub use gateway::{Gateway, Way};
+pub use kubectl::kubectl_program;
 pub use plane::ControlPlane;
 pub use process::{Process, Signal};
 pub use program::Program;

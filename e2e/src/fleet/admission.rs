@@ -16,9 +16,12 @@ use super::installation::{free_ports, local, ready};
 use super::programs::Programs;
 use crate::controlplane::wait::eventually;
 use crate::controlplane::{ControlPlane, Process, Program};
+use crate::install::Manifest;
 
 /// How long kube-apiserver has until it follows a configuration it was given.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// The name of the shipped webhook configuration.
+const CONFIGURATION: &str = "brupop-updatepolicies";
 /// The name of the certificate's folder.
 const CERTIFICATE: &str = "webhook";
 
@@ -65,9 +68,9 @@ pub(super) async fn start(plane: &ControlPlane, programs: &Programs, log_filter:
 
 /// Applies the shipped webhook configuration, with the port in the place of the Service.
 async fn configure(plane: &ControlPlane, port: u16, certificates: &Path) -> anyhow::Result<()> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../config/webhook/validating-webhook.yaml");
-    let text = std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
-    let mut configuration: ValidatingWebhookConfiguration = serde_saphyr::from_str(&text)?;
+    let shipped = Manifest::shipped()?;
+    let shipped = shipped.find("ValidatingWebhookConfiguration", CONFIGURATION).context("no webhook configuration")?;
+    let mut configuration: ValidatingWebhookConfiguration = serde_json::from_value(shipped.clone())?;
     let ca = std::fs::read(certificates.join("ca.crt"))?;
     for webhook in configuration.webhooks.iter_mut().flatten() {
         let service = webhook.client_config.service.take().context("a webhook without a Service")?;

@@ -14,6 +14,7 @@ use tokio::time::timeout;
 use super::programs::Programs;
 use crate::controlplane::wait::eventually;
 use crate::controlplane::{ControlPlane, Process, Program};
+use crate::install::{Manifest, workspace};
 use crate::original;
 
 /// How long a program has until it is ready.
@@ -31,15 +32,20 @@ pub(super) struct Installed {
     pub(super) certificates: PathBuf,
 }
 
-/// Applies the manifests that do not depend on programs.
+/// Applies the shipped manifest, but for what this control plane has no room for: it has no cert-manager, the programs are
+/// processes in the place of Deployments, and the webhook configuration follows with their ports. Beside it what a policy with
+/// `onTimeout: Force` needs.
 ///
 /// # Errors
-/// When one of them is not accepted.
+/// When an object is not accepted.
 pub async fn apply_manifests(plane: &ControlPlane) -> anyhow::Result<()> {
-    let config = Path::new(env!("CARGO_MANIFEST_DIR")).join("../config");
-    for part in ["namespace/namespace.yaml", "crd", "rbac", "admission", "agent/daemonset.yaml"] {
-        plane.apply_path(&config.join(part)).await.with_context(|| format!("config/{part}"))?;
-    }
+    let elsewhere = |group: &str, kind: &str| {
+        group == "cert-manager.io" || matches!(kind, "Deployment" | "ValidatingWebhookConfiguration")
+    };
+    let manifest = Manifest::shipped()?.only(|group, kind| !elsewhere(group, kind));
+    plane.apply(&manifest.text()).await.context("the shipped manifest")?;
+    let force = workspace("config/components/force-drain/role.yaml");
+    plane.apply_path(&force).await.context("the component force-drain")?;
     plane
         .kubectl(&[
             "wait",

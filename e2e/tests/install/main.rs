@@ -1,0 +1,7 @@
+//! What `kubectl apply -f bottlerocket-update-operator.yaml` comes to.
+
+#![cfg(test)]
+
+mod apply;
+mod manifest;
+mod pods;
