@@ -1,6 +1,7 @@
 //! A real Kubernetes control plane, simulated Bottlerocket hosts and an outside observer: what the cluster tests and the
 //! demo run on.
 
+pub mod audit;
 pub mod bench;
 pub mod controlplane;
 pub mod demo;

@@ -58,7 +58,7 @@ impl ControlPlane {
     }
 
     /// The audit log: one JSON object (`audit.k8s.io/v1` Event, metadata level) per line for every request but those for
-    /// leases and health.
+    /// the Nodes' leases and for health.
     pub fn audit_log(&self) -> PathBuf {
         self.site.folder.audit_log()
     }

@@ -5,3 +5,4 @@
 mod apply;
 mod manifest;
 mod pods;
+mod rbac;

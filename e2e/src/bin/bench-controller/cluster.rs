@@ -134,7 +134,7 @@ impl Site {
         Ok(())
     }
 
-    /// The URIs of the controller's requests so far. The audit log leaves Leases out.
+    /// The URIs of the controller's requests so far, beside those for its Lease.
     fn requests(&self) -> anyhow::Result<Vec<String>> {
         let account = names::CONTROLLER_SERVICE_ACCOUNT;
         let user = format!("system:serviceaccount:{}:{account}", names::DEFAULT_NAMESPACE);
@@ -142,7 +142,8 @@ impl Site {
         let events = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
         // A watch is logged when it begins and when it ends: each request counts once.
         let ours = events.filter(|event| event["user"]["username"] == user && event["stage"] == "ResponseComplete");
-        Ok(ours.filter_map(|event| event["requestURI"].as_str().map(str::to_owned)).collect())
+        let uris = ours.filter_map(|event| event["requestURI"].as_str().map(str::to_owned));
+        Ok(uris.filter(|uri| !uri.contains("/leases")).collect())
     }
 }
 

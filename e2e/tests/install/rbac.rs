@@ -1,0 +1,190 @@
+//! Every right that the manifest gives is needed, and no right is missing.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use agent::apiserver::{Apiserver, TlsDial};
+use agent::contact::Contact;
+use api::{State, names};
+use e2e::audit::{Grant, Request, grants, requests, unused};
+use e2e::controlplane::Signal;
+use e2e::controlplane::wait::eventually;
+use e2e::fleet::{APISERVER_NAME, Fleet, FleetOptions};
+use e2e::host::{Span, Timings};
+use e2e::install::{Manifest, workspace};
+use k8s_openapi::api::core::v1::Pod;
+use kube::api::PostParams;
+use kube::{Api, ResourceExt};
+use prometheus::Gauge;
+use semver::Version;
+use serde_json::json;
+
+/// Far longer than anything here takes on an idle machine.
+const PATIENCE: Duration = Duration::from_secs(240);
+const NEW: Version = Version::new(1, 51, 0);
+
+const POLICY: &str = "
+apiVersion: brupop.bottlerocket.aws/v1alpha1
+kind: UpdatePolicy
+metadata: {name: default}
+spec: {nodeSelector: {}, maxConcurrentUpdates: 1}
+";
+
+/// A pod whose budget never lets it go.
+const STUBBORN: &str = "
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: stubborn, namespace: default}
+spec:
+  replicas: 1
+  selector: {matchLabels: {app: stubborn}}
+  template:
+    metadata: {labels: {app: stubborn}}
+    spec: {containers: [{name: stubborn, image: example.invalid/stubborn}]}
+---
+apiVersion: policy/v1
+kind: PodDisruptionBudget
+metadata: {name: stubborn, namespace: default}
+spec: {maxUnavailable: 0, selector: {matchLabels: {app: stubborn}}}
+";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_request_is_refused_and_every_right_is_used() {
+    let timings = Timings { prepare: Span::exactly(Duration::from_secs(3)), ..Timings::default() };
+    let fleet = Fleet::start(FleetOptions { nodes: 1, timings, ..FleetOptions::default() }).await.unwrap();
+    fleet.reported(PATIENCE).await.unwrap();
+    ask_with_the_token_of_a_pod_that_no_watch_shows(&fleet).await;
+    fleet.plane.apply(STUBBORN).await.unwrap();
+    eventually("the pod to be counted", PATIENCE, async || {
+        let healthy =
+            fleet.plane.kubectl(["get", "pdb", "stubborn", "-o", "jsonpath={.status.currentHealthy}"]).await?;
+        Ok((healthy == "1").then_some(()))
+    })
+    .await
+    .unwrap();
+    take_back_a_go(&fleet).await;
+    leave_the_outcome_of_a_write_open(&fleet).await;
+
+    let force = json!({"drain": {"timeout": "5s", "onTimeout": "Force"}});
+    fleet.edit_policy("default", force).await.unwrap();
+    fleet.updated(&NEW, 1, PATIENCE).await.unwrap();
+    let unlabel = format!("{}-", names::UPDATER_INTERFACE_LABEL);
+    fleet.plane.kubectl(["label", "node", "node-1", &unlabel]).await.unwrap();
+
+    let all = all_grants();
+    let used = eventually("every right to be used", PATIENCE, async || {
+        let left = unused(&all, &asked(&fleet));
+        anyhow::ensure!(left.is_empty(), "never used: {}", told(&left));
+        Ok(Some(()))
+    });
+    used.await.unwrap_or_else(|error| panic!("{error:#}"));
+    let refused: BTreeSet<_> = asked(&fleet)
+        .into_iter()
+        .filter(|request| request.forbidden)
+        .map(|request| format!("{} {}", request.verb, request.uri))
+        .collect();
+    assert!(refused.is_empty(), "{refused:?}");
+    println!("{} rights, each used; {} requests, none refused", all.len(), asked(&fleet).len());
+}
+
+/// What the manifest and the component that fleets have give.
+fn all_grants() -> BTreeSet<Grant> {
+    let mut all = grants(&Manifest::shipped().unwrap());
+    let force = std::fs::read_to_string(workspace("config/components/force-drain/role.yaml")).unwrap();
+    all.extend(grants(&Manifest::parse(&force).unwrap()));
+    assert!(all.len() > 30, "{}", told(&all));
+    all
+}
+
+fn told(grants: &BTreeSet<Grant>) -> String {
+    grants.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+}
+
+fn asked(fleet: &Fleet) -> Vec<Request> {
+    requests(&std::fs::read_to_string(fleet.plane.audit_log()).unwrap(), names::DEFAULT_NAMESPACE)
+}
+
+/// A pod of the agents' account that is none of the agents: it is looked for past the watch, and refused.
+async fn ask_with_the_token_of_a_pod_that_no_watch_shows(fleet: &Fleet) {
+    let pods: Api<Pod> = Api::namespaced(fleet.plane.client(), names::DEFAULT_NAMESPACE);
+    let pod = json!({
+        "metadata": {"name": "stranger"},
+        "spec": {
+            "serviceAccountName": names::AGENT_SERVICE_ACCOUNT, "nodeName": "node-1",
+            "containers": [{"name": "stranger", "image": "example.invalid/stranger"}],
+        },
+    });
+    let pod = pods.create(&PostParams::default(), &serde_json::from_value(pod).unwrap()).await.unwrap();
+    let (account, audience) = (names::AGENT_SERVICE_ACCOUNT, names::TOKEN_AUDIENCE);
+    let uid = pod.uid().unwrap();
+    let token = fleet.plane.token_for_pod(names::DEFAULT_NAMESPACE, account, "stranger", &uid, audience).await.unwrap();
+    let file: PathBuf = fleet.plane.dir().join("token-of-a-stranger");
+    std::fs::write(&file, token).unwrap();
+    let authority = fleet.certificates.join("ca.crt");
+    let dial = TlsDial::new("127.0.0.1".to_owned(), fleet.apiserver_port, APISERVER_NAME, authority).unwrap();
+    let contact = Contact::new(Gauge::new("contact", "unused").unwrap());
+    let stranger = Apiserver::new(Arc::new(dial), APISERVER_NAME.to_owned(), "node-1".to_owned(), file, contact);
+    assert!(stranger.read_through().await.is_err());
+}
+
+/// Pauses between the go and its use, so that the controller takes it back and looks at the Node.
+async fn take_back_a_go(fleet: &Fleet) {
+    fleet.plane.apply(POLICY).await.unwrap();
+    fleet.publish(&NEW);
+    wait_for(fleet, "the start", |state, _| state == State::StagedAndPerformedUpdate).await;
+    fleet.edit_policy("default", json!({"paused": true})).await.unwrap();
+    wait_for(fleet, "the image", |_, reported| reported == Some(State::StagedAndPerformedUpdate)).await;
+    // Nobody can use the go while the apiserver stands still.
+    fleet.apiserver.signal(Signal::STOP).unwrap();
+    fleet.edit_policy("default", json!({"paused": false})).await.unwrap();
+    wait_for(fleet, "the go", |state, _| state == State::RebootedIntoUpdate).await;
+    fleet.edit_policy("default", json!({"paused": true})).await.unwrap();
+    wait_for(fleet, "the go to be taken back", |state, _| state != State::RebootedIntoUpdate).await;
+    fleet.apiserver.signal(Signal::CONT).unwrap();
+    fleet.edit_policy("default", json!({"paused": false})).await.unwrap();
+    eventually("the drain to be blocked", PATIENCE, async || {
+        let message = fleet.shadow("node-1").await?.status.and_then(|status| status.message).unwrap_or_default();
+        Ok(message.contains("stubborn").then_some(()))
+    })
+    .await
+    .unwrap();
+}
+
+async fn wait_for(fleet: &Fleet, what: &str, condition: impl Fn(State, Option<State>) -> bool) {
+    eventually(what, PATIENCE, async || {
+        let shadow = fleet.shadow("node-1").await?;
+        Ok(condition(shadow.spec.state, shadow.status.map(|status| status.current_state)).then_some(()))
+    })
+    .await
+    .unwrap();
+}
+
+/// Stops etcd right after an edit that the controller answers with a write, until one of the writes has no answer in time: what
+/// became of it is then read.
+async fn leave_the_outcome_of_a_write_open(fleet: &Fleet) {
+    let etcd = fleet.plane.process("etcd").unwrap();
+    let is_read = |request: &Request| {
+        request.account == names::CONTROLLER_SERVICE_ACCOUNT
+            && request.verb == "get"
+            && request.resource == "bottlerocketshadows"
+    };
+    let before = asked(fleet).iter().filter(|request| is_read(request)).count();
+    let mut minutes = 30;
+    eventually("a write without an answer", PATIENCE, async || {
+        if asked(fleet).iter().filter(|request| is_read(request)).count() > before {
+            return Ok(Some(()));
+        }
+        minutes += 1;
+        fleet.edit_policy("default", json!({"drain": {"timeout": format!("{minutes}m")}})).await?;
+        etcd.signal(Signal::STOP)?;
+        // Longer than the deadline of a write.
+        tokio::time::sleep(Duration::from_secs(7)).await;
+        etcd.signal(Signal::CONT)?;
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        Ok(None)
+    })
+    .await
+    .unwrap();
+}
