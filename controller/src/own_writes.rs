@@ -74,7 +74,12 @@ impl OwnWrites {
             let named = [&shadow.order.policy, &action.before.policy, &action.order.policy];
             let may_name = named.into_iter().flatten().cloned().collect();
             let reason = "the outcome of the last write is not known yet".to_owned();
-            *facts = Arc::new(ShadowFacts::Unreadable { node: action.node.clone(), reason, may_name });
+            *facts = Arc::new(ShadowFacts::Unreadable {
+                node: action.node.clone(),
+                reason,
+                may_name,
+                failed: shadow.report.as_ref().and_then(|report| report.failed.clone()),
+            });
         }
     }
 

@@ -44,6 +44,9 @@ impl<'a> Tally<'a> {
         let taken_back = plan.actions.iter().filter(|action| matches!(action.verb, Verb::Withdraw | Verb::Return));
         let taken_back = taken_back.map(|action| action.node.as_str()).collect();
         let mut tally = Self { snapshot, out: BTreeMap::new(), taken_back, failed: BTreeMap::new() };
+        // A failed node that is given back counts again.
+        let back = plan.actions.iter().filter(|action| action.verb == Verb::GiveBack);
+        let back: BTreeSet<_> = back.map(|action| &action.node).collect();
         for node in snapshot.nodes.values() {
             let shadow = snapshot
                 .shadows
@@ -58,14 +61,15 @@ impl<'a> Tally<'a> {
                 }
             }
             let began = shadow.into_iter().flat_map(ShadowFacts::began_under);
-            let (flies, disrupted, returning) = counts(node, shadow, snapshot.now);
+            let failed = shadow.is_some_and(|shadow| is_out_for_a_failure(node, shadow)) && !back.contains(&node.name);
+            let (flies, disrupted, returning) =
+                if failed { (false, false, false) } else { counts(node, shadow, snapshot.now) };
             for name in now.into_iter().chain(began.filter(|began| now != Some(began))) {
                 let out = tally.out.entry(name).or_default();
                 let note = |set: &mut BTreeSet<&'a str>, counts: bool| counts && set.insert(&node.name);
                 note(&mut out.in_flight, flies);
                 note(&mut out.disrupted, disrupted);
                 note(&mut out.returning, returning);
-                let failed = shadow.is_some_and(|shadow| is_out_for_a_failure(node, shadow));
                 note(&mut out.down, node.managed && (!node.ready || node.cordoned || failed));
             }
         }
@@ -125,9 +129,6 @@ impl<'a> Tally<'a> {
 /// Whether a node is in flight, whether it has a go or marks, and whether it is on its way back to Idle.
 fn counts(node: &NodeFacts, shadow: Option<&ShadowFacts>, now: Timestamp) -> (bool, bool, bool) {
     let marked = !matches!(node.marks, Ok(None));
-    if shadow.is_some_and(|shadow| is_out_for_a_failure(node, shadow)) {
-        return (false, false, false);
-    }
     match shadow {
         None => (marked, marked, false),
         Some(ShadowFacts::Unreadable { .. }) => (true, true, false),

@@ -8,6 +8,7 @@ use api::{
     shadow::{Activity, Report, Shadow},
 };
 use jiff::Timestamp;
+use semver::Version;
 
 use super::in_flight::agent_is_silent;
 use crate::snapshot::{NodeFacts, ShadowFacts};
@@ -30,13 +31,14 @@ pub struct Booted {
 pub(super) fn booted(node: &NodeFacts, shadow: Option<&ShadowFacts>, now: Timestamp) -> Option<Booted> {
     let shadow = shadow.and_then(ShadowFacts::readable)?;
     let report = shadow.report.as_ref().filter(|_| shadow.order.state == State::RebootedIntoUpdate)?;
-    let (up, reason) = sight(node, report)?;
+    let (up, reason) = sight(node, report, shadow.order.version.as_ref())?;
     Some(Booted { up, reason, since: since(shadow, up, now) })
 }
 
-fn sight(node: &NodeFacts, report: &Report) -> Option<(bool, &'static str)> {
+fn sight(node: &NodeFacts, report: &Report, version: Option<&Version>) -> Option<(bool, &'static str)> {
     let activating = report.activity == Some(Activity::Activating);
-    match &report.rebooting {
+    // That of an earlier update says nothing of this one.
+    match report.rebooting.as_ref().filter(|intent| Some(&intent.version) == version) {
         Some(intent) if !node.boot_id.is_empty() && intent.boot_id != node.boot_id => Some((true, "NewBoot")),
         Some(_) => Some((false, "AwaitBoot")),
         // An agent of the original operator stores no intent.

@@ -103,6 +103,7 @@ pub(super) fn forbidden(draft: &Draft<'_>, at: usize) -> Option<Hold> {
     };
     let version = situation.ordered_version()?;
     let forbidden = eligible::forbids_go(draft, policy, situation, version);
+    let forbidden = forbidden.or_else(|| draft.releases.forbid(policy, version, draft.now));
     forbidden.or_else(|| eligible::hindrance(situation, version, draft.now))
 }
 

@@ -9,6 +9,7 @@ use semver::Version;
 
 use super::{
     booted::{Booted, booted},
+    gate::gate,
     in_flight::{has_failed, in_flight},
     ownership::{Owner, owner},
     phase::{Phase, phase},
@@ -65,6 +66,10 @@ impl<'a> Situation<'a> {
             failed: None,
         };
         situation.failed = verdict::standing(&situation, snapshot);
+        if situation.has_failed && situation.phase == Phase::Booted && gate(&situation, snapshot).is_ok() {
+            // It is given back, and counts again until it is.
+            (situation.has_failed, situation.in_flight) = (false, true);
+        }
         situation
     }
 

@@ -47,7 +47,8 @@ pub(super) fn begin(draft: &mut Draft<'_>) {
 /// what was tried.
 fn may_try_a_newer_one(situation: &Situation<'_>, choice: &Choice<'_>) -> bool {
     let failed = situation.report().and_then(|report| report.failed.as_ref());
-    situation.has_failed && failed.is_some_and(|failed| choice.taken() > Some(&failed.version))
+    let ours = !situation.has_original_agent();
+    ours && situation.has_failed && failed.is_some_and(|failed| choice.taken() > Some(&failed.version))
 }
 
 /// Why the node would not start even if its policy were not paused and had room.

@@ -6,7 +6,10 @@ use api::{
 };
 
 use super::{Hold, advance::back_to_idle, draft::Draft, gate, has_original_agent, phase::Phase, situation::Situation};
-use crate::{action::Verb, snapshot::Snapshot};
+use crate::{
+    action::Verb,
+    snapshot::{ShadowFacts, Snapshot},
+};
 
 /// The verdict that stands on the node now: the one that is stored, or the one that is due. It is over once it is acknowledged, or
 /// the node was given back in that version or a newer one.
@@ -16,7 +19,7 @@ pub(super) fn standing(situation: &Situation<'_>, snapshot: &Snapshot) -> Option
 
 /// A verdict about another version takes the place of the one that is stored.
 fn latest(situation: &Situation<'_>, snapshot: &Snapshot) -> Option<Failed> {
-    let stored = situation.report()?.failed.as_ref();
+    let stored = situation.shadow.and_then(ShadowFacts::failed);
     match due(situation, snapshot) {
         Some(due) if stored.is_none_or(|stored| stored.version != due.version) => Some(due),
         _ => stored.cloned(),

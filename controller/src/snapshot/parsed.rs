@@ -6,7 +6,7 @@ use std::{
     sync::Arc,
 };
 
-use api::State;
+use api::{State, UpdatePolicy};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Node;
 use kube::{Resource, core::DeserializeGuard};
@@ -41,6 +41,8 @@ type Known<T> = BTreeMap<String, (Version, Arc<T>)>;
 pub struct Parsed {
     nodes: Known<NodeFacts>,
     shadows: Known<ShadowFacts>,
+    /// By uid and generation, which its own status does not change.
+    policies: BTreeMap<String, ((Option<String>, Option<i64>), PolicyFacts)>,
 }
 
 impl Parsed {
@@ -62,22 +64,42 @@ impl Parsed {
             let facts = facts.unwrap_or_else(|| Arc::new(ShadowFacts::read(shadow)));
             shadows.insert(name, (version, facts));
         }
+        let policies = objects.policies.iter().map(|policy| self.policy(policy));
+        let policies: BTreeMap<_, _> = policies.map(|policy| (policy.name.clone(), policy)).collect();
+        self.policies.retain(|name, _| policies.contains_key(name));
         let readable = shadows.values().filter_map(|(_, facts): &(_, Arc<ShadowFacts>)| facts.readable());
-        let gated = readable.filter(|shadow| shadow.order.state == State::RebootedIntoUpdate);
+        // Of the others nobody asks anything.
+        let asks = policies
+            .values()
+            .any(|policy| policy.accepted.as_ref().is_ok_and(|policy| !policy.health.checks.is_empty()));
+        let gated = readable.filter(|shadow| asks && shadow.order.state == State::RebootedIntoUpdate);
         let gated: BTreeSet<_> = gated.map(|shadow| shadow.node.name.as_str()).collect();
         let whole = |node: &&Node| Some((super::name_of(*node), Arc::new(serde_json::to_value(node).ok()?)));
         let gated =
             objects.nodes.iter().filter(|node| gated.contains(super::name_of(**node).as_str())).filter_map(whole);
-        let policies = objects.policies.iter().map(|policy| PolicyFacts::read(policy));
         let snapshot = Snapshot {
             now,
             nodes: nodes.iter().map(|(name, (_, facts))| (name.clone(), facts.clone())).collect(),
             shadows: shadows.values().map(|(_, facts)| (facts.node_name().to_owned(), facts.clone())).collect(),
-            policies: policies.map(|policy| (policy.name.clone(), policy)).collect(),
+            policies,
             gated: gated.collect(),
         };
         (self.nodes, self.shadows) = (nodes, shadows);
         snapshot
+    }
+
+    fn policy(&mut self, policy: &DeserializeGuard<UpdatePolicy>) -> PolicyFacts {
+        let version = (policy.meta().uid.clone(), policy.meta().generation);
+        let name = super::guarded_name(policy);
+        let known = self.policies.get(&name).filter(|(known, _)| version.1.is_some() && *known == version);
+        if let (Some((_, known)), Ok(raw)) = (known, &policy.0) {
+            return PolicyFacts { status: raw.status.clone(), ..known.clone() };
+        }
+        let facts = PolicyFacts::read(policy);
+        if policy.0.is_ok() {
+            self.policies.insert(name, (version, facts.clone()));
+        }
+        facts
     }
 }
 

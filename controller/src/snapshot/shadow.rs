@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use api::{BottlerocketShadow, Shadow, names};
+use api::{BottlerocketShadow, Shadow, names, shadow::Failed};
 use kube::core::DeserializeGuard;
 
 use super::guarded_name;
@@ -20,13 +20,16 @@ pub enum ShadowFacts {
         reason: String,
         /// The policies whose limits it may count for besides that of its node's policy: it may name one of them.
         may_name: BTreeSet<String>,
+        /// The verdict that was stored when it was read last: it counts for a halt all the same.
+        failed: Option<Failed>,
     },
 }
 
 impl ShadowFacts {
     pub(super) fn read(guarded: &DeserializeGuard<BottlerocketShadow>) -> Self {
         let name = guarded_name(guarded);
-        let unreadable = |reason| Self::Unreadable { node: node_in(&name), reason, may_name: BTreeSet::new() };
+        let unreadable =
+            |reason| Self::Unreadable { node: node_in(&name), reason, may_name: BTreeSet::new(), failed: None };
         match &guarded.0 {
             Err(invalid) => unreadable(format!("shadow {name} cannot be read: {}", invalid.error)),
             Ok(raw) => match Shadow::try_from(raw) {
@@ -55,6 +58,15 @@ impl ShadowFacts {
             Self::Unreadable { may_name, .. } => (None, Some(may_name)),
         };
         named.into_iter().chain(may_name.into_iter().flatten().map(String::as_str))
+    }
+
+    /// The verdict that is stored, or was when the shadow was read last.
+    #[must_use]
+    pub fn failed(&self) -> Option<&Failed> {
+        match self {
+            Self::Readable(shadow) => shadow.report.as_ref()?.failed.as_ref(),
+            Self::Unreadable { failed, .. } => failed.as_ref(),
+        }
     }
 
     /// The shadow, if it can be read.

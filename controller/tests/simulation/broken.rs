@@ -51,6 +51,25 @@ fn careless_of_availability(snapshot: &Snapshot) -> Plan {
     plan(&with_policies(snapshot, |policy| policy.max_unavailable = None))
 }
 
+fn deaf_to_windows(snapshot: &Snapshot) -> Plan {
+    plan(&with_policies(snapshot, |policy| policy.schedule = api::schedule::Schedule::default()))
+}
+
+fn deaf_to_halts(snapshot: &Snapshot) -> Plan {
+    plan(&with_policies(snapshot, |policy| policy.halt_after = Amount::Unlimited))
+}
+
+fn greedy_for_versions(snapshot: &Snapshot) -> Plan {
+    plan(&with_policies(snapshot, |policy| policy.versions = api::versions::VersionRule::default()))
+}
+
+/// Every node is as healthy as it was before.
+fn blind_to_health(snapshot: &Snapshot) -> Plan {
+    let mut snapshot = snapshot.clone();
+    snapshot.nodes.values_mut().for_each(|node| Arc::make_mut(node).ready = true);
+    plan(&snapshot)
+}
+
 fn mixing_zones(snapshot: &Snapshot) -> Plan {
     plan(&with_policies(snapshot, |policy| policy.topology_key = None))
 }
@@ -175,6 +194,29 @@ fn a_start_in_a_pause_is_caught() {
 fn a_start_beyond_what_may_be_unavailable_is_caught() {
     caught(Rules { plan: careless_of_availability, ..RULES }, &[Breach::Unavailable]);
     refused(Rules { plan: careless_of_availability, ..RULES }, Broken::Unavailable);
+}
+
+#[test]
+fn a_go_that_outlasts_its_window_is_caught() {
+    caught(Rules { plan: deaf_to_windows, ..RULES }, &[Breach::Window]);
+    refused(Rules { plan: deaf_to_windows, ..RULES }, Broken::Window);
+}
+
+#[test]
+fn a_start_on_a_version_that_has_failed_is_caught() {
+    caught(Rules { plan: deaf_to_halts, ..RULES }, &[Breach::Halted]);
+    refused(Rules { plan: deaf_to_halts, ..RULES }, Broken::Halted);
+}
+
+#[test]
+fn a_start_on_a_version_that_may_not_be_taken_is_caught() {
+    caught(Rules { plan: greedy_for_versions, ..RULES }, &[Breach::Version]);
+    refused(Rules { plan: greedy_for_versions, ..RULES }, Broken::Version);
+}
+
+#[test]
+fn a_node_that_is_given_back_before_it_is_healthy_is_caught() {
+    caught(Rules { plan: blind_to_health, ..RULES }, &[Breach::Health]);
 }
 
 #[test]

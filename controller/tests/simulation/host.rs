@@ -187,7 +187,9 @@ impl Host {
 
     fn stage(&mut self, world: &mut World, seen: &Shadow, reported: State) -> bool {
         self.call = Call::None;
-        if reported != State::Idle {
+        // A node that failed its health gate may be started on a newer version.
+        let fresh = reported == State::Idle || (reported == State::RebootedIntoUpdate && !self.original);
+        if !fresh || Some(&self.running) == seen.order.version.as_ref() {
             return false;
         }
         if world.chance(self.failing) {
@@ -195,7 +197,10 @@ impl Host {
         }
         self.image = seen.order.version.clone();
         self.active = self.original;
-        self.report(world, seen, |status| status.current_state = State::StagedAndPerformedUpdate)
+        self.report(world, seen, |status| {
+            status.current_state = State::StagedAndPerformedUpdate;
+            status.rebooting = None;
+        })
     }
 
     fn go(&mut self, world: &mut World, seen: &Shadow, observer: &mut Observer) -> bool {
@@ -327,6 +332,8 @@ impl Host {
         let mut status = raw.status.take().unwrap_or_else(|| self.first_status());
         status.current_version = self.running.to_string();
         status.target_version = self.offered.to_string();
+        let offered = [Version::new(1, 21, 0), Version::new(1, 20, 0)].into_iter().filter(|v| *v <= self.offered);
+        status.available_versions = (!self.original).then(|| offered.map(|version| version.to_string()).collect());
         edit(&mut status);
         raw.status = Some(status);
         world.put_shadow(&self.name, raw);

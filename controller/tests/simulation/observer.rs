@@ -5,14 +5,14 @@ use std::{collections::BTreeSet, rc::Rc};
 
 use api::{
     State, names,
-    shadow::{Order, Shadow},
+    shadow::{Order, Shadow, Verdict},
 };
 use controller::{
     action::{Action, Verb},
     check::Broken,
     plan::Plan,
 };
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::Node;
 use kube::ResourceExt as _;
 use semver::Version;
@@ -38,6 +38,14 @@ pub(crate) enum Breach {
     Owner,
     /// A go that holds for too long.
     Expiry,
+    /// A go that outlasts its window, or a start of an original agent outside one.
+    Window,
+    /// A start or a go for a version that too many nodes have failed on.
+    Halted,
+    /// A start on a version out of the policy's range, or too young.
+    Version,
+    /// A node is given back that is not Ready, or has not booted.
+    Health,
     /// A reboot without marks, cordon and drain, or into another version.
     Reboot,
     /// A cordon, a mark or an order is left, or an administrator's cordon is gone.
@@ -69,6 +77,8 @@ pub(crate) struct Observer {
     pub(crate) starts: usize,
     pub(crate) reboots: usize,
     pub(crate) last_plan_was_empty: bool,
+    /// Since when the newer version is offered.
+    pub(crate) offered_since: Option<u64>,
     /// When a clock jumped last.
     pub(crate) jumped: Option<u64>,
 }
@@ -86,6 +96,9 @@ impl Observer {
 
     /// A write of the controller has just taken effect.
     pub(crate) fn wrote(&mut self, world: &World, action: &Action, seen: Seen) {
+        if action.verb == Verb::GiveBack {
+            self.gives_back(world, action, seen);
+        }
         let Some(policy) = &action.order.policy else { return };
         let disrupts = match action.verb {
             Verb::Start => false,
@@ -110,8 +123,83 @@ impl Observer {
         if !jumped && action.order.disrupt_not_after.is_some_and(|expiry| expiry > latest) {
             self.breach(world, Breach::Expiry, &what);
         }
+        self.schedule(world, &sight, policy, action);
+        self.version(world, (&sight, seen), policy, action);
         if action.verb != Verb::Renew {
             self.counts(world, &sight, (policy, disrupts, seen), action);
+        }
+    }
+
+    /// The windows of this test are the first six minutes of each quarter of an hour.
+    fn schedule(&mut self, world: &World, sight: &Sight<'_>, policy: &str, action: &Action) {
+        if sight.spec(policy).is_none_or(|spec| spec["schedule"].is_null()) {
+            return;
+        }
+        let open = |at: Timestamp| at.as_second().rem_euclid(15 * 60) < 6 * 60;
+        let before = |at: Timestamp, seconds| at - SignedDuration::from_secs(seconds);
+        let original = world.shadow(&action.node).and_then(|shadow| shadow.report.clone());
+        let original = original.is_some_and(|report| report.agent_version.is_none());
+        // A write may take a while, and the window close meanwhile.
+        let closed = !(0..=30).any(|late| open(before(world.now(), late)));
+        let starts = action.verb == Verb::Start && original && closed && self.has_not_jumped(world);
+        let outlasts = action.order.disrupt_not_after.is_some_and(|expiry| !open(before(expiry, 1)));
+        if starts || outlasts {
+            self.breach(world, Breach::Window, &format!("{:?} of {}", action.verb, action.node));
+        }
+    }
+
+    fn has_not_jumped(&self, world: &World) -> bool {
+        self.jumped.is_none_or(|jumped| world.time > jumped + LONGEST_GO)
+    }
+
+    fn version(&mut self, world: &World, (sight, seen): (&Sight<'_>, Seen), policy: &str, action: &Action) {
+        let (Some(spec), Some(version)) = (sight.spec(policy), &action.order.version) else { return };
+        let newest = *version == Version::new(1, 21, 0);
+        let out_of_range = newest && spec["versions"]["constraint"] == "<1.21";
+        let age = self.offered_since.map_or(0, |since| world.time - since);
+        let young = newest && self.jumped.is_none() && spec["versions"]["minimumAge"] == "5m" && age < 300;
+        if action.verb == Verb::Start && (out_of_range || young) {
+            self.breach(world, Breach::Version, &format!("{version} on {}", action.node));
+        }
+        let most = spec["failures"]["haltAfter"].as_u64().unwrap_or(1);
+        let failed = |node: &&Node| {
+            let known = world.shadows.log[..seen.shadows]
+                .iter()
+                .rev()
+                .find(|(of, _)| *of == names::shadow_name(&node.name_any()));
+            let known =
+                known.and_then(|(_, shadow)| shadow.as_ref()?.0.as_ref().ok()?.status.as_ref()?.failed.as_ref());
+            let still = world.shadow(&node.name_any()).and_then(|shadow| shadow.report.clone()?.failed);
+            let acknowledged = node.annotations().get(names::FAILURE_ACKNOWLEDGED_ANNOTATION);
+            let stands = known.is_some_and(|failed| failed.version == version.to_string());
+            stands
+                && still.is_some_and(|failed| failed.version == *version)
+                && acknowledged != Some(&version.to_string())
+        };
+        let its = |node: &&Node| {
+            sight.node(&node.name_any()).is_some_and(|n| n.uid() == node.uid() && sight.owner(n) == Some(policy))
+        };
+        let nodes = world.nodes.rows.values().map(AsRef::as_ref);
+        let failed: Vec<_> = nodes.filter(its).filter(failed).map(|node| node.name_any()).collect();
+        if u64::try_from(failed.len()).unwrap() >= most && !failed.contains(&action.node) {
+            self.breach(
+                world,
+                Breach::Halted,
+                &format!("{:?} of {} though {failed:?} failed", action.verb, action.node),
+            );
+        }
+    }
+
+    fn gives_back(&mut self, world: &World, action: &Action, seen: Seen) {
+        let sight = Sight::of(world, seen);
+        let Some(node) = sight.node(&action.node) else { return };
+        let conditions = node.status.iter().filter_map(|status| status.conditions.as_ref()).flatten();
+        let ready = conditions.into_iter().any(|condition| condition.status == "True");
+        let boot = &node.status.as_ref().unwrap().node_info.as_ref().unwrap().boot_id;
+        let report = world.shadow(&action.node).and_then(|shadow| shadow.report.clone());
+        let same = report.and_then(|report| report.rebooting).is_some_and(|intent| intent.boot_id == *boot);
+        if !ready || same {
+            self.breach(world, Breach::Health, &action.node);
         }
     }
 
@@ -218,6 +306,9 @@ fn counts(
     let uid = node.uid();
     let shadow = world.shadow(&name).filter(|shadow| Some(&shadow.node.uid) == uid.as_ref());
     let Some(shadow) = shadow else { return marked && managed && is_of(sight, node, None, policy) };
+    if is_out_for_a_failure(world, node, &shadow) {
+        return false;
+    }
     let asked = shadow.order.state;
     let ours = shadow.report.as_ref().is_some_and(|report| report.agent_version.is_some());
     let silent = ours && !world.agents.rows.contains_key(&name);
@@ -236,4 +327,18 @@ fn is_of(sight: &Sight<'_>, node: &Node, shadow: Option<&Shadow>, policy: &str) 
     let shown = sight.node(&node.name_any()).filter(|shown| shown.uid() == node.uid());
     sight.owner(shown.unwrap_or(node)) == Some(policy)
         || shadow.is_some_and(|shadow| shadow.order.policy.as_deref() == Some(policy))
+}
+
+/// Whether the node has failed on what it is asked for, or on what is marked on it, and nobody has acknowledged that.
+fn is_out_for_a_failure(world: &World, node: &Node, shadow: &Shadow) -> bool {
+    let Some(failed) = shadow.report.as_ref().and_then(|report| report.failed.as_ref()) else { return false };
+    let about = match shadow.order.state {
+        State::RebootedIntoUpdate => shadow.order.version.clone(),
+        State::Idle => world.marks(&node.name_any()).map(|marks| marks.go.version),
+        _ => None,
+    };
+    let acknowledged = node.annotations().get(names::FAILURE_ACKNOWLEDGED_ANNOTATION);
+    failed.kind != Verdict::Unknown
+        && about.as_ref() == Some(&failed.version)
+        && acknowledged != Some(&failed.version.to_string())
 }

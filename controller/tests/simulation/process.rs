@@ -31,6 +31,7 @@ pub(crate) struct Seen {
     pub(crate) nodes: usize,
     pub(crate) policies: usize,
     pub(crate) agents: usize,
+    pub(crate) shadows: usize,
 }
 
 /// The rules a controller follows, and how it is broken on purpose.
@@ -321,7 +322,8 @@ impl Process {
         }
         self.changed = !self.own.unknown().is_empty();
         self.wake_at = plan.wake_at;
-        let seen = Seen { nodes: self.nodes.at, policies: self.policies.at, agents: self.agents.at };
+        let seen =
+            Seen { nodes: self.nodes.at, policies: self.policies.at, agents: self.agents.at, shadows: self.shadows.at };
         observer.planned(&plan);
         self.publish(world, &snapshot, &plan);
         for action in plan.actions {

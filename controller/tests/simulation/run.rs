@@ -99,6 +99,13 @@ impl Course {
         let limits = [json!(1), json!(1), json!(2), json!("40%"), json!("unlimited")];
         let unavailable = [json!(null), json!(null), json!(1), json!(2), json!("60%")];
         let drains = [json!(null), json!({"timeout": "10m"}), json!({"timeout": "1h", "onTimeout": "Force"})];
+        let nights = json!({"windows": [{"start": "*/15 * * * *", "duration": "6m"}]});
+        let schedules = [json!(null), nights];
+        let first = json!({"after": [{"policy": POOLS[0], "soak": "2m"}]});
+        let ranges = [json!(null), json!({"constraint": "<1.21"}), json!({"minimumAge": "5m"})];
+        let versions = ranges.into_iter().chain((pool != POOLS[0]).then_some(first)).collect::<Vec<_>>();
+        let gates = [json!(null), json!({"minReadySeconds": 20, "timeout": "3m"})];
+        let halts = [json!(null), json!({"haltAfter": 2}), json!({"haltAfter": 3})];
         json!({
             "nodeSelector": {"matchLabels": {"pool": pool}},
             "priority": 0,
@@ -106,6 +113,10 @@ impl Course {
             "maxUnavailable": unavailable[random.usize(..unavailable.len())],
             "topologyKey": (random.u32(..100) < 30).then_some("zone"),
             "drain": drains[random.usize(..drains.len())],
+            "schedule": schedules[random.usize(..schedules.len())],
+            "versions": versions[random.usize(..versions.len())],
+            "health": gates[random.usize(..gates.len())],
+            "failures": halts[random.usize(..halts.len())],
             "paused": false,
         })
     }
@@ -158,7 +169,7 @@ impl Course {
         let at = self.world.random.usize(..self.hosts.len());
         let name = self.hosts[at].name.clone();
         let down = self.hosts[at].is_down();
-        match self.world.random.u32(..17) {
+        match self.world.random.u32(..18) {
             0 | 1 => self.change_leader(),
             2 | 3 | 14 => self.edit_policy(),
             4 if !down => set_ready(&mut self.world, &name, false),
@@ -187,8 +198,15 @@ impl Course {
             }
             15 => self.move_node(&name),
             16 => self.hang(at),
+            17 => self.offer_a_newer_version(),
             _ => {}
         }
+    }
+
+    /// Every host is offered a newer version from now on.
+    fn offer_a_newer_version(&mut self) {
+        self.hosts.iter_mut().for_each(|host| host.offered = Version::new(1, 21, 0));
+        self.observer.offered_since.get_or_insert(self.world.time);
     }
 
     /// An agent hangs: one that has a go and has not used it, if there is any.
@@ -301,6 +319,7 @@ impl Course {
         self.world.flipped(&name);
         let gone = std::mem::replace(&mut self.hosts[at], Host::new(name, false));
         self.hosts[at].original = gone.original;
+        self.hosts[at].offered = gone.offered;
         self.hosts[at].failing = gone.failing;
         self.hosts[at].flaw = gone.flaw;
     }
@@ -322,7 +341,8 @@ impl Course {
             self.label(&name, true);
             annotate(&mut self.world, &name, names::HOLD_ANNOTATION, None);
             self.observer.hold(&self.world, &name, false);
-            annotate(&mut self.world, &name, names::FAILURE_ACKNOWLEDGED_ANNOTATION, Some("1.20.0"));
+            let newest = self.hosts[at].offered.to_string();
+            annotate(&mut self.world, &name, names::FAILURE_ACKNOWLEDGED_ANNOTATION, Some(&newest));
             if !self.hosts[at].is_down() {
                 set_ready(&mut self.world, &name, true);
                 self.world.set_agent_ready(&name, true);
@@ -347,6 +367,14 @@ impl Course {
             }
             if !self.world.cordoned.is_empty() {
                 spec["maxUnavailable"] = json!(null);
+            }
+            if self.world.chance(80) {
+                // To wait for windows takes many turns.
+                spec["schedule"] = json!(null);
+            }
+            // Of what holds a version only its age passes by itself.
+            if spec["versions"]["minimumAge"].is_null() {
+                spec["versions"] = json!(null);
             }
             self.set_policy(pool, spec);
         }
@@ -392,9 +420,8 @@ impl Course {
     }
 
     fn end(self) -> End {
-        let newest = Version::new(1, 20, 0);
         End {
-            arrived: self.hosts.iter().filter(|host| host.running == newest).count(),
+            arrived: self.hosts.iter().filter(|host| host.running == host.offered).count(),
             breach: self.observer.breach,
             starts: self.observer.starts,
             reboots: self.observer.reboots,

@@ -272,6 +272,8 @@ impl World {
             stored.status.get_or_insert_default().versions = versions;
             stored.metadata.resource_version = Some(self.next_version());
             self.policies.put(policy, DeserializeGuard(Ok(stored)));
+            let spec = self.specs.iter().rev().find(|(name, _)| name == policy).cloned();
+            self.specs.extend(spec);
         }
     }
 

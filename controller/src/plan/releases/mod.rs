@@ -10,10 +10,11 @@ mod seen;
 
 use std::collections::BTreeMap;
 
+use api::HoldReason;
 use jiff::Timestamp;
 use semver::Version;
 
-use super::situation::Situation;
+use super::{Hold, situation::Situation};
 use crate::snapshot::{PolicyFacts, Snapshot};
 
 pub(super) use choice::{Choice, choose, may_take};
@@ -60,6 +61,17 @@ impl<'a> Releases<'a> {
             }
         }
         Self(releases)
+    }
+
+    /// Why the policy lets `version` not be taken now, by a node that has come to it already: an original agent keeps what it has
+    /// activated.
+    pub(super) fn forbid(&self, policy: &PolicyFacts, version: &Version, now: Timestamp) -> Option<Hold> {
+        let range = policy.accepted.as_ref().ok()?.versions.constraint.as_ref();
+        let why = match range.filter(|range| !range.matches(version)) {
+            Some(range) => format!("version {version} is not in the range {range} of policy {}", policy.name),
+            None => self.hold(policy, version, now)?.why,
+        };
+        Some(Hold::new(HoldReason::VersionHeld, why))
     }
 
     /// Why `version`, which lies in the policy's range, may not be taken now.
