@@ -39,6 +39,7 @@ mod slots;
 mod spawner;
 pub mod stages;
 mod start;
+mod tokens;
 pub mod wait;
 
 pub use gateway::{Gateway, Way};

@@ -4,6 +4,7 @@ use api::names;
 use api::wire::{CORDON_AND_DRAIN, NODE_NAME_HEADER, NODE_RESOURCE, NODE_UID_HEADER, Reason, TOKEN_HEADER, UNCORDON};
 use e2e::controlplane::wait::{eventually, until};
 use http::header::HeaderValue;
+use jiff::SignedDuration;
 use k8s_openapi::api::authentication::v1::{TokenRequest, TokenRequestSpec};
 use k8s_openapi::api::core::v1::{Node, Pod, ServiceAccount};
 use kube::api::{DeleteParams, PostParams};
@@ -14,15 +15,22 @@ use serde_json::json;
 use crate::agent::{Agent, Answer};
 use crate::site::{PATIENCE, Site, on_site};
 
+impl Agent<'_> {
+    /// The answer to a request with this token in the place of its own.
+    async fn with_token(&self, method: &str, path: &str, token: &str) -> Answer {
+        let mut request = self.request(method, path);
+        request.headers_mut().unwrap().insert(TOKEN_HEADER, HeaderValue::from_str(token).unwrap());
+        self.send(0, request).await
+    }
+}
+
 /// Every request that could write something, with this token.
 async fn refusals(agent: &Agent<'_>, token: &str) -> Vec<(u16, Reason)> {
     let mut refusals = Vec::new();
     for (method, path) in
         [("GET", NODE_RESOURCE), ("POST", NODE_RESOURCE), ("POST", CORDON_AND_DRAIN), ("POST", UNCORDON)]
     {
-        let mut request = agent.request(method, path);
-        request.headers_mut().unwrap().insert(TOKEN_HEADER, HeaderValue::from_str(token).unwrap());
-        refusals.push(agent.send(0, request).await.refusal());
+        refusals.push(agent.with_token(method, path, token).await.refusal());
     }
     refusals
 }
@@ -75,6 +83,11 @@ fn only_the_agent_on_a_node_opens_that_node_and_whoever_else_asks_writes_nothing
         let unknown = (401, Reason::Unauthenticated);
         all_refused(&agent, "garbage", "abc", unknown).await;
         all_refused(&agent, "another signature", &altered(&agent.token), unknown).await;
+        // Signed anew with the cluster's key: not for its signature is the other one refused.
+        let again = site.plane.backdated(&agent.token, SignedDuration::ZERO).unwrap();
+        assert_eq!(agent.with_token("GET", NODE_RESOURCE, &again).await.status, 200);
+        let expired = site.plane.backdated(&agent.token, SignedDuration::from_hours(24)).unwrap();
+        all_refused(&agent, "expired", &expired, unknown).await;
         let audience = site.token(&agent.pod, names::AGENT_SERVICE_ACCOUNT, "somebody-else").await;
         all_refused(&agent, "another audience", &audience, unknown).await;
         let forbidden = (403, Reason::Forbidden);
