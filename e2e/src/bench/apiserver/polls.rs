@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use agent::apiserver::Found;
+use agent::apiserver::{Apiserver, Found};
+use anyhow::ensure;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
@@ -11,6 +12,9 @@ use crate::controlplane::wait::eventually;
 
 /// For the replica to give back what the making of connections took.
 const SETTLING: Duration = Duration::from_secs(5);
+
+/// How long an agent that gets no answer waits before it asks again, half of it more or less by chance.
+const PAUSE: Duration = Duration::from_secs(2);
 
 /// What the waiting agents cost.
 pub(super) struct Polls {
@@ -27,16 +31,13 @@ pub(super) async fn wait(site: &Site) -> anyhow::Result<Polls> {
     let before = site.resident()?;
     let mut polls = JoinSet::new();
     for caller in &site.callers {
-        let apiserver = caller.apiserver.clone();
-        polls.spawn(async move {
-            let Ok(Found::Shadow(shadow)) = apiserver.read_through().await else { return };
-            let version = shadow.metadata.resource_version.unwrap_or_default();
-            while let Ok(Found::Unchanged) = apiserver.read_newer(&version, 300).await {}
-        });
+        polls.spawn(follow(caller.apiserver.clone()));
     }
     let waiting = site.callers.len();
     eventually("every agent to wait", Duration::from_secs(120), async || {
-        Ok((site.metric("brupop_apiserver_waiting_reads").await? == u64::try_from(waiting)?).then_some(()))
+        let reached = site.metric("brupop_apiserver_waiting_reads").await?;
+        ensure!(reached == u64::try_from(waiting)?, "{reached} wait");
+        Ok(Some(()))
     })
     .await?;
     sleep(SETTLING).await;
@@ -44,6 +45,22 @@ pub(super) async fn wait(site: &Site) -> anyhow::Result<Polls> {
     sleep(SETTLING).await;
     let cpu = (self::ticks(site) - ticks) / from.elapsed().as_secs_f64();
     Ok(Polls { waiting, before, during: site.resident()?, cpu })
+}
+
+/// Waits for news as an agent does, who asks again where it gets no answer: all of them come at the same moment.
+async fn follow(apiserver: Apiserver) {
+    let mut known: Option<String> = None;
+    loop {
+        let found = match &known {
+            None => apiserver.read_through().await,
+            Some(version) => apiserver.read_newer(version, 300).await,
+        };
+        match found {
+            Ok(Found::Shadow(shadow)) => known = shadow.metadata.resource_version,
+            Ok(Found::Unchanged) => {}
+            Ok(Found::Missing) | Err(_) => sleep(PAUSE.mul_f64(0.5 + fastrand::f64())).await,
+        }
+    }
 }
 
 /// The replica's processor time so far, in seconds.
