@@ -3,6 +3,7 @@
 
 pub mod audit;
 pub mod bench;
+pub mod certmanager;
 pub mod controlplane;
 pub mod demo;
 pub mod fleet;

@@ -9,9 +9,10 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, bail, ensure};
 
 use super::assets::missing;
-use super::cache::{Cache, GO_MOD, GO_SUM};
+use super::cache::Cache;
 use super::go;
 use super::screen::{Progress, minutes, say};
+use super::toolset::Toolset;
 
 /// How often there is a line while somebody else builds, who has lines of their own.
 const PROGRESS: Duration = Duration::from_secs(60);
@@ -19,16 +20,16 @@ const POLL: Duration = Duration::from_millis(200);
 
 /// Builds the programs into `cache`, or waits until another process has. A build that was interrupted leaves nothing that
 /// looks finished: the folder gets its name only when it is whole.
-pub(super) fn into_cache(cache: &Cache) -> anyhow::Result<()> {
+pub(super) fn into_cache(cache: &Cache, tools: &Toolset) -> anyhow::Result<()> {
     let started = Instant::now();
-    let programs = cache.programs();
+    let programs = cache.programs(tools);
     // Held until the end of the function.
-    let _lock = lock(&cache.build_lock(), started)?;
-    if missing(&programs).is_empty() {
+    let _lock = lock(&cache.build_lock(tools), tools, started)?;
+    if missing(&programs, tools.programs).is_empty() {
         return Ok(());
     }
     go::require()?;
-    let building = cache.building();
+    let building = cache.building(tools);
     for leftover in [&building, &programs] {
         match fs::remove_dir_all(leftover) {
             Err(error) if error.kind() != ErrorKind::NotFound => {
@@ -37,16 +38,16 @@ pub(super) fn into_cache(cache: &Cache) -> anyhow::Result<()> {
             _ => {}
         }
     }
-    say("building the control plane, once for this machine: about five minutes on two processors");
-    build(&building, started)?;
+    say(&format!("building {}, once for this machine: minutes on two processors", tools.title));
+    build(&building, tools, started)?;
     fs::rename(building.join("bin"), &programs).with_context(|| format!("cannot create {}", programs.display()))?;
     fs::remove_dir_all(&building).with_context(|| format!("cannot remove {}", building.display()))?;
-    say(&format!("built the control plane in {}: {}", minutes(started.elapsed()), programs.display()));
+    say(&format!("built {} in {}: {}", tools.title, minutes(started.elapsed()), programs.display()));
     Ok(())
 }
 
 /// Waits for the lock, which ends at the latest with the process that holds it.
-fn lock(path: &Path, started: Instant) -> anyhow::Result<File> {
+fn lock(path: &Path, tools: &Toolset, started: Instant) -> anyhow::Result<File> {
     let parent = path.parent().context("the cache has no parent folder")?;
     fs::create_dir_all(parent).with_context(|| format!("cannot create {}", parent.display()))?;
     let file = File::create(path).with_context(|| format!("cannot create {}", path.display()))?;
@@ -61,23 +62,42 @@ fn lock(path: &Path, started: Instant) -> anyhow::Result<File> {
                 bail!("{} was still locked by another build after {}", path.display(), minutes(go::DEADLINE));
             }
             Err(TryLockError::WouldBlock) => {
-                progress.say(|elapsed| format!("waiting for another build of the control plane: {elapsed}"));
+                progress.say(|elapsed| format!("waiting for another build of {}: {elapsed}", tools.title));
                 thread::sleep(POLL);
             }
         }
     }
 }
 
-fn build(folder: &Path, started: Instant) -> anyhow::Result<()> {
+fn build(folder: &Path, tools: &Toolset, started: Instant) -> anyhow::Result<()> {
     let bin = folder.join("bin");
     fs::create_dir_all(&bin).with_context(|| format!("cannot create {}", bin.display()))?;
-    for (name, text) in [("go.mod", GO_MOD), ("go.sum", GO_SUM)] {
+    for (name, text) in [("go.mod", tools.go_mod), ("go.sum", tools.go_sum)] {
         fs::write(folder.join(name), text).with_context(|| format!("cannot write {name} in {}", folder.display()))?;
     }
-    go::install_tools(folder, &bin, GO_MOD, started)?;
-    // The main package of etcd is called `server`.
-    fs::rename(bin.join("server"), bin.join("etcd")).context("the build made no etcd")?;
-    let absent = missing(&bin);
+    go::install_tools(folder, &bin, tools, started)?;
+    for (built, wanted) in tools.renamed {
+        fs::rename(bin.join(built), bin.join(wanted)).with_context(|| format!("the build made no {wanted}"))?;
+    }
+    if let Some((module, manifests)) = tools.manifests {
+        copy_manifests(&go::module_folder(folder, module)?.join(manifests), &bin)?;
+    }
+    let absent = missing(&bin, tools.programs);
     ensure!(absent.is_empty(), "the build made no {}", absent.join(", "));
+    Ok(())
+}
+
+/// Copies YAML files without their lines of Helm's language.
+fn copy_manifests(from: &Path, to: &Path) -> anyhow::Result<()> {
+    for entry in fs::read_dir(from).with_context(|| format!("cannot read {}", from.display()))? {
+        let path = entry?.path();
+        let Some(name) = path.file_name().filter(|_| path.extension().is_some_and(|extension| extension == "yaml"))
+        else {
+            continue;
+        };
+        let text = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+        let lines: Vec<_> = text.lines().filter(|line| !line.contains("{{")).collect();
+        fs::write(to.join(name), lines.join("\n")).with_context(|| format!("cannot write {}", to.display()))?;
+    }
     Ok(())
 }

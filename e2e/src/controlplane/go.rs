@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::io::{BufRead, BufReader, ErrorKind, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
@@ -10,9 +10,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail, ensure};
 
-use super::assets::PROGRAMS;
 use super::screen::Progress;
 use super::spawner;
+use super::toolset::{CONTROL_PLANE, Toolset};
 
 /// A cold build takes five minutes on two idle processors, the download of the modules one more; a slow or busy machine gets
 /// ten times that.
@@ -32,15 +32,15 @@ pub(super) fn require() -> anyhow::Result<()> {
         Err(error) if error.kind() == ErrorKind::NotFound => bail!(
             "there is no `go` in the PATH: install Go 1.26 or newer (https://go.dev/dl), or let KUBEBUILDER_ASSETS name a folder \
              with {}",
-            PROGRAMS.join(", ")
+            CONTROL_PLANE.programs.join(", ")
         ),
         Err(error) => Err(error).context("cannot start go"),
     }
 }
 
 /// Builds the tools of the module in `folder` into `bin`, with progress on the screen.
-pub(super) fn install_tools(folder: &Path, bin: &Path, go_mod: &str, started: Instant) -> anyhow::Result<()> {
-    let version = kubernetes_version(go_mod).context("go.mod names no version of k8s.io/kubernetes")?;
+pub(super) fn install_tools(folder: &Path, bin: &Path, tools: &Toolset, started: Instant) -> anyhow::Result<()> {
+    let version = kubernetes_version(tools.go_mod);
     let mut go = spawner::interrupted("go");
     go.args(["install", "-v", "-trimpath", "-ldflags", &linker_flags(version), "tool"]);
     go.current_dir(folder).env("GOBIN", bin).env("CGO_ENABLED", "0").env("GOWORK", "off");
@@ -62,7 +62,7 @@ pub(super) fn install_tools(folder: &Path, bin: &Path, go_mod: &str, started: In
                 child.kill().context("cannot stop go")?;
             }
             let compiled = packages.load(Ordering::Relaxed);
-            progress.say(|elapsed| format!("building the control plane: {elapsed}, {compiled} packages"));
+            progress.say(|elapsed| format!("building {}: {elapsed}, {compiled} packages", tools.title));
             thread::sleep(POLL);
         };
         let lines = Vec::from(reader.join().unwrap_or_default()).join("\n");
@@ -71,14 +71,27 @@ pub(super) fn install_tools(folder: &Path, bin: &Path, go_mod: &str, started: In
     })
 }
 
-/// The version that `go.mod` pins, such as `v1.36.3`.
+/// The folder that Go keeps a module in.
+pub(super) fn module_folder(folder: &Path, module: &str) -> anyhow::Result<PathBuf> {
+    let mut go = Command::new("go");
+    go.args(["list", "-m", "-f", "{{.Dir}}", module]).current_dir(folder).env("GOWORK", "off").stdin(Stdio::null());
+    let output = go.output().context("cannot start go")?;
+    let error = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "go list -m {module}: {}", error.trim());
+    Ok(PathBuf::from(String::from_utf8_lossy(&output.stdout).trim()))
+}
+
+/// The version of Kubernetes that `go.mod` pins, such as `v1.36.3`.
 fn kubernetes_version(go_mod: &str) -> Option<&str> {
     let version = go_mod.lines().find_map(|line| line.trim().strip_prefix("k8s.io/kubernetes "))?;
     version.split_whitespace().next()
 }
 
 /// Strips the programs, and stamps Kubernetes' own with their version: otherwise they call themselves `v0.0.0-master`.
-fn linker_flags(version: &str) -> String {
+fn linker_flags(version: Option<&str>) -> String {
+    let Some(version) = version else {
+        return "-s -w".to_owned();
+    };
     let mut parts = version.trim_start_matches('v').split('.');
     let (major, minor) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
     let mut flags = vec!["-s -w".to_owned()];
@@ -111,7 +124,6 @@ fn last_lines(stderr: impl Read, packages: &AtomicUsize) -> VecDeque<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::controlplane::cache::GO_MOD;
 
     #[test]
     fn packages_are_counted_and_the_last_errors_are_kept() {
@@ -127,9 +139,9 @@ mod tests {
     fn the_stamped_version_is_the_pinned_one() {
         let go_mod = "require (\n\tk8s.io/kubectl v0.2.0\n\tk8s.io/kubernetes v1.2.3 // indirect\n)\n";
         assert_eq!(kubernetes_version(go_mod), Some("v1.2.3"));
-        assert!(kubernetes_version(GO_MOD).is_some());
+        assert!(kubernetes_version(CONTROL_PLANE.go_mod).is_some());
 
-        let flags = linker_flags("v1.2.3");
+        let flags = linker_flags(Some("v1.2.3"));
         assert!(flags.starts_with("-s -w -X k8s.io/component-base/version.gitVersion=v1.2.3 -X "), "{flags}");
         assert!(flags.contains(" -X k8s.io/client-go/pkg/version.gitMinor=2 "), "{flags}");
     }

@@ -40,9 +40,11 @@ mod spawner;
 pub mod stages;
 mod start;
 mod tokens;
+mod toolset;
 pub mod wait;
 
 pub use gateway::{Gateway, Way};
+pub(crate) use kubectl::certmanager_folder;
 pub use kubectl::kubectl_program;
 pub use plane::ControlPlane;
 pub use process::{Process, Signal};

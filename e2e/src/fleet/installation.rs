@@ -179,7 +179,7 @@ pub(super) fn local(port: u16) -> String {
 }
 
 /// Ports that were free a moment ago, all different.
-pub(super) fn free_ports<const N: usize>() -> anyhow::Result<[u16; N]> {
+pub(crate) fn free_ports<const N: usize>() -> anyhow::Result<[u16; N]> {
     let mut ports = [0; N];
     let mut held = Vec::new();
     for port in &mut ports {

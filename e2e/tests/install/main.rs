@@ -3,6 +3,7 @@
 #![cfg(test)]
 
 mod apply;
+mod certificates;
 mod manifest;
 mod pods;
 mod rbac;

@@ -1,0 +1,85 @@
+//! Sets of programs that are built from pinned Go modules.
+
+use std::fmt::Write as _;
+
+use sha2::{Digest, Sha256};
+
+/// Bytes of the digest that a folder's name carries: 48 bits, far more than one machine's few versions need.
+const NAME_BYTES: usize = 6;
+
+/// Programs that are built together, from one module of tools.
+#[derive(Debug)]
+pub(super) struct Toolset {
+    /// What its folder in the cache begins with.
+    pub(super) name: &'static str,
+    /// What people read while it is built.
+    pub(super) title: &'static str,
+    /// `go.mod` of the tool module, as it was when this crate was compiled.
+    pub(super) go_mod: &'static str,
+    /// Its `go.sum`.
+    pub(super) go_sum: &'static str,
+    /// The programs, by the names of their files.
+    pub(super) programs: &'static [&'static str],
+    /// Programs whose main package is called something else: what it is called, and the file.
+    pub(super) renamed: &'static [(&'static str, &'static str)],
+    /// A module and a folder of it whose YAML files are wanted beside the programs.
+    pub(super) manifests: Option<(&'static str, &'static str)>,
+}
+
+/// The programs of a control plane.
+pub(super) const CONTROL_PLANE: Toolset = Toolset {
+    name: "controlplane",
+    title: "the control plane",
+    go_mod: include_str!("../../controlplane/go.mod"),
+    go_sum: include_str!("../../controlplane/go.sum"),
+    programs: &["etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubectl", "kwok"],
+    // The main package of etcd is called `server`.
+    renamed: &[("server", "etcd")],
+    manifests: None,
+};
+
+/// The programs of cert-manager that issue and inject, with its CRDs.
+pub(super) const CERT_MANAGER: Toolset = Toolset {
+    name: "certmanager",
+    title: "cert-manager",
+    go_mod: include_str!("../../certmanager/go.mod"),
+    go_sum: include_str!("../../certmanager/go.sum"),
+    programs: &["cert-manager-cainjector", "cert-manager-controller"],
+    renamed: &[("cainjector", "cert-manager-cainjector"), ("controller", "cert-manager-controller")],
+    manifests: Some(("github.com/cert-manager/cert-manager", "deploy/crds")),
+};
+
+impl Toolset {
+    /// Derived from what is built, so that another version gets another folder and a second clone shares the first one's.
+    pub(super) fn folder_name(&self) -> String {
+        folder_name(self.name, self.go_mod, self.go_sum)
+    }
+}
+
+fn folder_name(name: &str, go_mod: &str, go_sum: &str) -> String {
+    let digest = Sha256::new().chain_update(go_mod).chain_update(go_sum).finalize();
+    let mut name = format!("{name}-");
+    for byte in digest.iter().take(NAME_BYTES) {
+        // Writing to a String does not fail.
+        let _ = write!(name, "{byte:02x}");
+    }
+    name
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_name_is_the_start_of_the_digest_of_both_files() {
+        // printf 'module m\nsum\n' | sha256sum
+        assert_eq!(folder_name("controlplane", "module m\n", "sum\n"), "controlplane-5b92640e75ce");
+    }
+
+    #[test]
+    fn a_change_of_either_file_changes_the_name() {
+        let name = folder_name("a", "module m\n", "sum\n");
+        assert_ne!(name, folder_name("a", "module n\n", "sum\n"));
+        assert_ne!(name, folder_name("a", "module m\n", "sun\n"));
+    }
+}
