@@ -5,5 +5,6 @@
 mod apply;
 mod certificates;
 mod manifest;
+mod migrating;
 mod pods;
 mod rbac;
