@@ -12,6 +12,19 @@ const NAMES: [&str; 5] = ["controller", "apiserver", "agent", ORIGINAL, "webhook
 /// The one of them that only mixed fleets run.
 const ORIGINAL: &str = "original-agent";
 
+/// What cargo tells the programs it runs about their own crate. A build script that looks at them (`ring` has one) runs anew
+/// when they change, and with it nearly everything is built anew: for a cargo that is started from here they must not be there.
+pub(crate) const OF_THE_CALLER: [&str; 8] = [
+    "CARGO_MANIFEST_DIR",
+    "CARGO_MANIFEST_LINKS",
+    "CARGO_PKG_NAME",
+    "CARGO_PKG_VERSION",
+    "CARGO_PKG_VERSION_MAJOR",
+    "CARGO_PKG_VERSION_MINOR",
+    "CARGO_PKG_VERSION_PATCH",
+    "CARGO_PKG_VERSION_PRE",
+];
+
 /// Where the built programs are.
 #[derive(Debug, Clone)]
 pub struct Programs {
@@ -66,6 +79,9 @@ async fn build(folder: &Path, names: &[&str]) -> anyhow::Result<()> {
     cargo.args(["build", "--quiet", "--workspace"]).current_dir(&workspace).stdin(Stdio::null());
     for name in names {
         cargo.args(["--bin", name]);
+    }
+    for variable in OF_THE_CALLER {
+        cargo.env_remove(variable);
     }
     if folder.ends_with("release") {
         cargo.arg("--release");
