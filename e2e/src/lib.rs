@@ -8,6 +8,7 @@ pub mod controlplane;
 pub mod demo;
 pub mod fleet;
 pub mod host;
+pub mod image;
 pub mod install;
 pub mod observer;
 pub mod original;

@@ -43,6 +43,7 @@ use tap::Tap;
 
 pub use installation::APISERVER_NAME;
 pub use options::{FleetOptions, OriginalAgents};
+pub(crate) use programs::OF_THE_CALLER;
 pub use programs::Programs;
 
 /// A running fleet. Dropping it stops everything.
