@@ -1,9 +1,6 @@
 //! Arbitrary policies: what schema and webhook accept is what the controller's parser reads, and nothing else.
 
-use api::{
-    Policy, UpdatePolicy,
-    policy::{InvalidPolicy, parse},
-};
+use api::{Policy, UpdatePolicy};
 use futures::{StreamExt as _, stream};
 use kube::api::{DynamicObject, PostParams};
 use kube::core::ApiResource;
@@ -236,19 +233,12 @@ fn policies() -> Vec<Value> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Fate {
     Accepted,
-    /// Right in every field, and refused for one that has no behaviour yet.
-    NotSupported,
     Refused,
 }
 
 fn by_parser(policy: &Value) -> Fate {
     let Ok(policy) = serde_json::from_value::<UpdatePolicy>(policy.clone()) else { return Fate::Refused };
-    let refused = |invalid: &InvalidPolicy| {
-        let only_unsupported = invalid.to_string().split("; ").all(|fault| fault.ends_with(": not supported yet"));
-        assert_eq!(only_unsupported, parse::whole(&policy.spec).is_ok() && !invalid.to_string().contains("itself"));
-        if only_unsupported { Fate::NotSupported } else { Fate::Refused }
-    };
-    Policy::try_from(&policy).map_or_else(|invalid| refused(&invalid), |_| Fate::Accepted)
+    if Policy::try_from(&policy).is_ok() { Fate::Accepted } else { Fate::Refused }
 }
 
 /// The fate, and what the parser is to be held against: what was stored, or what was asked for.
@@ -259,12 +249,9 @@ async fn by_server(api: &Api<DynamicObject>, policy: &Value) -> (Fate, Value, St
         Ok(stored) => (Fate::Accepted, serde_json::to_value(stored).unwrap(), String::new()),
         Err(kube::Error::Api(status)) => {
             assert!((400..500).contains(&status.code), "{status:?}");
-            let denied = status.message.split_once("denied the request: ").map(|(_, why)| why.to_owned());
-            let unsupported =
-                denied.is_some_and(|why| why.split("; ").all(|fault| fault.ends_with(": not supported yet")));
             let mut asked = policy.clone();
             drop_nulls(&mut asked);
-            (if unsupported { Fate::NotSupported } else { Fate::Refused }, asked, status.message)
+            (Fate::Refused, asked, status.message)
         }
         Err(error) => panic!("{error}"),
     }
@@ -297,7 +284,7 @@ fn what_schema_and_webhook_accept_is_what_the_controller_reads() {
         let mut fates: Vec<_> = fates.buffer_unordered(AT_ONCE).collect().await;
         fates.sort();
         // Each fate is common enough to say something.
-        for fate in [Fate::Accepted, Fate::NotSupported, Fate::Refused] {
+        for fate in [Fate::Accepted, Fate::Refused] {
             let count = fates.iter().filter(|other| **other == fate).count();
             println!("{fate:?}: {count}");
             assert!(count > CASES / 20, "{fate:?}: {count}");

@@ -45,9 +45,8 @@ async fn what_may_surprise_is_accepted_with_a_warning() {
     .await;
     let many = json!({"nodeSelector": {}, "maxConcurrentUpdates": 2, "loadBalancerExclusion": {"waitSeconds": 60}});
     warned(&site, &many, "spec.maxConcurrentUpdates: 2 of 3 nodes may be out of the load balancers").await;
-    // Fields that do nothing yet are only accepted while paused.
     let short = json!({
-        "paused": true, "nodeSelector": {}, "drain": {"timeout": "30m"},
+        "nodeSelector": {}, "drain": {"timeout": "30m"},
         "schedule": {"windows": [{"start": "0 2 * * *", "duration": "10m"}]},
     });
     warned(
@@ -56,8 +55,7 @@ async fn what_may_surprise_is_accepted_with_a_warning() {
         "spec.schedule.windows[0].duration: 10m is shorter than load-balancer wait plus drain timeout (30m)",
     )
     .await;
-    let after =
-        json!({"paused": true, "nodeSelector": {}, "versions": {"after": [{"policy": "canary", "soak": "1h"}]}});
+    let after = json!({"nodeSelector": {}, "versions": {"after": [{"policy": "canary", "soak": "1h"}]}});
     warned(&site, &after, "spec.versions.after[0].policy: there is no policy \"canary\" now").await;
 
     let all = policy("all", &json!({"nodeSelector": {}, "priority": 5}));
