@@ -10,6 +10,7 @@ use crate::{
 };
 use api::{BottlerocketShadow, Shadow};
 use futures::{StreamExt as _, stream};
+use runtime::health::Heartbeat;
 use tokio::time::Instant;
 
 /// Most writes under way at once.
@@ -24,10 +25,31 @@ pub(crate) struct Executed {
     pub(crate) settle_from: Instant,
 }
 
-/// Executes `actions`, several at once. None is begun after the mandate has ended.
-pub(crate) async fn execute(writer: &Writer, mandate: &Mandate, actions: Vec<Action>) -> Vec<Executed> {
+/// Executes `actions`, several at once, with a sign of life for each. None is begun after the mandate has ended.
+pub(crate) async fn execute(
+    writer: &Writer,
+    mandate: &Mandate,
+    heartbeat: &Heartbeat,
+    actions: Vec<Action>,
+) -> Vec<Executed> {
     let begun = stream::iter(actions).take_while(|_| ready(mandate.holds()));
-    begun.map(|action| one(writer, action)).buffer_unordered(CONCURRENCY).collect().await
+    let executed = begun.map(|action| one(writer, action)).buffer_unordered(CONCURRENCY);
+    executed.inspect(|_| heartbeat.beat()).collect().await
+}
+
+/// Reads what became of `actions`, whose outcomes are unknown, as [`execute`] executes them.
+pub(crate) async fn settle_all(
+    writer: &Writer,
+    mandate: &Mandate,
+    heartbeat: &Heartbeat,
+    actions: Vec<Action>,
+) -> Vec<(Action, Result<Outcome, WriteError>)> {
+    let begun = stream::iter(actions).take_while(|_| ready(mandate.holds()));
+    let settled = begun.map(|action| async {
+        let outcome = settle(writer, &action).await;
+        (action, outcome)
+    });
+    settled.buffer_unordered(CONCURRENCY).inspect(|_| heartbeat.beat()).collect().await
 }
 
 async fn one(writer: &Writer, action: Action) -> Executed {
@@ -58,7 +80,7 @@ async fn one(writer: &Writer, action: Action) -> Executed {
 ///
 /// # Errors
 /// [`WriteError::Unknown`] when it cannot be told yet.
-pub(crate) async fn settle(writer: &Writer, action: &Action) -> Result<Outcome, WriteError> {
+async fn settle(writer: &Writer, action: &Action) -> Result<Outcome, WriteError> {
     match writer.shadow(&action.shadow).await {
         Ok(found) if action.takes_back_a_go() => finish_taking_back(writer, action, found).await,
         Ok(found) => Ok(stored(found)),

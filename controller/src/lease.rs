@@ -42,6 +42,14 @@ pub(crate) struct Mandate {
 }
 
 impl Mandate {
+    /// One that holds for as long as nobody cancels `stop`.
+    #[cfg(test)]
+    pub(crate) fn until(stop: CancellationToken) -> Self {
+        let began = Instant::now();
+        let until = began + Duration::from_secs(86_400);
+        Self { term: watch::channel(Some(Term { began, until, orderly: true })).1, began: Some(began), stop }
+    }
+
     /// Whether another write may be begun. Asked before each: a process that was frozen finds its term over.
     pub(crate) fn holds(&self) -> bool {
         !self.stop.is_cancelled() && self.current().is_some_and(|term| Instant::now() < term.until)

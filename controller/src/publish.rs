@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, future::ready};
 
 use api::{BottlerocketShadow, UpdatePolicyStatus};
 use futures::{StreamExt as _, stream};
+use runtime::health::Heartbeat;
 
 use crate::{
     lease::Mandate,
@@ -13,12 +14,13 @@ use crate::{
 };
 
 /// Most writes under way at once.
-const CONCURRENCY: usize = 8;
+const CONCURRENCY: usize = 16;
 
-/// Writes conditions; the answers are the shadows as they are now.
+/// Writes conditions, with a sign of life for each; the answers are the shadows as they are now.
 pub(crate) async fn publish_conditions(
     writer: &Writer,
     mandate: &Mandate,
+    heartbeat: &Heartbeat,
     changed: Vec<ShadowStatus>,
 ) -> Vec<Result<BottlerocketShadow, (String, WriteError)>> {
     let write = |change: ShadowStatus| async move {
@@ -26,7 +28,7 @@ pub(crate) async fn publish_conditions(
         written.map_err(|error| (change.shadow, error))
     };
     let begun = stream::iter(changed).take_while(|_| ready(mandate.holds()));
-    begun.map(write).buffer_unordered(CONCURRENCY).collect().await
+    begun.map(write).buffer_unordered(CONCURRENCY).inspect(|_| heartbeat.beat()).collect().await
 }
 
 /// A policy's status as it should be.
@@ -52,10 +54,11 @@ pub(crate) fn changed_statuses(
     changed.map(change).collect()
 }
 
-/// Writes statuses; says of each policy what was written.
+/// Writes statuses, with a sign of life for each; says of each policy what was written.
 pub(crate) async fn publish_statuses(
     writer: &Writer,
     mandate: &Mandate,
+    heartbeat: &Heartbeat,
     changed: Vec<PolicyStatus>,
 ) -> Vec<(String, Result<UpdatePolicyStatus, WriteError>)> {
     let write = |change: PolicyStatus| async move {
@@ -63,5 +66,5 @@ pub(crate) async fn publish_statuses(
         (change.policy, written.map(|_| change.status))
     };
     let begun = stream::iter(changed).take_while(|_| ready(mandate.holds()));
-    begun.map(write).buffer_unordered(CONCURRENCY).collect().await
+    begun.map(write).buffer_unordered(CONCURRENCY).inspect(|_| heartbeat.beat()).collect().await
 }

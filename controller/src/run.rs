@@ -4,6 +4,7 @@ mod cycle;
 mod delays;
 mod lead;
 mod pace;
+mod portion;
 mod takeover;
 mod unread;
 
@@ -23,7 +24,7 @@ use tokio::sync::oneshot;
 use crate::{announce::announcer, args::Args, lease::Election, metrics::Metrics, watch::Watches, write::Writer};
 use lead::Controller;
 
-/// A loop that has not shown itself for this long is stuck: several times what the writes of one round may take.
+/// A loop that has not shown itself for this long is stuck: several times what one write may take with all that follows from it.
 const STUCK_AFTER: Duration = Duration::from_secs(120);
 /// How long the tasks have to end.
 const GRACE: Duration = Duration::from_secs(10);

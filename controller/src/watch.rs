@@ -51,6 +51,17 @@ impl Watches {
         }
     }
 
+    /// Stores that somebody else fills.
+    #[cfg(test)]
+    pub(crate) fn of(
+        nodes: Store<Node>,
+        shadows: Store<DeserializeGuard<BottlerocketShadow>>,
+        policies: Store<DeserializeGuard<UpdatePolicy>>,
+        pods: Store<Pod>,
+    ) -> Self {
+        Self { nodes, shadows, policies, pods, changed: Arc::default() }
+    }
+
     /// Waits until every store shows a whole list.
     pub(crate) async fn synced(&self) -> anyhow::Result<()> {
         self.nodes.wait_until_ready().await?;

@@ -4,13 +4,19 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use api::{HoldReason, names::shadow_name};
 use jiff::{SignedDuration, Timestamp};
+use runtime::health::Heartbeat;
 use tokio::time::Instant;
 
-use super::{delays::Delays, pace::Pace, unread::Unread};
+use super::{
+    delays::Delays,
+    pace::Pace,
+    portion::{self, Portion, portion},
+    unread::Unread,
+};
 use crate::{
     announce::Announcer,
     check::{Objection, check, unobjected},
-    execute::{Executed, execute, settle},
+    execute::{Executed, execute, settle_all},
     lease::Mandate,
     metrics::Metrics,
     news,
@@ -27,13 +33,20 @@ use crate::{
 /// How long a conflict waits at most for the watch to show what somebody else wrote, and an unknown outcome to be read.
 const LOOK_AGAIN: SignedDuration = SignedDuration::from_secs(1);
 
+/// What a leader acts through.
+pub(super) struct Edge {
+    pub(super) writer: Writer,
+    pub(super) announcer: Announcer,
+    pub(super) metrics: Metrics,
+    pub(super) mandate: Mandate,
+    /// What shows that the loop is alive; given for each write, since a round may be many.
+    pub(super) heartbeat: Heartbeat,
+}
+
 /// What a leader carries from one round to the next: nothing but its own writes that no watch has shown yet, who has to
 /// wait after a failed write, and what was logged last.
 pub(super) struct Cycle {
-    writer: Writer,
-    announcer: Announcer,
-    metrics: Metrics,
-    mandate: Mandate,
+    edge: Edge,
     own: OwnWrites,
     parsed: Parsed,
     delays: Delays,
@@ -45,12 +58,9 @@ pub(super) struct Cycle {
 }
 
 impl Cycle {
-    pub(super) fn new(writer: Writer, announcer: Announcer, metrics: Metrics, mandate: Mandate) -> Self {
+    pub(super) fn new(edge: Edge) -> Self {
         Self {
-            writer,
-            announcer,
-            metrics,
-            mandate,
+            edge,
             own: OwnWrites::default(),
             parsed: Parsed::default(),
             delays: Delays::default(),
@@ -68,15 +78,17 @@ impl Cycle {
         let started = Instant::now();
         let plan = plan(&snapshot);
         let objections = check(&snapshot, &plan);
-        self.metrics.planned(started.elapsed().as_secs_f64());
-        self.metrics.show(&snapshot, &plan);
+        self.edge.metrics.planned(started.elapsed().as_secs_f64());
+        self.edge.metrics.show(&snapshot, &plan);
         self.log(&plan, &objections);
-        let conflicts = self.execute(&snapshot, &plan, &objections, now).await;
-        self.publish(&snapshot, &plan, &objections, now).await;
+        let Written { conflicts, more } = self.execute(&snapshot, &plan, &objections, now).await;
+        let more = more | self.publish(&snapshot, &plan, &objections, now).await;
         // A conflict ends with the watch showing what somebody else wrote; it is looked for again in case it does not.
         // So is a write whose outcome is unknown.
         let again = conflicts || !self.own.unknown().is_empty();
         let again = again.then(|| now.checked_add(LOOK_AGAIN).unwrap_or(now));
+        // What is left is planned anew, at once; after a conflict, which would come again at once, with what the watches show next.
+        let again = if more && !conflicts { Some(now) } else { again };
         [plan.wake_at, self.delays.next(now), self.pace.next(), again].into_iter().flatten().min()
     }
 
@@ -91,11 +103,10 @@ impl Cycle {
         let landed = |shadow: &str| self.settle_from.get(shadow).is_none_or(|from| *from <= Instant::now());
         let unknown = self.own.unknown().values();
         let unknown = unknown.filter(|action| landed(&action.shadow) && self.delays.may_write(&action.shadow, now));
-        for action in unknown.cloned().collect::<Vec<_>>() {
-            if !self.mandate.holds() {
-                return;
-            }
-            match settle(&self.writer, &action).await {
+        let unknown = portion(unknown.map(|action| (**action).clone())).now;
+        let Edge { writer, mandate, heartbeat, .. } = &self.edge;
+        for (action, settled) in settle_all(writer, mandate, heartbeat, unknown).await {
+            match settled {
                 Ok(outcome) => self.own.note(&action.shadow, outcome),
                 Err(error) => {
                     self.settle_from.insert(action.shadow.clone(), Instant::now() + WRITE_DEADLINE);
@@ -135,7 +146,7 @@ impl Cycle {
     /// One line for each objection, and one for each node whose reason to wait has changed.
     fn log(&mut self, plan: &Plan, objections: &[Objection]) {
         for Objection { node, verb, broken } in objections {
-            self.metrics.objected(verb.as_str());
+            self.edge.metrics.objected(verb.as_str());
             tracing::error!(node, action = verb.as_str(), broken = %broken, "plan refused by its check");
         }
         let mut held = BTreeMap::new();
@@ -156,15 +167,16 @@ impl Cycle {
         tracing::debug!(plan = report::render(plan, objections), "planned");
     }
 
-    /// Executes what was not refused and need not wait; says whether there were conflicts.
-    async fn execute(&mut self, snapshot: &Snapshot, plan: &Plan, objections: &[Objection], now: Timestamp) -> bool {
-        let mut conflicts = false;
-        let actions =
-            unobjected(plan, objections).filter(|action| self.delays.may_write(&action.shadow, now)).cloned().collect();
-        for Executed { action, outcome, error, settle_from } in execute(&self.writer, &self.mandate, actions).await {
+    /// Executes a portion of what was not refused and need not wait.
+    async fn execute(&mut self, snapshot: &Snapshot, plan: &Plan, objections: &[Objection], now: Timestamp) -> Written {
+        let actions = unobjected(plan, objections).filter(|action| self.delays.may_write(&action.shadow, now)).cloned();
+        let Portion { now: actions, more } = portion::of_actions(actions.collect());
+        let mut written = Written { conflicts: false, more };
+        let Edge { writer, mandate, heartbeat, .. } = &self.edge;
+        for Executed { action, outcome, error, settle_from } in execute(writer, mandate, heartbeat, actions).await {
             let verb = action.verb.as_str();
             let result = error.as_ref().map_or("ok", WriteError::as_str);
-            self.metrics.wrote(verb, result);
+            self.edge.metrics.wrote(verb, result);
             self.settle_from.insert(action.shadow.clone(), settle_from);
             if let Some(outcome) = outcome {
                 self.own.note(&action.shadow, outcome);
@@ -172,8 +184,8 @@ impl Cycle {
             match error {
                 None => {
                     self.delays.succeeded(&action.shadow);
-                    self.metrics.ordered(&action, now);
-                    news::of_action(snapshot, &action).into_iter().for_each(|news| self.announcer.tell(news));
+                    self.edge.metrics.ordered(&action, now);
+                    news::of_action(snapshot, &action).into_iter().for_each(|news| self.edge.announcer.tell(news));
                     let version = action.order.version.as_ref().map(ToString::to_string);
                     tracing::info!(
                         node = action.node,
@@ -185,7 +197,7 @@ impl Cycle {
                 }
                 Some(WriteError::Conflict) => {
                     tracing::debug!(node = action.node, action = verb, "shadow has changed meanwhile");
-                    conflicts = true;
+                    written.conflicts = true;
                 }
                 Some(error) => {
                     tracing::warn!(node = action.node, action = verb, %error, "shadow not written");
@@ -193,17 +205,20 @@ impl Cycle {
                 }
             }
         }
-        conflicts
+        written
     }
 
-    async fn publish(&mut self, snapshot: &Snapshot, plan: &Plan, objections: &[Objection], now: Timestamp) {
+    /// Publishes a portion of what has changed; says whether there is more.
+    async fn publish(&mut self, snapshot: &Snapshot, plan: &Plan, objections: &[Objection], now: Timestamp) -> bool {
         let mut changed = shadow_status::changed(snapshot, plan);
         // The answer to such a write would pass for an answer to the one that is unknown.
         let unknown = self.own.unknown();
         let may_write = |shadow: &str| self.delays.may_write(&conditions_of(shadow), now);
         changed.retain(|change| may_write(&change.shadow) && !unknown.contains_key(&change.shadow));
-        for written in publish_conditions(&self.writer, &self.mandate, changed).await {
-            self.metrics.wrote("conditions", written.as_ref().map_or_else(|(_, error)| error.as_str(), |_| "ok"));
+        let Portion { now: changed, mut more } = portion(changed);
+        let Edge { writer, mandate, heartbeat, .. } = &self.edge;
+        for written in publish_conditions(writer, mandate, heartbeat, changed).await {
+            self.edge.metrics.wrote("conditions", written.as_ref().map_or_else(|(_, error)| error.as_str(), |_| "ok"));
             match written {
                 Ok(object) => {
                     let name = kube::ResourceExt::name_any(&object);
@@ -218,18 +233,20 @@ impl Cycle {
         }
         let mut changed = changed_statuses(snapshot, statuses(snapshot, plan, objections));
         self.pace.begin(|policy| snapshot.policies.contains_key(policy));
-        changed.retain(|change| {
-            self.delays.may_write(&status_of(&change.policy), now) && self.pace.may_write(&change.policy, now)
-        });
-        for (policy, written) in publish_statuses(&self.writer, &self.mandate, changed).await {
-            self.metrics.wrote("status", written.as_ref().map_or_else(WriteError::as_str, |_| "ok"));
+        changed.retain(|change| self.delays.may_write(&status_of(&change.policy), now));
+        let paced = changed.into_iter().filter(|change| self.pace.may_write(&change.policy, now));
+        let Portion { now: changed, more: more_statuses } = portion(paced);
+        more |= more_statuses;
+        let Edge { writer, mandate, heartbeat, .. } = &self.edge;
+        for (policy, written) in publish_statuses(writer, mandate, heartbeat, changed).await {
+            self.edge.metrics.wrote("status", written.as_ref().map_or_else(WriteError::as_str, |_| "ok"));
             match written {
                 Ok(status) => {
                     self.delays.succeeded(&status_of(&policy));
                     let before = snapshot.policies.get(&policy);
                     before.into_iter().for_each(|facts| self.unread.wrote(facts, &status));
                     let news = before.map(|before| news::of_status(before, &status));
-                    news.into_iter().flatten().for_each(|news| self.announcer.tell(news));
+                    news.into_iter().flatten().for_each(|news| self.edge.announcer.tell(news));
                 }
                 Err(error) => {
                     tracing::warn!(policy, %error, "status not written");
@@ -237,7 +254,17 @@ impl Cycle {
                 }
             }
         }
+        more
     }
+}
+
+/// How a portion of writes ended.
+#[derive(Debug, Clone, Copy)]
+struct Written {
+    /// Some object was not as the plan saw it.
+    conflicts: bool,
+    /// The plan asks for more than the portion.
+    more: bool,
 }
 
 /// What a shadow's conditions are called among the delays: a failure to write them keeps no order back.
@@ -249,3 +276,6 @@ fn conditions_of(shadow: &str) -> String {
 fn status_of(policy: &str) -> String {
     format!("policies/{policy}/status")
 }
+
+#[cfg(test)]
+mod tests;

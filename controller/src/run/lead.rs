@@ -10,7 +10,10 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{cycle::Cycle, takeover::take_over};
+use super::{
+    cycle::{Cycle, Edge},
+    takeover::take_over,
+};
 use crate::{
     announce::Announcer,
     leadership::Term,
@@ -68,8 +71,13 @@ impl Controller {
             () = self.alive(take_over(term, &self.writer, &self.watches)) => {}
         }
         tracing::info!("watches show everything, leading");
-        let mut cycle =
-            Cycle::new(self.writer.clone(), self.announcer.clone(), self.metrics.clone(), self.mandate.clone());
+        let mut cycle = Cycle::new(Edge {
+            writer: self.writer.clone(),
+            announcer: self.announcer.clone(),
+            metrics: self.metrics.clone(),
+            mandate: self.mandate.clone(),
+            heartbeat: self.heartbeat.clone(),
+        });
         let mut wake_at = Instant::now();
         while self.mandate.holds() {
             tokio::select! {

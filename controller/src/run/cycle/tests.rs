@@ -1,0 +1,188 @@
+//! Rounds against an API server that stores what it is sent, with watches that show what the test says.
+
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use api::{BottlerocketShadow, UpdatePolicy, names};
+use http::{Method, Request, Response};
+use k8s_openapi::api::core::v1::{Node, Pod};
+use kube::{
+    Client,
+    client::Body,
+    core::DeserializeGuard,
+    runtime::{reflector, reflector::store::Writer as StoreWriter, watcher::Event},
+};
+use prometheus::Registry;
+use runtime::health::Health;
+use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
+use tower_test::mock::{Handle, pair};
+
+use super::{super::portion::MOST, *};
+use crate::announce::announcer;
+
+type Server = Handle<Request<Body>, Response<Body>>;
+
+const NODES: usize = 3 * MOST;
+const NOW: &str = "2026-11-22T02:00:00Z";
+
+/// A request, as far as a test looks at it.
+type Asked = (Method, String, Value);
+
+/// Stores whatever it is sent, each answer after `delay`.
+async fn store(mut server: Server, delay: Duration, asked: Arc<Mutex<Vec<Asked>>>) {
+    let mut version = 1_000_000;
+    while let Some((request, send)) = server.next_request().await {
+        tokio::time::sleep(delay).await;
+        let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+        let body: Value = serde_json::from_slice(&request.into_body().collect_bytes().await.unwrap()).unwrap();
+        version += 1;
+        let answer = if path.contains("/updatepolicies/") {
+            let mut policy = policy(false);
+            policy["status"] = body["status"].clone();
+            policy
+        } else {
+            let number = path.trim_end_matches("/status").rsplit('-').next().unwrap().parse().unwrap();
+            let mut shadow = shadow(number);
+            if let Some(spec) = body["spec"].as_object() {
+                shadow["spec"].as_object_mut().unwrap().extend(spec.clone());
+            }
+            shadow["metadata"]["resourceVersion"] = json!(version.to_string());
+            shadow
+        };
+        asked.lock().unwrap().push((method, path, body));
+        let answer = serde_json::to_vec(&answer).unwrap();
+        send.send_response(Response::builder().status(200).body(Body::from(answer)).unwrap());
+    }
+}
+
+fn node(number: usize) -> Value {
+    json!({
+        "metadata": {
+            "name": format!("n-{number}"), "uid": format!("uid-{number}"), "resourceVersion": "1",
+            "labels": {names::UPDATER_INTERFACE_LABEL: names::UPDATER_INTERFACE_VERSION},
+        },
+        "status": {"conditions": [{"type": "Ready", "status": "True"}]},
+    })
+}
+
+/// Of an original agent, which needs no pod to be heard from.
+fn shadow(number: usize) -> Value {
+    json!({
+        "apiVersion": "brupop.bottlerocket.aws/v2", "kind": "BottlerocketShadow",
+        "metadata": {
+            "name": format!("brs-n-{number}"), "namespace": "ns", "uid": format!("uid-brs-{number}"), "resourceVersion": "2",
+            "ownerReferences": [{"apiVersion": "v1", "kind": "Node", "name": format!("n-{number}"), "uid": format!("uid-{number}")}],
+        },
+        "spec": {"state": "Idle"},
+        "status": {"current_state": "Idle", "current_version": "1.50.0", "target_version": "1.51.0", "crash_count": 0},
+    })
+}
+
+fn policy(paused: bool) -> Value {
+    json!({
+        "apiVersion": "brupop.bottlerocket.aws/v1alpha1", "kind": "UpdatePolicy",
+        "metadata": {"name": "default", "uid": "u", "resourceVersion": "3", "generation": 1},
+        "spec": {"nodeSelector": {}, "maxConcurrentUpdates": "unlimited", "paused": paused},
+    })
+}
+
+fn filled<K, T>(objects: impl Iterator<Item = Value>) -> (reflector::Store<K>, StoreWriter<K>)
+where
+    K: kube::Resource<DynamicType = ()> + Clone + From<T> + 'static,
+    T: serde::de::DeserializeOwned,
+{
+    let (store, mut writer) = reflector::store();
+    objects.for_each(|object| show(&mut writer, K::from(serde_json::from_value::<T>(object).unwrap())));
+    (store, writer)
+}
+
+fn show<K: kube::Resource<DynamicType = ()> + Clone + 'static>(writer: &mut StoreWriter<K>, object: K) {
+    writer.apply_watcher_event(&Event::Apply(object));
+}
+
+/// A leader of a cluster in which every node is outdated and may start at once.
+struct Rig {
+    cycle: Cycle,
+    watches: Watches,
+    policies: StoreWriter<DeserializeGuard<UpdatePolicy>>,
+    asked: Arc<Mutex<Vec<Asked>>>,
+    health: Health,
+}
+
+fn rig(delay: Duration) -> Rig {
+    let (service, server) = pair::<Request<Body>, Response<Body>>();
+    let client = Client::new(service, "default");
+    let asked = Arc::default();
+    tokio::spawn(store(server, delay, Arc::clone(&asked)));
+    let (nodes, _) = filled::<Node, Node>((0..NODES).map(node));
+    let (shadows, _) = filled::<DeserializeGuard<BottlerocketShadow>, DeserializeGuard<_>>((0..NODES).map(shadow));
+    let (policies, writer) = filled::<DeserializeGuard<UpdatePolicy>, DeserializeGuard<_>>([policy(false)].into_iter());
+    let (pods, _) = filled::<Pod, Pod>([].into_iter());
+    let metrics = Metrics::register(&Registry::new()).unwrap();
+    let health = Health::default();
+    let edge = Edge {
+        writer: Writer::new(&client, "ns"),
+        announcer: announcer(&client, &metrics).0,
+        metrics,
+        mandate: Mandate::until(CancellationToken::new()),
+        heartbeat: health.heartbeat("loop", Duration::from_secs(10)),
+    };
+    let watches = Watches::of(nodes, shadows, policies, pods);
+    Rig { cycle: Cycle::new(edge), watches, policies: writer, asked, health }
+}
+
+impl Rig {
+    async fn round(&mut self) -> Option<Timestamp> {
+        self.cycle.round(&self.watches, NOW.parse().unwrap()).await
+    }
+
+    /// How many nodes were asked to start so far.
+    fn starts(&self) -> usize {
+        let starts = |(_, _, body): &&Asked| body["spec"]["state"] == "StagedAndPerformedUpdate";
+        self.asked.lock().unwrap().iter().filter(starts).count()
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pause_acts_after_a_bounded_number_of_writes() {
+    let mut rig = rig(Duration::ZERO);
+    let wake = rig.round().await;
+    assert_eq!(rig.starts(), MOST);
+    assert_eq!(wake, NOW.parse().ok(), "the rest is due at once");
+    show(&mut rig.policies, serde_json::from_value(policy(true)).unwrap());
+    rig.round().await;
+    assert_eq!(rig.starts(), MOST, "nothing begins any more");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_large_plan_is_written_in_several_rounds() {
+    let mut rig = rig(Duration::ZERO);
+    for round in 1..=3 {
+        rig.round().await;
+        assert_eq!(rig.starts(), round * MOST, "no watch has shown any of it, and none is written twice");
+    }
+    assert_ne!(rig.round().await, NOW.parse().ok());
+    assert_eq!(rig.starts(), NODES);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_loop_that_writes_slowly_shows_that_it_is_alive() {
+    let mut rig = rig(Duration::from_secs(4));
+    let health = rig.health.clone();
+    let mut looks = 0;
+    let watching = async {
+        loop {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            assert_eq!(health.stuck(), []);
+            looks += 1;
+        }
+    };
+    tokio::select! {
+        () = watching => {}
+        _ = rig.round() => {}
+    }
+    assert!(looks > 10, "{looks} looks: the round took longer than a heartbeat may be old");
+}

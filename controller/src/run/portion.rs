@@ -1,0 +1,65 @@
+//! How much one round writes. A plan of a large cluster may ask for thousands of writes, and what people edit meanwhile acts with
+//! the next plan: so a round writes a bounded number, what takes back and finishes before what begins, and the rest is planned
+//! anew.
+
+use crate::action::Action;
+
+/// Most writes of each kind in one round: orders, conditions, statuses. Sixteen at once and none longer than its deadline.
+pub(super) const MOST: usize = 64;
+
+/// What one round writes of a kind.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Portion<T> {
+    /// What it writes.
+    pub(super) now: Vec<T>,
+    /// Whether there is more: the next round must not wait.
+    pub(super) more: bool,
+}
+
+/// The first of `all`.
+pub(super) fn portion<T>(all: impl IntoIterator<Item = T>) -> Portion<T> {
+    let mut all = all.into_iter();
+    let now = all.by_ref().take(MOST).collect();
+    Portion { now, more: all.next().is_some() }
+}
+
+/// The first of `actions`: what takes a go back, finishes or gives back comes before starts and gos.
+pub(super) fn of_actions(mut actions: Vec<Action>) -> Portion<Action> {
+    actions.sort_by_key(|action| action.verb.is_limited());
+    portion(actions)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::action::Verb;
+    use api::shadow::Order;
+
+    fn action(verb: Verb, node: usize) -> Action {
+        Action {
+            verb,
+            node: node.to_string(),
+            shadow: format!("brs-{node}"),
+            uid: String::new(),
+            resource_version: String::new(),
+            before: Order::default(),
+            order: Order::default(),
+        }
+    }
+
+    #[test]
+    fn a_round_writes_no_more_than_its_portion_and_knows_that_there_is_more() {
+        assert_eq!(portion(0..MOST), Portion { now: (0..MOST).collect(), more: false });
+        assert_eq!(portion(0..=MOST), Portion { now: (0..MOST).collect(), more: true });
+    }
+
+    #[test]
+    fn what_takes_back_and_finishes_is_written_before_what_begins() {
+        let starts = (0..MOST).map(|node| action(Verb::Start, node));
+        let others = [action(Verb::Withdraw, 1000), action(Verb::GiveBack, 1001)];
+        let portion = of_actions(starts.chain(others.clone()).collect());
+        assert_eq!(portion.now[..2], others);
+        assert_eq!(portion.now[2].node, "0", "the order of the plan is kept");
+        assert!(portion.more);
+    }
+}
