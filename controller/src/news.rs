@@ -2,7 +2,7 @@
 //!
 //! What holds a drain up is told by the apiserver, which sees it.
 
-use api::{State, UpdatePolicyStatus, policy::PolicyCondition};
+use api::{State, UpdatePolicyStatus, policy::PolicyCondition, shadow::Report};
 use jiff::Timestamp;
 
 use crate::{
@@ -26,6 +26,10 @@ pub enum Subject {
     Done,
     /// An update has failed.
     Failed,
+    /// An agent reports what does not follow from what it was asked for, and its node begins anew.
+    Reset,
+    /// Somebody has acknowledged a failure, and the node that was kept out for it is given back.
+    Acknowledged,
     /// Several policies claim the same nodes.
     Conflict,
     /// Too many nodes have failed on a version.
@@ -49,6 +53,8 @@ impl Subject {
             Self::Go => "DisruptionAllowed",
             Self::Done => "Updated",
             Self::Failed => "UpdateFailed",
+            Self::Reset => "UpdateReset",
+            Self::Acknowledged => "FailureAcknowledged",
             Self::Conflict => "Conflict",
             Self::Halted => "Halted",
             Self::Resumed => "Resumed",
@@ -61,7 +67,7 @@ impl Subject {
     /// Whether somebody may have to do something.
     #[must_use]
     pub const fn is_warning(self) -> bool {
-        matches!(self, Self::Failed | Self::Conflict | Self::Halted)
+        matches!(self, Self::Failed | Self::Reset | Self::Conflict | Self::Halted)
     }
 }
 
@@ -97,6 +103,7 @@ pub fn of_action(snapshot: &Snapshot, action: &Action) -> Option<News> {
     let version = action.order.version.as_ref().or(action.before.version.as_ref()).map(ToString::to_string);
     let version = version.unwrap_or_default();
     let policy = action.order.policy.as_deref().unwrap_or_default();
+    let is_acknowledged = node.failure_acknowledged.is_some() && node.failure_acknowledged == action.before.version;
     let (subject, note) = match action.verb {
         Verb::Start => (Subject::Started, format!("update to {version} begins under policy {policy}")),
         Verb::Go => (Subject::Go, format!("the node may be drained and rebooted into {version} under policy {policy}")),
@@ -104,22 +111,43 @@ pub fn of_action(snapshot: &Snapshot, action: &Action) -> Option<News> {
             let runs = report.map_or_else(String::new, |report| report.current_version.to_string());
             (Subject::Done, format!("the node is given back and runs {runs}"))
         }
-        Verb::Reset if node.hold.is_some() && report.is_none_or(|report| report.state != State::ErrorReset) => {
+        Verb::Reset if node.hold.is_some() && report.is_some_and(is_on_its_way) => {
             let reason = node.hold.as_deref().unwrap_or_default();
             (Subject::Failed, format!("update to {version} is broken off: held by annotation: {reason}"))
         }
-        Verb::Reset => {
-            let failure = report.and_then(|report| report.failure.as_ref());
-            let what =
-                failure.map_or_else(|| "the agent reports an error".to_owned(), |f| format!("{:?} failed", f.kind));
-            let says = report.and_then(|report| report.message.as_ref()).map(|message| format!(": {message}"));
-            (Subject::Failed, format!("update to {version}: {what}{}", says.unwrap_or_default()))
+        Verb::Reset if report.is_some_and(has_not_erred) && is_acknowledged => {
+            (Subject::Acknowledged, format!("the failure on {version} is acknowledged: the node is given back"))
         }
+        Verb::Reset => match report.filter(|report| report.state == State::ErrorReset) {
+            Some(report) => (Subject::Failed, format!("update to {version}: {}", failure(report))),
+            None => {
+                let reports = report.map_or("no state at all", |report| report.state.as_str());
+                let asked = action.before.state.as_str();
+                (Subject::Reset, format!("the agent was asked for {asked} and reports {reports}: back to Idle"))
+            }
+        },
         _ => return None,
     };
     let regarding =
         Regarding { api_version: "v1".to_owned(), kind: "Node", name: node.name.clone(), uid: node.uid.clone() };
     Some(News { regarding, subject, note })
+}
+
+/// Whether the agent has not rebooted the node yet, as far as it has said.
+const fn is_on_its_way(report: &Report) -> bool {
+    matches!(report.state, State::Idle | State::StagedAndPerformedUpdate)
+}
+
+/// Whether the agent reports a state that an update goes through.
+const fn has_not_erred(report: &Report) -> bool {
+    !matches!(report.state, State::ErrorReset)
+}
+
+fn failure(report: &Report) -> String {
+    let failure = report.failure.as_ref();
+    let what = failure.map_or_else(|| "the agent reports an error".to_owned(), |f| format!("{:?} failed", f.kind));
+    let says = report.message.as_ref().map(|message| format!(": {message}"));
+    what + &says.unwrap_or_default()
 }
 
 /// What a policy's new status says to people that the one before did not.
@@ -222,6 +250,57 @@ mod tests {
         while allowance.take(at(1000)) {}
         assert!(!allowance.take(at(10)));
         assert!(allowance.take(at(11)));
+    }
+
+    /// What is told of the reset of a node in its disruption whose agent reports `status`.
+    fn reset(status: &serde_json::Value, annotations: &serde_json::Value) -> (&'static str, String) {
+        use serde_json::json;
+        let node = serde_json::from_value(json!({"metadata": {"name": "a", "uid": "n", "annotations": annotations}}));
+        let node: k8s_openapi::api::core::v1::Node = node.unwrap();
+        let shadow = json!({
+            "metadata": {
+                "name": "brs-a", "uid": "u", "resourceVersion": "1",
+                "ownerReferences": [{"apiVersion": "v1", "kind": "Node", "name": "a", "uid": "n"}],
+            },
+            "spec": {"state": "RebootedIntoUpdate", "version": "1.51.0"},
+            "status": status,
+        });
+        let shadow: kube::core::DeserializeGuard<api::BottlerocketShadow> = serde_json::from_value(shadow).unwrap();
+        let objects = crate::snapshot::Objects {
+            nodes: vec![&node],
+            shadows: vec![&shadow],
+            ..crate::snapshot::Objects::default()
+        };
+        let snapshot = Snapshot::build(at(0), &objects);
+        let before = snapshot.shadows["a"].readable().unwrap();
+        let action = Action::new(Verb::Reset, before, api::shadow::Order::default());
+        let news = of_action(&snapshot, &action).unwrap();
+        (news.subject.reason(), news.note)
+    }
+
+    #[test]
+    fn a_reset_is_told_as_what_it_is() {
+        use serde_json::json;
+        let status = |state: &str| json!({"current_state": state, "current_version": "1.50.0", "target_version": "1.51.0", "crash_count": 0});
+        let mut failed = status("ErrorReset");
+        failed["failure"] = json!({"kind": "Activate", "version": "1.51.0", "time": "2026-11-22T02:00:00Z"});
+        failed["message"] = json!("no space left");
+        let (none, held) = (json!({}), json!({api::names::HOLD_ANNOTATION: "disk"}));
+        let told = |status: &serde_json::Value, annotations| reset(status, annotations);
+        assert_eq!(
+            told(&failed, &none),
+            ("UpdateFailed", "update to 1.51.0: Activate failed: no space left".to_owned())
+        );
+        let broken_off = "update to 1.51.0 is broken off: held by annotation: disk".to_owned();
+        assert_eq!(told(&status("StagedAndPerformedUpdate"), &held), ("UpdateFailed", broken_off));
+        let odd = "the agent was asked for RebootedIntoUpdate and reports MonitoringUpdate: back to Idle".to_owned();
+        assert_eq!(told(&status("MonitoringUpdate"), &none), ("UpdateReset", odd.clone()));
+        assert_eq!(told(&status("MonitoringUpdate"), &held), ("UpdateReset", odd), "the hold is not why");
+        let acknowledged = json!({api::names::FAILURE_ACKNOWLEDGED_ANNOTATION: "1.51.0"});
+        let given_back = "the failure on 1.51.0 is acknowledged: the node is given back".to_owned();
+        assert_eq!(told(&status("RebootedIntoUpdate"), &acknowledged), ("FailureAcknowledged", given_back));
+        let silent = "the agent was asked for RebootedIntoUpdate and reports no state at all: back to Idle".to_owned();
+        assert_eq!(told(&serde_json::Value::Null, &none), ("UpdateReset", silent));
     }
 
     fn policy(status: Option<&UpdatePolicyStatus>) -> PolicyFacts {
