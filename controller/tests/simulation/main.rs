@@ -31,7 +31,7 @@ use run::run;
 /// How many clusters are rolled out, each of four to eight nodes.
 const SEEDS: u64 = 10_000;
 
-const RULES: Rules = Rules { plan, unchecked: false, forgetful: false, hasty: false, flaw: Flaw::None };
+const RULES: Rules = Rules { plan, unchecked: false, forgetful: false, hasty: false, plain: false, flaw: Flaw::None };
 
 /// The same rules with an order that changes all the time: no limit may depend on the same node being chosen again.
 const WHIMSICAL: Rules = Rules { plan: whimsical, ..RULES };

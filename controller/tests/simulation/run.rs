@@ -106,7 +106,7 @@ impl Course {
         let versions = ranges.into_iter().chain((pool != POOLS[0]).then_some(first)).collect::<Vec<_>>();
         let gates = [json!(null), json!({"minReadySeconds": 20, "timeout": "3m"})];
         let halts = [json!(null), json!({"haltAfter": 2}), json!({"haltAfter": 3})];
-        json!({
+        let mut spec = json!({
             "nodeSelector": {"matchLabels": {"pool": pool}},
             "priority": 0,
             "maxConcurrentUpdates": limits[random.usize(..limits.len())],
@@ -118,7 +118,14 @@ impl Course {
             "health": gates[random.usize(..gates.len())],
             "failures": halts[random.usize(..halts.len())],
             "paused": false,
-        })
+        });
+        if self.rules.plain {
+            spec.as_object_mut()
+                .unwrap()
+                .retain(|field, _| !["schedule", "versions", "health", "failures"].contains(&field.as_str()));
+            spec["failures"] = json!({"haltAfter": "100%"});
+        }
+        spec
     }
 
     fn set_policy(&mut self, pool: &'static str, spec: Value) {
@@ -205,6 +212,9 @@ impl Course {
 
     /// Every host is offered a newer version from now on.
     fn offer_a_newer_version(&mut self) {
+        if self.rules.plain {
+            return;
+        }
         self.hosts.iter_mut().for_each(|host| host.offered = Version::new(1, 21, 0));
         self.observer.offered_since.get_or_insert(self.world.time);
     }

@@ -339,7 +339,8 @@ mod tests {
         after(|world| world.other_policy("twin", 0)).breach(Rule::Permission, "in conflict");
         after(|world| world.other_policy("higher", 1)).breach(Rule::Permission, "but higher applies");
         after(|world| world.remove_policy()).breach(Rule::Permission, "no policy");
-        after(|world| world.policy("schedule", json!({"timeZone": "Mars/Base"}))).breach(Rule::Permission, "not accepted");
+        after(|world| world.policy("schedule", json!({"timeZone": "Mars/Base"})))
+            .breach(Rule::Permission, "not accepted");
         after(|world| world.policy("nodeSelector", json!({"matchLabels": {"pool": "x"}})))
             .breach(Rule::Permission, "no policy selects");
         after(|world| world.node("a", |node| drop(node.labels.remove(UPDATER_INTERFACE_LABEL))))
