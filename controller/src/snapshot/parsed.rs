@@ -36,13 +36,16 @@ impl Version {
 
 type Known<T> = BTreeMap<String, (Version, Arc<T>)>;
 
+/// A policy's uid and generation.
+type Edition = (Option<String>, Option<i64>);
+
 /// What was parsed for the last snapshot.
 #[derive(Debug, Default)]
 pub struct Parsed {
     nodes: Known<NodeFacts>,
     shadows: Known<ShadowFacts>,
     /// By uid and generation, which its own status does not change.
-    policies: BTreeMap<String, ((Option<String>, Option<i64>), PolicyFacts)>,
+    policies: BTreeMap<String, (Edition, PolicyFacts)>,
 }
 
 impl Parsed {

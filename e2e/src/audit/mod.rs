@@ -68,7 +68,7 @@ subjects: [{kind: ServiceAccount, namespace: ours, name: program}]
             unused(&grants, &requests).iter().map(ToString::to_string).collect::<Vec<_>>()
         };
         let inside = log("list", "ours", "allow", 200);
-        assert_eq!(left(&[inside.clone()]), ["program: delete pods", "program: list pods"]);
+        assert_eq!(left(std::slice::from_ref(&inside)), ["program: delete pods", "program: list pods"]);
         let everywhere = [inside, log("list", "", "allow", 200), log("delete", "theirs", "allow", 200)];
         assert!(left(&everywhere).is_empty());
     }
