@@ -2,7 +2,10 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use api::{BottlerocketShadow, State, UpdatePolicy, names, policy::parse};
+use api::{
+    BottlerocketShadow, State, UpdatePolicy, names,
+    policy::{claim, parse},
+};
 use k8s_openapi::api::core::v1::Node;
 use kube::{
     ResourceExt as _,
@@ -83,11 +86,11 @@ impl StoredPolicy {
     fn of(guarded: &DeserializeGuard<UpdatePolicy>) -> Self {
         let name = guarded.meta().name.clone().unwrap_or_default();
         match &guarded.0 {
-            Err(_) => Self { name, priority: i64::MAX, selector: None, after: Vec::new() },
+            Err(_) => Self { name, priority: claim::rank(None), selector: None, after: Vec::new() },
             Ok(policy) => {
                 let after = policy.spec.versions.iter().flat_map(|versions| &versions.after);
                 Self {
-                    priority: policy.spec.priority.into(),
+                    priority: claim::rank(Some(policy.spec.priority)),
                     selector: parse::selector(&policy.spec).ok(),
                     after: after.map(|after| after.policy.clone()).collect(),
                     name,
@@ -99,7 +102,7 @@ impl StoredPolicy {
     /// Whether it owns a node, as long as no policy of higher priority does.
     #[must_use]
     pub fn claims(&self, node: &ManagedNode) -> bool {
-        self.selector.as_ref().is_none_or(|selector| selector.matches(node.object.labels()))
+        claim::selects(self.selector.as_ref(), node.object.labels())
     }
 }
 

@@ -3,6 +3,7 @@
 //! [`UpdatePolicySpec`] is what people write and the API server stores; [`Policy`] is what the rules read. [`parse`] is the
 //! only way from one to the other, for the webhook and for the controller.
 
+pub mod claim;
 mod fault;
 pub mod parse;
 pub(crate) mod rules;

@@ -1,12 +1,10 @@
 //! Which policy applies to a node.
 //!
-//! Of the policies that select it the one of the highest priority. A policy owns its nodes whatever else is wrong with it: a
-//! paused or invalid policy must not let its nodes fall to the next one. A policy whose selector cannot be read may select
-//! any node, so it owns every node that no policy of known higher priority owns.
+//! The rule itself is [`claim`]'s, which admission warns by.
 
 use std::collections::BTreeMap;
 
-use kube::core::SelectorExt as _;
+use api::policy::claim;
 
 use crate::snapshot::{NodeFacts, PolicyFacts};
 
@@ -44,21 +42,11 @@ pub(super) fn owner<'a>(policies: &'a BTreeMap<String, PolicyFacts>, node: &Node
     if !node.managed {
         return Owner::Nobody;
     }
-    let claims: Vec<_> = policies.values().filter(|policy| claims(policy, node)).collect();
-    // An unknown priority is taken for the highest: what cannot be read must not be overridden by what can.
-    let rank = |policy: &PolicyFacts| policy.priority.map_or(i64::MAX, i64::from);
-    let Some(highest) = claims.iter().map(|policy| rank(policy)).max() else { return Owner::Nobody };
-    let mut first: Vec<_> = claims.into_iter().filter(|policy| rank(policy) == highest).collect();
-    match (first.pop(), first.is_empty()) {
-        (Some(only), true) => Owner::Policy(only),
-        (Some(last), false) => {
-            first.push(last);
-            Owner::Tied(first)
-        }
-        (None, _) => Owner::Nobody,
+    let claims = policies.values().filter(|policy| claim::selects(policy.selector.as_ref(), &node.labels));
+    let foremost = claim::foremost(claims, |policy| claim::rank(policy.priority));
+    match foremost.as_slice() {
+        [] => Owner::Nobody,
+        [only] => Owner::Policy(only),
+        _ => Owner::Tied(foremost),
     }
-}
-
-fn claims(policy: &PolicyFacts, node: &NodeFacts) -> bool {
-    policy.selector.as_ref().is_none_or(|selector| selector.matches(&node.labels))
 }

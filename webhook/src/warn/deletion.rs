@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use api::{UpdatePolicy, policy::parse};
+use api::{
+    UpdatePolicy,
+    policy::{claim, parse},
+};
 
 use super::nodes;
 use crate::cluster::{Cluster, StoredPolicy};
@@ -36,12 +39,10 @@ pub fn of_deletion(old: &UpdatePolicy, cluster: Option<&Cluster>) -> Vec<String>
 }
 
 fn heir(claims: &[&StoredPolicy]) -> String {
-    match claims {
+    match claim::foremost(claims, |policy| policy.priority).as_slice() {
         [] => "will not be updated".to_owned(),
-        [first, second, ..] if first.priority == second.priority => {
-            format!("will be held by a tie of {} and {}", first.name, second.name)
-        }
-        [first, ..] => format!("will be updated under {}", first.name),
+        [only] => format!("will be updated under {}", only.name),
+        [first, second, ..] => format!("will be held by a tie of {} and {}", first.name, second.name),
     }
 }
 
