@@ -13,12 +13,16 @@ const LONGEST_CRASH_WAIT_MINUTES: i64 = 1440;
 
 /// When the node may be tried again, if that is later than `now`.
 ///
+/// A node that fell back is not waited for: it runs what was good before, and the version it fell back from is not tried on it
+/// again. A newer one has nothing to do with that.
+///
 /// A failure whose time lies in the future is a clock that was put back: it is not waited for, or a node could be held for
 /// years.
 pub(super) fn next_try(report: &Report, now: Timestamp) -> Option<Timestamp> {
     let drain = report.failure.as_ref().filter(|failure| failure.kind == FailureKind::Drain);
     let drain = drain.map(|failure| (failure.time, drain_wait(failure.attempts)));
-    let crash = report.failed_at.filter(|_| report.crash_count > 0);
+    let fell_back = report.failure.as_ref().is_some_and(|failure| failure.kind == FailureKind::Fallback);
+    let crash = report.failed_at.filter(|_| report.crash_count > 0 && !fell_back);
     let crash = crash.map(|time| (time, crash_wait(report.crash_count)));
     [drain, crash]
         .into_iter()
@@ -77,6 +81,15 @@ mod tests {
     fn drains_wait_half_an_hour_and_at_most_a_day() {
         let waits: Vec<_> = [1, 2, 3, 6, 7, u32::MAX].map(|n| minutes_to_wait(&report(0, drain(n)))).to_vec();
         assert_eq!(waits, [Some(30), Some(60), Some(120), Some(960), Some(1440), Some(1440)]);
+    }
+
+    #[test]
+    fn a_fallback_is_not_waited_out_for_the_sake_of_a_newer_version() {
+        let failure = |kind| drain(1).map(|failure| Failure { kind, ..failure });
+        assert_eq!(minutes_to_wait(&report(1, failure(FailureKind::Fallback))), None);
+        for kind in [FailureKind::Stage, FailureKind::Activate] {
+            assert_eq!(minutes_to_wait(&report(1, failure(kind))), Some(3), "{kind:?}");
+        }
     }
 
     #[test]
