@@ -13,7 +13,7 @@ use crate::drains::WORKLOAD_WITHOUT_ROOM;
 use crate::{NEW, PATIENCE, fleet};
 
 /// The sample with another text in one place.
-fn shortened(name: &str, from: &str, to: &str) -> String {
+pub(crate) fn shortened(name: &str, from: &str, to: &str) -> String {
     let text = sample(name);
     assert!(text.contains(from), "{name} has no {from}");
     text.replace(from, to)

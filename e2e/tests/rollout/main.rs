@@ -7,12 +7,15 @@ mod crash_matrix;
 mod disruption;
 mod drains;
 mod edits;
+mod failures;
 mod identity;
 mod interruptions;
 mod leaders;
 mod originals;
 mod policies;
+mod promotion;
 mod single_node;
+mod windows;
 
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -92,7 +92,7 @@ async fn a_pause_lets_what_is_disrupted_finish_and_starts_nothing() {
 }
 
 /// Waits until `count` shadows say that their node is held for `reason`.
-async fn held_for(fleet: &Fleet, reason: &str, count: usize) {
+pub(crate) async fn held_for(fleet: &Fleet, reason: &str, count: usize) {
     eventually(&format!("{count} nodes to be held: {reason}"), PATIENCE, async || {
         let shadows = fleet.shadows().list(&ListParams::default()).await?;
         let statuses = shadows.items.iter().filter_map(|shadow| shadow.status.as_ref());
