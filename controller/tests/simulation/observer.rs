@@ -169,7 +169,10 @@ impl Observer {
                 .find(|(of, _)| *of == names::shadow_name(&node.name_any()));
             let known =
                 known.and_then(|(_, shadow)| shadow.as_ref()?.0.as_ref().ok()?.status.as_ref()?.failed.as_ref());
-            let still = world.shadow(&node.name_any()).and_then(|shadow| shadow.report.clone()?.failed);
+            // One that was given back in the version has recovered.
+            let shadow = world.shadow(&node.name_any());
+            let out = shadow.filter(|shadow| shadow.order.state == State::RebootedIntoUpdate || !runs(shadow, version));
+            let still = out.and_then(|shadow| shadow.report.clone()?.failed);
             let acknowledged = node.annotations().get(names::FAILURE_ACKNOWLEDGED_ANNOTATION);
             let stands = known.is_some_and(|failed| failed.version == version.to_string());
             stands
@@ -327,6 +330,10 @@ fn is_of(sight: &Sight<'_>, node: &Node, shadow: Option<&Shadow>, policy: &str) 
     let shown = sight.node(&node.name_any()).filter(|shown| shown.uid() == node.uid());
     sight.owner(shown.unwrap_or(node)) == Some(policy)
         || shadow.is_some_and(|shadow| shadow.order.policy.as_deref() == Some(policy))
+}
+
+fn runs(shadow: &Shadow, version: &Version) -> bool {
+    shadow.report.as_ref().is_some_and(|report| report.current_version >= *version)
 }
 
 /// Whether the node has failed on what it is asked for, or on what is marked on it, and nobody has acknowledged that.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use api::{State, names};
+use api::{State, names, shadow::FailureKind};
 use semver::Version;
 use serde_json::{Value, json};
 
@@ -351,8 +351,8 @@ impl Course {
             self.label(&name, true);
             annotate(&mut self.world, &name, names::HOLD_ANNOTATION, None);
             self.observer.hold(&self.world, &name, false);
-            let newest = self.hosts[at].offered.to_string();
-            annotate(&mut self.world, &name, names::FAILURE_ACKNOWLEDGED_ANNOTATION, Some(&newest));
+            let failed = self.failed_on(&name).unwrap_or_else(|| self.hosts[at].offered.clone()).to_string();
+            annotate(&mut self.world, &name, names::FAILURE_ACKNOWLEDGED_ANNOTATION, Some(&failed));
             if !self.hosts[at].is_down() {
                 set_ready(&mut self.world, &name, true);
                 self.world.set_agent_ready(&name, true);
@@ -363,6 +363,13 @@ impl Course {
                 self.world.edit_node(&name, |node| node.spec.as_mut().unwrap().unschedulable = Some(false));
             }
         }
+    }
+
+    /// The version that a node has failed on, as far as anybody knows.
+    fn failed_on(&self, name: &str) -> Option<Version> {
+        let report = self.world.shadow(name)?.report.clone()?;
+        let fallback = report.failure.filter(|failure| failure.kind == FailureKind::Fallback);
+        report.failed.map(|failed| failed.version).or_else(|| fallback.map(|failure| failure.version))
     }
 
     /// The last edit, after which every node has one policy. Cordons that stay would leave no room under `maxUnavailable`: that

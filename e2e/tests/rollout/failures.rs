@@ -20,7 +20,9 @@ use crate::{NEW, PATIENCE, fleet, follow, in_flight, policy};
 async fn fall_back_on_the_first_node() -> (Fleet, Observer) {
     let (fleet, observer) = fleet(3).await;
     fleet.plane.apply(&policy(1)).await.unwrap();
+    fleet.edit_policy("default", json!({"paused": true})).await.unwrap();
     fleet.repository.publish(Release::new(NEW).on_boot(OnBoot::FailsToBoot));
+    begin_in_order(&fleet).await;
     assert_eq!(halted(&fleet, true).await, "failed on 1.51.0: node-1");
     eventually("node-1 to be given back", PATIENCE, async || {
         Ok((is_failed(&fleet, "node-1", Verdict::Fallback).await? && !is_out(&fleet, "node-1").await?).then_some(()))
@@ -32,7 +34,7 @@ async fn fall_back_on_the_first_node() -> (Fleet, Observer) {
     held_for(&fleet, "VersionFailed", 1).await;
     assert_eq!(fleet.boots(), BTreeMap::from([("node-1", 1), ("node-2", 0), ("node-3", 0)]));
     for shadow in fleet.shadows().list(&ListParams::default()).await.unwrap() {
-        let touched = shadow.spec.state_transition_timestamp.is_some();
+        let touched = shadow.metadata.generation > Some(1);
         assert_eq!(touched, shadow.name_any() == "brs-node-1", "{shadow:?}");
     }
     (fleet, observer)
@@ -66,6 +68,7 @@ async fn a_node_stays_cordoned_until_it_is_healthy_and_fails_when_that_takes_too
     let (fleet, observer) = follow(FleetOptions { labels: last_is_healthy, ..FleetOptions::default() }).await;
     fleet.plane.apply(POLICY_WITH_A_CHECK).await.unwrap();
     fleet.publish(&NEW);
+    begin_in_order(&fleet).await;
     waits_for_health(&fleet, "node-1").await;
     fleet.plane.kubectl(["label", "node", "node-1", "example.com/healthy=true"]).await.unwrap();
     fleet.updated(&NEW, 1, PATIENCE).await.unwrap();
@@ -89,6 +92,12 @@ async fn a_node_stays_cordoned_until_it_is_healthy_and_fails_when_that_takes_too
     halted(&fleet, false).await;
     assert!(fleet.boots().values().all(|boots| *boots == 1), "{:?}", fleet.boots());
     observer.assert_no_breach().await;
+}
+
+/// Lifts the pause once every node has been offered the new version: whoever hears of it first would be the first otherwise.
+async fn begin_in_order(fleet: &Fleet) {
+    held_for(fleet, "Paused", 3).await;
+    fleet.edit_policy("default", json!({"paused": false})).await.unwrap();
 }
 
 /// Waits until the node runs the new version and is kept out by its health gate, alone.
@@ -141,6 +150,7 @@ const POLICY_WITH_A_CHECK: &str = "apiVersion: brupop.bottlerocket.aws/v1alpha1
 kind: UpdatePolicy
 metadata: {name: default}
 spec:
+  paused: true
   nodeSelector: {}
   health:
     checks:

@@ -87,7 +87,8 @@ fn alive<'a>(situations: &[Situation<'a>]) -> BTreeMap<&'a str, Alive<'a>> {
         let (Some(policy), Some(report)) = (situation.owner.policy(), situation.report()) else { continue };
         let alive = alive.entry(&policy.name).or_default();
         let offered = report.available_versions.iter();
-        let list: Vec<_> = offered.chain([&report.target_version, &report.current_version]).collect();
+        let known = [&report.target_version, &report.current_version].into_iter().chain(situation.ordered_version());
+        let list: Vec<_> = offered.chain(known).collect();
         // Most nodes say what the one before said.
         if alive.lists.last() != Some(&list) {
             alive.versions.extend(&list);
