@@ -54,7 +54,10 @@ fn status(snapshot: &Snapshot, node: &str, standing: &Standing) -> Option<Shadow
     let past: Vec<_> =
         shadow.conditions.iter().filter(|known| known.last_transition_time.0 <= snapshot.now).cloned().collect();
     let conditions = merge(&past, &statements, None, snapshot.now);
-    (conditions != shadow.conditions || standing.failed != report.failed).then(|| ShadowStatus {
+    // In whatever order they are stored.
+    let same =
+        conditions.len() == shadow.conditions.len() && conditions.iter().all(|it| shadow.conditions.contains(it));
+    (!same || standing.failed != report.failed).then(|| ShadowStatus {
         node: node.to_owned(),
         shadow: shadow.name.clone(),
         uid: shadow.uid.clone(),

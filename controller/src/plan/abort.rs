@@ -13,6 +13,10 @@ use crate::action::Verb;
 pub(super) fn break_off_what_is_held(draft: &mut Draft<'_>) {
     for at in draft.open_in(&[Phase::Begun, Phase::Disrupting]) {
         let situation = &draft.situations[at];
+        if situation.has_failed {
+            // It is kept out, and nothing more is done to it.
+            continue;
+        }
         let (Some(reason), Ok(Some(_))) = (&situation.node.hold, &situation.node.marks) else { continue };
         let ours = situation.report().is_some_and(|report| report.agent_version.is_some() && !is_activating(report));
         if let Some(shadow) = situation.readable().filter(|_| ours) {

@@ -40,7 +40,11 @@ pub(super) fn finish_what_is_under_way(draft: &mut Draft<'_>) {
                     continue;
                 }
             },
-            Phase::Failed if must_wait(situation) => continue,
+            Phase::Failed if must_wait(situation) || is_put_back(situation) => continue,
+            Phase::Failed => match put_back(situation, shadow).filter(|_| was_out_before(situation)) {
+                Some(order) => Some((Verb::PutBack, order)),
+                None => Some((Verb::Reset, back_to_idle(shadow, draft.now))),
+            },
             Phase::GivenBack => given_back_for_good(situation, shadow, draft.now).map(|order| (Verb::Finish, order)),
             _ => Some((Verb::Reset, back_to_idle(shadow, draft.now))),
         };
@@ -114,6 +118,21 @@ pub(super) fn put_back(situation: &Situation<'_>, shadow: &Shadow) -> Option<Ord
         disrupt_not_after: Some(marks.began),
         ..shadow.order.clone()
     })
+}
+
+/// Whether a newer version was started on a node that is kept out for an earlier failure, and that has failed too before anything
+/// was done for it: the node stays where it was.
+fn was_out_before(situation: &Situation<'_>) -> bool {
+    let kept = situation.failed.as_ref().filter(|failed| matches!(failed.kind, Verdict::NoBoot | Verdict::Health));
+    let marks = situation.node.marks.as_ref().ok().and_then(Option::as_ref);
+    let newer = situation.ordered_version() > marks.map(|marks| &marks.go.version);
+    newer && kept.is_some_and(|failed| marks.is_some_and(|marks| marks.go.version == failed.version))
+}
+
+/// Whether the agent has not answered yet that the node is where it was.
+fn is_put_back(situation: &Situation<'_>) -> bool {
+    let runs = situation.report().map(|report| &report.current_version);
+    situation.has_failed && runs == situation.ordered_version()
 }
 
 /// Whether a failure is not answered yet: the verdict on it is not stored, or the node, which came back in the version it had

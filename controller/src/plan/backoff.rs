@@ -2,6 +2,7 @@
 
 use api::shadow::{FailureKind, Report};
 use jiff::{SignedDuration, Timestamp};
+use semver::Version;
 
 /// First wait after a drain that did not end, doubled with each further one.
 const FIRST_DRAIN_WAIT: SignedDuration = SignedDuration::from_mins(30);
@@ -11,18 +12,19 @@ const LONGEST_DRAIN_WAIT: SignedDuration = SignedDuration::from_hours(24);
 /// (brupop v1.4.0 `controller/src/statemachine.rs:78-98`).
 const LONGEST_CRASH_WAIT_MINUTES: i64 = 1440;
 
-/// When the node may be tried again, if that is later than `now`.
+/// When the node may be tried again with `version`, if that is later than `now`.
 ///
-/// A node that fell back is not waited for: it runs what was good before, and the version it fell back from is not tried on it
-/// again. A newer one has nothing to do with that.
+/// A node that fell back is not waited for: it runs what was good before, and a newer version has nothing to do with that. The same
+/// version is tried again only when somebody has acknowledged: at once the first time, with the crashes' wait after that.
 ///
 /// A failure whose time lies in the future is a clock that was put back: it is not waited for, or a node could be held for
 /// years.
-pub(super) fn next_try(report: &Report, now: Timestamp) -> Option<Timestamp> {
+pub(super) fn next_try(report: &Report, version: &Version, now: Timestamp) -> Option<Timestamp> {
     let drain = report.failure.as_ref().filter(|failure| failure.kind == FailureKind::Drain);
     let drain = drain.map(|failure| (failure.time, drain_wait(failure.attempts)));
-    let fell_back = report.failure.as_ref().is_some_and(|failure| failure.kind == FailureKind::Fallback);
-    let crash = report.failed_at.filter(|_| report.crash_count > 0 && !fell_back);
+    let fallback = report.failure.as_ref().filter(|failure| failure.kind == FailureKind::Fallback);
+    let at_once = fallback.is_some_and(|failure| failure.version != *version || failure.attempts < 2);
+    let crash = report.failed_at.filter(|_| report.crash_count > 0 && !at_once);
     let crash = crash.map(|time| (time, crash_wait(report.crash_count)));
     [drain, crash]
         .into_iter()
@@ -50,7 +52,6 @@ mod tests {
     use super::*;
     use api::{State, shadow::Failure};
     use proptest::prelude::*;
-    use semver::Version;
 
     fn report(crash_count: u32, failure: Option<Failure>) -> Report {
         Report {
@@ -67,7 +68,7 @@ mod tests {
     }
 
     fn minutes_to_wait(report: &Report) -> Option<i64> {
-        next_try(report, Timestamp::UNIX_EPOCH).map(|next| next.as_second() / 60)
+        next_try(report, &Version::new(1, 20, 0), Timestamp::UNIX_EPOCH).map(|next| next.as_second() / 60)
     }
 
     #[test]
@@ -90,6 +91,13 @@ mod tests {
         for kind in [FailureKind::Stage, FailureKind::Activate] {
             assert_eq!(minutes_to_wait(&report(1, failure(kind))), Some(3), "{kind:?}");
         }
+    }
+
+    #[test]
+    fn a_version_that_was_acknowledged_is_tried_at_once_and_not_again_and_again() {
+        let fallback = |attempts| drain(attempts).map(|failure| Failure { kind: FailureKind::Fallback, ..failure });
+        assert_eq!(minutes_to_wait(&report(1, fallback(1))), None);
+        assert_eq!(minutes_to_wait(&report(2, fallback(2))), Some(5));
     }
 
     #[test]

@@ -39,17 +39,15 @@ pub(super) fn hindrance(situation: &Situation<'_>, version: &Version, now: Times
 }
 
 fn earlier_failure(situation: &Situation<'_>, report: &Report, version: &Version, now: Timestamp) -> Option<Hold> {
-    if situation.node.failure_acknowledged.as_ref() == Some(version) {
-        return None;
-    }
+    let acknowledged = situation.node.failure_acknowledged.as_ref() == Some(version);
     let fell_back = report.failure.as_ref().is_some_and(|f| f.kind == FailureKind::Fallback && f.version == *version);
-    if fell_back {
+    if fell_back && !acknowledged {
         return Some(Hold::new(HoldReason::VersionFailed, format!("the node fell back from version {version} before")));
     }
-    if report.failed.as_ref().is_some_and(|failed| failed.version == *version) {
+    if !acknowledged && report.failed.as_ref().is_some_and(|failed| failed.version == *version) {
         return Some(Hold::new(HoldReason::VersionFailed, format!("version {version} has failed on the node before")));
     }
-    backoff::next_try(report, now).map(|next| Hold::new(HoldReason::BackOff, format!("next try after {next}")))
+    backoff::next_try(report, version, now).map(|next| Hold::new(HoldReason::BackOff, format!("next try after {next}")))
 }
 
 /// Why the policy lets the node not start `version` now, whatever else is in flight. An image may be staged before a window

@@ -82,11 +82,11 @@ fn has_begun(node: &NodeFacts, shadow: &Shadow) -> bool {
 /// Under RebootedIntoUpdate. An order without an expiry is the original operator's: until the Node shows that it was used, it
 /// is a staged node that waits for a go of ours.
 fn going(node: &NodeFacts, shadow: &Shadow, report: &Report) -> Phase {
+    // The marks of an update that failed before this one was started.
     let left_over = |marks: &Marks| {
-        follows_a_failure(shadow, report) && report.failed.as_ref().is_some_and(|f| f.version == marks.go.version)
+        report.state != State::RebootedIntoUpdate && shadow.order.version.as_ref() > Some(&marks.go.version)
     };
     match (shadow.order.go(), &node.marks) {
-        // What is marked is the update that failed before.
         (Some(_), Ok(Some(marks))) if left_over(marks) => Phase::Going,
         (Some(go), Ok(Some(Marks { go: used, .. }))) if *used == go => Phase::Disrupting,
         (None, Ok(None)) => Phase::Staged,

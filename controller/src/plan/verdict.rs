@@ -39,9 +39,9 @@ fn is_recovered(situation: &Situation<'_>, failed: &Failed) -> bool {
 fn due(situation: &Situation<'_>, snapshot: &Snapshot) -> Option<Failed> {
     let (report, order) = (situation.report()?, &situation.readable()?.order);
     let fallback = report.failure.as_ref().filter(|failure| failure.kind == FailureKind::Fallback);
-    // What is tried once more has not failed yet.
-    let again = |version| order.version.as_ref() == Some(version) && situation.phase != Phase::Failed;
-    let fallback = fallback.filter(|fallback| !again(&fallback.version));
+    // What is tried now has not failed yet, whatever failed before it.
+    let tries = order.version.is_some() && situation.phase != Phase::Failed;
+    let fallback = fallback.filter(|_| !tries);
     if let Some(fallback) = fallback.filter(|fallback| report.current_version < fallback.version) {
         return Some(Failed { kind: Verdict::Fallback, version: fallback.version.clone(), time: fallback.time });
     }
@@ -74,7 +74,9 @@ pub(super) fn give_back_what_is_acknowledged(draft: &mut Draft<'_>) {
 pub(super) fn hold_the_failed(draft: &mut Draft<'_>) {
     for at in draft.open_in(&[Phase::Disrupting, Phase::Booted, Phase::Failed, Phase::Returning]) {
         let situation = &draft.situations[at];
-        if let Some(failed) = &situation.failed {
+        let answers = matches!(situation.phase, Phase::Failed | Phase::Returning);
+        let about_it = |failed: &&Failed| answers || situation.ordered_version() == Some(&failed.version);
+        if let Some(failed) = situation.failed.as_ref().filter(about_it) {
             let message = format!("update to {} failed: {}", failed.version, words(failed.kind));
             draft.hold(at, Hold::new(HoldReason::Failed, message));
         } else if let Some(deadline) = gate::deadline(situation).filter(|deadline| *deadline > draft.now) {

@@ -6,7 +6,7 @@ use std::{
     sync::Arc,
 };
 
-use api::{State, UpdatePolicy};
+use api::{State, UpdatePolicy, policy::UpdatePolicySpec};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Node;
 use kube::{Resource, core::DeserializeGuard};
@@ -36,15 +36,15 @@ impl Version {
 
 type Known<T> = BTreeMap<String, (Version, Arc<T>)>;
 
-/// A policy's uid and generation.
-type Edition = (Option<String>, Option<i64>);
+/// A policy's uid and what it says, which its own status does not change.
+type Edition = (Option<String>, UpdatePolicySpec);
 
 /// What was parsed for the last snapshot.
 #[derive(Debug, Default)]
 pub struct Parsed {
     nodes: Known<NodeFacts>,
     shadows: Known<ShadowFacts>,
-    /// By uid and generation, which its own status does not change.
+    /// With what each was parsed from.
     policies: BTreeMap<String, (Edition, PolicyFacts)>,
 }
 
@@ -92,16 +92,15 @@ impl Parsed {
     }
 
     fn policy(&mut self, policy: &DeserializeGuard<UpdatePolicy>) -> PolicyFacts {
-        let version = (policy.meta().uid.clone(), policy.meta().generation);
+        let Ok(raw) = &policy.0 else { return PolicyFacts::read(policy) };
         let name = super::guarded_name(policy);
-        let known = self.policies.get(&name).filter(|(known, _)| version.1.is_some() && *known == version);
-        if let (Some((_, known)), Ok(raw)) = (known, &policy.0) {
-            return PolicyFacts { status: raw.status.clone(), ..known.clone() };
+        let same = |(uid, spec): &Edition| *uid == raw.metadata.uid && *spec == raw.spec;
+        if let Some((_, known)) = self.policies.get(&name).filter(|(known, _)| same(known)) {
+            let generation = raw.metadata.generation;
+            return PolicyFacts { status: raw.status.clone(), generation, ..known.clone() };
         }
         let facts = PolicyFacts::read(policy);
-        if policy.0.is_ok() {
-            self.policies.insert(name, (version, facts.clone()));
-        }
+        self.policies.insert(name, ((raw.metadata.uid.clone(), raw.spec.clone()), facts.clone()));
         facts
     }
 }

@@ -206,7 +206,9 @@ impl Host {
     fn go(&mut self, world: &mut World, seen: &Shadow, observer: &mut Observer) -> bool {
         let report = seen.report.as_ref().unwrap();
         let version = seen.order.version.clone().unwrap();
-        if matches!(report.state, State::RebootedIntoUpdate | State::ErrorReset | State::MonitoringUpdate) {
+        let put_back = report.state == State::ErrorReset && self.running == version;
+        if !put_back && matches!(report.state, State::RebootedIntoUpdate | State::ErrorReset | State::MonitoringUpdate)
+        {
             return false;
         }
         if self.running == version {

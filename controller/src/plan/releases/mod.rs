@@ -81,7 +81,12 @@ impl<'a> Releases<'a> {
         let first_seen = release.map_or(now, |release| release.first_seen);
         let of_age = rule.minimum_age.and_then(|age| first_seen.checked_add(age).ok());
         if let Some(of_age) = of_age.filter(|of_age| *of_age > now) {
-            let why = format!("version {version} was first seen at {first_seen} and may be taken from {of_age} on");
+            // What is not stored yet is told without a time: the next plan has another.
+            let why = if first_seen < now {
+                format!("version {version} was first seen at {first_seen} and may be taken from {of_age} on")
+            } else {
+                format!("version {version} is new here and not old enough")
+            };
             return Some(Held { why, until: Some(of_age) });
         }
         if rule.after.is_empty() {

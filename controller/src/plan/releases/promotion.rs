@@ -85,6 +85,10 @@ fn missing(
     let why = |at| format!("version {version} is promoted at {at} if node {node} of policy {first} stays healthy");
     match promoted_at {
         Some(at) if at <= snapshot.now => None,
+        Some(at) if *since >= snapshot.now => held(
+            format!("version {version} is promoted once a node of policy {first} has run it for long enough"),
+            Some(at),
+        ),
         Some(at) => held(why(at), Some(at)),
         None => held(format!("version {version} is never promoted: policy {first} must run it for too long"), None),
     }
