@@ -58,6 +58,7 @@ impl Site {
         let labels = json!({
             "kubernetes.io/hostname": node, "kubernetes.io/os": "linux",
             names::UPDATER_INTERFACE_LABEL: names::UPDATER_INTERFACE_VERSION,
+            "kubernetes.io/arch": "amd64",
         });
         let object: Node = serde_json::from_value(json!({"metadata": {"name": node, "labels": labels}})).unwrap();
         self.nodes().create(&PostParams::default(), &object).await.unwrap();
