@@ -93,6 +93,7 @@ async fn create_node(plane: &ControlPlane, name: &str) -> anyhow::Result<()> {
     let labels = BTreeMap::from([
         ("kubernetes.io/hostname", name),
         ("kubernetes.io/os", "linux"),
+        ("kubernetes.io/arch", "amd64"),
         (names::UPDATER_INTERFACE_LABEL, names::UPDATER_INTERFACE_VERSION),
     ]);
     let node: Node = serde_json::from_value(json!({"metadata": {"name": name, "labels": labels}}))?;
