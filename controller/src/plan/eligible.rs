@@ -47,6 +47,11 @@ fn earlier_failure(situation: &Situation<'_>, report: &Report, version: &Version
     if !acknowledged && report.failed.as_ref().is_some_and(|failed| failed.version == *version) {
         return Some(Hold::new(HoldReason::VersionFailed, format!("version {version} has failed on the node before")));
     }
+    // Somebody has looked: the first crash is not waited out. Those after it are, and so are drains.
+    let drain = report.failure.as_ref().is_some_and(|failure| failure.kind == FailureKind::Drain);
+    if acknowledged && !drain && report.crash_count < 2 {
+        return None;
+    }
     backoff::next_try(report, version, now).map(|next| Hold::new(HoldReason::BackOff, format!("next try after {next}")))
 }
 
