@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use api::{
     Policy, UpdatePolicy,
-    policy::{Fault, Problem, parse},
+    policy::{Fault, Problem},
     versions::cycle,
 };
 
@@ -62,7 +62,7 @@ fn accept(new: &UpdatePolicy, standing: &[Problem], cluster: Option<&Cluster>) -
     let mut warnings: Vec<_> =
         standing.iter().map(|problem| format!("{problem} (it was so before; the policy's nodes are held)")).collect();
     // Not of what cannot be read.
-    if let Ok(policy) = parse::whole(&new.spec) {
+    if let Ok(policy) = Policy::try_from(&new.spec) {
         warnings.extend(warn::of_policy(new, &policy, cluster));
     }
     Verdict { refused: faults.iter().map(ToString::to_string).collect(), warnings }

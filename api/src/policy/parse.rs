@@ -81,21 +81,14 @@ pub fn selector(spec: &UpdatePolicySpec) -> Result<Selector, InvalidPolicy> {
     complete(selector, findings)
 }
 
-/// Reads every field.
-///
-/// # Errors
-/// Everything that is wrong, with the fields' paths.
-pub fn whole(spec: &UpdatePolicySpec) -> Result<Policy, InvalidPolicy> {
-    let mut findings = Findings::default();
-    let policy = read(spec, &mut findings);
-    complete(policy, findings)
-}
-
 impl TryFrom<&UpdatePolicySpec> for Policy {
     type Error = InvalidPolicy;
 
+    /// Reads every field; the error is everything that is wrong, with the fields' paths.
     fn try_from(spec: &UpdatePolicySpec) -> Result<Self, Self::Error> {
-        whole(spec)
+        let mut findings = Findings::default();
+        let policy = read(spec, &mut findings);
+        complete(policy, findings)
     }
 }
 

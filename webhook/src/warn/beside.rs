@@ -65,7 +65,7 @@ fn unknown_promotions(policy: &Policy, cluster: &Cluster) -> Vec<String> {
 mod tests {
     use crate::cluster::tests::{cluster, policy};
     use crate::warn::of_policy;
-    use api::{UpdatePolicy, policy::parse};
+    use api::{Policy, UpdatePolicy};
     use serde_json::json;
 
     const NODES: [(&str, &str, bool); 3] = [("a", "blue", false), ("b", "blue", false), ("c", "green", false)];
@@ -75,7 +75,7 @@ mod tests {
     }
 
     fn warned(new: &UpdatePolicy, others: &[UpdatePolicy]) -> Vec<String> {
-        of_policy(new, &parse::whole(&new.spec).unwrap(), Some(&cluster(&NODES, others)))
+        of_policy(new, &Policy::try_from(&new.spec).unwrap(), Some(&cluster(&NODES, others)))
     }
 
     #[test]

@@ -53,11 +53,11 @@ fn short_windows(policy: &Policy) -> impl Iterator<Item = String> + use<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use api::policy::parse;
+    use api::policy::UpdatePolicySpec;
     use serde_json::{Value, json};
 
     fn warned(spec: &Value, matched: Option<usize>) -> Vec<String> {
-        let policy = parse::whole(&serde_json::from_value(spec.clone()).unwrap()).unwrap();
+        let policy = Policy::try_from(&serde_json::from_value::<UpdatePolicySpec>(spec.clone()).unwrap()).unwrap();
         warnings(&policy, matched)
     }
 

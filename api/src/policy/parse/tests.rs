@@ -43,7 +43,7 @@ fn how_a_node_is_disrupted_is_read() {
 
 #[test]
 fn when_what_and_how_well_are_read() {
-    let policy = whole(&spec(&json!({
+    let policy = parse(&json!({
         "schedule": {
             "timeZone": "Europe/Berlin",
             "windows": [{"start": "0 2 * * 1-5", "duration": "4h"}],
@@ -55,7 +55,7 @@ fn when_what_and_how_well_are_read() {
             "checks": [{"name": "disk", "node": {"jsonPath": "$.status.conditions[?@.type=='DiskPressure'].status", "expect": ["False"]}}],
         },
         "failures": {"haltAfter": "5%"},
-    })))
+    }))
     .unwrap();
     assert_eq!(policy.schedule.zone.iana_name(), Some("Europe/Berlin"));
     assert!(policy.schedule.is_open_at("2026-11-24T01:00:00Z".parse().unwrap()));
@@ -169,7 +169,7 @@ fn versions_checks_and_failures_are_refused_by_name() {
 #[test]
 fn an_empty_section_means_its_defaults() {
     for field in ["schedule", "versions", "health", "failures"] {
-        assert!(whole(&spec(&json!({ field: {} }))).is_ok(), "{field}");
+        assert!(parse(&json!({ field: {} })).is_ok(), "{field}");
     }
 }
 
