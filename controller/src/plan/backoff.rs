@@ -12,19 +12,21 @@ const LONGEST_DRAIN_WAIT: SignedDuration = SignedDuration::from_hours(24);
 /// (brupop v1.4.0 `controller/src/statemachine.rs:78-98`).
 const LONGEST_CRASH_WAIT_MINUTES: i64 = 1440;
 
-/// When the node may be tried again with `version`, if that is later than `now`.
+/// When the node may be tried again with `version`, if that is later than `now`. `acknowledged` says that somebody has looked at
+/// its failure of that version: the first crash is not waited out then. Those after it are, and so are drains.
 ///
-/// A node that fell back is not waited for: it runs what was good before, and a newer version has nothing to do with that. The same
-/// version is tried again only when somebody has acknowledged: at once the first time, with the crashes' wait after that.
+/// A node that fell back is not waited for either: it runs what was good before, and a newer version has nothing to do with that.
+/// The same version is tried again only when somebody has acknowledged.
 ///
 /// A failure whose time lies in the future is a clock that was put back: it is not waited for, or a node could be held for
 /// years.
-pub(super) fn next_try(report: &Report, version: &Version, now: Timestamp) -> Option<Timestamp> {
+pub(super) fn next_try(report: &Report, version: &Version, acknowledged: bool, now: Timestamp) -> Option<Timestamp> {
     let drain = report.failure.as_ref().filter(|failure| failure.kind == FailureKind::Drain);
     let drain = drain.map(|failure| (failure.time, drain_wait(failure.attempts)));
     let fallback = report.failure.as_ref().filter(|failure| failure.kind == FailureKind::Fallback);
     let at_once = fallback.is_some_and(|failure| failure.version != *version || failure.attempts < 2);
-    let crash = report.failed_at.filter(|_| report.crash_count > 0 && !at_once);
+    let excused = acknowledged && drain.is_none() && report.crash_count < 2;
+    let crash = report.failed_at.filter(|_| report.crash_count > 0 && !at_once && !excused);
     let crash = crash.map(|time| (time, crash_wait(report.crash_count)));
     [drain, crash]
         .into_iter()
@@ -68,7 +70,7 @@ mod tests {
     }
 
     fn minutes_to_wait(report: &Report) -> Option<i64> {
-        next_try(report, &Version::new(1, 20, 0), Timestamp::UNIX_EPOCH).map(|next| next.as_second() / 60)
+        next_try(report, &Version::new(1, 20, 0), false, Timestamp::UNIX_EPOCH).map(|next| next.as_second() / 60)
     }
 
     #[test]
@@ -98,6 +100,14 @@ mod tests {
         let fallback = |attempts| drain(attempts).map(|failure| Failure { kind: FailureKind::Fallback, ..failure });
         assert_eq!(minutes_to_wait(&report(1, fallback(1))), None);
         assert_eq!(minutes_to_wait(&report(2, fallback(2))), Some(5));
+    }
+
+    #[test]
+    fn the_first_crash_is_not_waited_out_once_it_is_acknowledged() {
+        let waits = |report: &Report| next_try(report, &Version::new(1, 20, 0), true, Timestamp::UNIX_EPOCH).is_some();
+        assert!(!waits(&report(1, None)));
+        assert!(waits(&report(2, None)), "the second is");
+        assert!(waits(&report(0, drain(1))) && waits(&report(1, drain(1))), "and a drain");
     }
 
     #[test]

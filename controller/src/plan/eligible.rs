@@ -39,7 +39,7 @@ pub(super) fn hindrance(situation: &Situation<'_>, version: &Version, now: Times
 }
 
 fn earlier_failure(situation: &Situation<'_>, report: &Report, version: &Version, now: Timestamp) -> Option<Hold> {
-    let acknowledged = situation.node.failure_acknowledged.as_ref() == Some(version);
+    let acknowledged = situation.node.acknowledges(version);
     let fell_back = report.failure.as_ref().is_some_and(|f| f.kind == FailureKind::Fallback && f.version == *version);
     if fell_back && !acknowledged {
         return Some(Hold::new(HoldReason::VersionFailed, format!("the node fell back from version {version} before")));
@@ -47,12 +47,8 @@ fn earlier_failure(situation: &Situation<'_>, report: &Report, version: &Version
     if !acknowledged && report.failed.as_ref().is_some_and(|failed| failed.version == *version) {
         return Some(Hold::new(HoldReason::VersionFailed, format!("version {version} has failed on the node before")));
     }
-    // Somebody has looked: the first crash is not waited out. Those after it are, and so are drains.
-    let drain = report.failure.as_ref().is_some_and(|failure| failure.kind == FailureKind::Drain);
-    if acknowledged && !drain && report.crash_count < 2 {
-        return None;
-    }
-    backoff::next_try(report, version, now).map(|next| Hold::new(HoldReason::BackOff, format!("next try after {next}")))
+    let next = backoff::next_try(report, version, acknowledged, now);
+    next.map(|next| Hold::new(HoldReason::BackOff, format!("next try after {next}")))
 }
 
 /// Why the policy lets the node not start `version` now, whatever else is in flight. An image may be staged before a window

@@ -43,7 +43,7 @@ pub(super) fn has_failed(node: &NodeFacts, facts: &ShadowFacts) -> bool {
         State::Idle => marked_for_it,
         _ => false,
     };
-    about_it && failed.kind != Verdict::Unknown && node.failure_acknowledged.as_ref() != Some(&failed.version)
+    about_it && failed.kind != Verdict::Unknown && !node.acknowledges(&failed.version)
 }
 
 /// Whether our agent on the node is not heard from. Agents of the original operator have no probe: they are never silent.

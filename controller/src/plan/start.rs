@@ -81,7 +81,9 @@ pub(super) fn ownerless(owner: &Owner<'_>) -> Hold {
 fn wake_after_back_off(draft: &mut Draft<'_>, at: usize) {
     let situation = &draft.situations[at];
     let Some(version) = draft.choices[at].taken() else { return };
-    let after_failure = situation.report().and_then(|report| backoff::next_try(report, version, draft.now));
+    let acknowledged = situation.node.acknowledges(version);
+    let after_failure =
+        situation.report().and_then(|report| backoff::next_try(report, version, acknowledged, draft.now));
     let next = after_failure.into_iter().chain(given_up_until(situation, draft.now));
     for next in next.collect::<Vec<_>>() {
         draft.wake_at(next);

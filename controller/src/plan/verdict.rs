@@ -14,7 +14,8 @@ use crate::{
 /// The verdict that stands on the node now: the one that is stored, or the one that is due. It is over once it is acknowledged, or
 /// the node was given back in that version or a newer one.
 pub(super) fn standing(situation: &Situation<'_>, snapshot: &Snapshot) -> Option<Failed> {
-    latest(situation, snapshot).filter(|failed| !is_acknowledged(situation, failed) && !is_recovered(situation, failed))
+    latest(situation, snapshot)
+        .filter(|failed| !situation.node.acknowledges(&failed.version) && !is_recovered(situation, failed))
 }
 
 /// A verdict about another version takes the place of the one that is stored.
@@ -24,10 +25,6 @@ fn latest(situation: &Situation<'_>, snapshot: &Snapshot) -> Option<Failed> {
         Some(due) if stored.is_none_or(|stored| stored.version != due.version) => Some(due),
         _ => stored.cloned(),
     }
-}
-
-pub(super) fn is_acknowledged(situation: &Situation<'_>, failed: &Failed) -> bool {
-    situation.node.failure_acknowledged.as_ref() == Some(&failed.version)
 }
 
 fn is_recovered(situation: &Situation<'_>, failed: &Failed) -> bool {
@@ -64,7 +61,7 @@ pub(super) fn give_back_what_is_acknowledged(draft: &mut Draft<'_>) {
             kind && shadow.order.version.as_ref() == Some(&failed.version)
         };
         let failed = latest(situation, draft.snapshot).filter(kept_out);
-        if failed.is_some_and(|failed| is_acknowledged(situation, &failed)) {
+        if failed.is_some_and(|failed| situation.node.acknowledges(&failed.version)) {
             draft.act(Verb::Reset, shadow, back_to_idle(shadow, draft.now));
         }
     }

@@ -82,6 +82,12 @@ impl NodeFacts {
         }
     }
 
+    /// Whether somebody has acknowledged that `version` failed on it.
+    #[must_use]
+    pub fn acknowledges(&self, version: &Version) -> bool {
+        self.failure_acknowledged.as_ref() == Some(version)
+    }
+
     /// Whether the operator has done something to the Node, or something that may be that cannot be read.
     #[must_use]
     pub const fn is_marked(&self) -> bool {
