@@ -47,7 +47,14 @@ fn status(snapshot: &Snapshot, plan: &Plan, objections: &[Objection], policy: &P
         window: plan.windows.get(&policy.name).map(window),
         updating: updating(snapshot, plan, policy),
         next: next.map(|(node, version)| NodeNext { node: node.clone(), version: version.to_string() }).collect(),
-        versions: plan.releases.get(&policy.name).into_iter().flatten().rev().map(version).collect(),
+        versions: plan
+            .releases
+            .get(&policy.name)
+            .into_iter()
+            .flatten()
+            .rev()
+            .map(|(version, release)| version_seen(version, release))
+            .collect(),
     }
 }
 
@@ -59,7 +66,9 @@ fn window(window: &Window) -> WindowStatus {
     }
 }
 
-fn version((version, release): (&Version, &Release)) -> VersionSeen {
+/// What a status says of a version.
+#[must_use]
+pub fn version_seen(version: &Version, release: &Release) -> VersionSeen {
     let (run_by, since) = release.run.clone().unzip();
     let number = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
     VersionSeen {

@@ -9,7 +9,7 @@ use semver::Version;
 use super::{
     Hold, Plan, Standing,
     budget::Budgets,
-    halt::Halts,
+    halt::{Failures, Halts},
     phase::Phase,
     releases::{Choice, Releases, choose},
     situation::Situation,
@@ -40,7 +40,8 @@ impl<'a> Draft<'a> {
     pub(super) fn new(snapshot: &'a Snapshot) -> Self {
         let situations = Situation::all(snapshot);
         let budgets = Budgets::count(&situations);
-        let releases = Releases::of(snapshot, &situations);
+        let failures = Failures::count(&situations);
+        let releases = Releases::of(snapshot, &situations, &failures);
         let windows = snapshot.policies.values();
         let windows = windows.filter_map(|policy| Some((policy.name.as_str(), window(policy, snapshot.now)?)));
         let choices = situations.iter().map(|situation| choose(&releases, situation, snapshot.now));
@@ -52,7 +53,7 @@ impl<'a> Draft<'a> {
             choices,
             releases,
             windows: windows.collect(),
-            halts: Halts::count(snapshot, &situations, |policy| budgets.matched(policy)),
+            halts: Halts::of(snapshot, failures, |policy| budgets.matched(policy)),
             budgets,
             situations,
             actions: BTreeMap::new(),

@@ -13,17 +13,12 @@ use crate::snapshot::{PolicyFacts, Snapshot};
 /// Most failed nodes that are named.
 const NAMED: usize = 5;
 
-/// The versions a policy is halted on, with the nodes that have failed on them.
+/// The nodes that have failed, by policy and version.
 #[derive(Debug, Default)]
-pub(super) struct Halts<'a>(BTreeMap<&'a str, BTreeMap<Version, Vec<&'a str>>>);
+pub(super) struct Failures<'a>(BTreeMap<&'a str, BTreeMap<Version, Vec<&'a str>>>);
 
-impl<'a> Halts<'a> {
-    /// Counts the failed nodes of every policy. `matched` says how many nodes each applies to.
-    pub(super) fn count(
-        snapshot: &'a Snapshot,
-        situations: &[Situation<'a>],
-        matched: impl Fn(&PolicyFacts) -> usize,
-    ) -> Self {
+impl<'a> Failures<'a> {
+    pub(super) fn count(situations: &[Situation<'a>]) -> Self {
         let mut failed: BTreeMap<&str, BTreeMap<Version, Vec<&str>>> = BTreeMap::new();
         for situation in situations {
             let Some(verdict) = &situation.failed else { continue };
@@ -32,6 +27,26 @@ impl<'a> Halts<'a> {
                 versions.entry(verdict.version.clone()).or_default().push(&situation.node.name);
             }
         }
+        Self(failed)
+    }
+
+    /// How many of the policy's nodes have failed on `version`.
+    pub(super) fn of(&self, policy: &str, version: &Version) -> usize {
+        self.0.get(policy).and_then(|versions| versions.get(version)).map_or(0, Vec::len)
+    }
+}
+
+/// The versions a policy is halted on, with the nodes that have failed on them.
+#[derive(Debug, Default)]
+pub(super) struct Halts<'a>(BTreeMap<&'a str, BTreeMap<Version, Vec<&'a str>>>);
+
+impl<'a> Halts<'a> {
+    /// What follows from the failures. `matched` says how many nodes each policy applies to.
+    pub(super) fn of(
+        snapshot: &'a Snapshot,
+        Failures(mut failed): Failures<'a>,
+        matched: impl Fn(&PolicyFacts) -> usize,
+    ) -> Self {
         failed.retain(|name, versions| {
             let policy = snapshot.policies.get(*name);
             let most = policy.and_then(|policy| {

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use api::{BottlerocketShadow, policy::VersionSeen, shadow::Failed, timestamp};
+use api::{BottlerocketShadow, policy::VersionSeen, shadow::Failed};
 use controller::{
     action::{Action, Verb, stored},
     check::check,
@@ -10,6 +10,7 @@ use controller::{
     plan::{BOOTED, Plan, Release},
     shadow_status,
     snapshot::{Objects, Parsed, Snapshot},
+    status::version_seen,
 };
 use jiff::Timestamp;
 use k8s_openapi::{api::core::v1::Node, apimachinery::pkg::apis::meta::v1::Condition};
@@ -389,16 +390,7 @@ fn lengths(world: &World) -> [usize; 4] {
     [world.nodes.log.len(), world.shadows.log.len(), world.policies.log.len(), world.agents.log.len()]
 }
 
+/// What a later plan reads of it: no counts.
 fn entry(version: &Version, release: &Release) -> VersionSeen {
-    let (run_by, since) = release.run.clone().unzip();
-    VersionSeen {
-        version: version.to_string(),
-        first_seen: Some(timestamp::render(release.first_seen)),
-        eligible_at: None,
-        promoted_at: release.promoted_at.map(timestamp::render),
-        run_by,
-        run_since: since.map(timestamp::render),
-        nodes: 0,
-        failed: 0,
-    }
+    VersionSeen { eligible_at: None, nodes: 0, failed: 0, ..version_seen(version, release) }
 }

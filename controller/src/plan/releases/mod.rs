@@ -14,7 +14,7 @@ use api::HoldReason;
 use jiff::Timestamp;
 use semver::Version;
 
-use super::{Hold, situation::Situation};
+use super::{Hold, halt::Failures, situation::Situation};
 use crate::snapshot::{PolicyFacts, Snapshot};
 
 pub(super) use choice::{Choice, choose, may_take};
@@ -52,8 +52,8 @@ pub(super) struct Held {
 pub(super) struct Releases<'a>(BTreeMap<&'a str, BTreeMap<Version, Release>>);
 
 impl<'a> Releases<'a> {
-    pub(super) fn of(snapshot: &'a Snapshot, situations: &[Situation<'a>]) -> Self {
-        let mut releases = seen::seen(snapshot, situations);
+    pub(super) fn of(snapshot: &'a Snapshot, situations: &[Situation<'a>], failures: &Failures<'a>) -> Self {
+        let mut releases = seen::seen(snapshot, situations, failures);
         promotion::promote(snapshot, &mut releases);
         for (name, releases) in &mut releases {
             if let Some(policy) = snapshot.policies.get(*name) {

@@ -3,7 +3,10 @@
 //! A version that a living node offers or runs is never forgotten. A node adds one version at a time, so that no agent can fill
 //! the list; a few that nobody offers any more are kept, because an offer may come back.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    cmp::Reverse,
+    collections::{BTreeMap, BTreeSet},
+};
 
 use api::{policy::MAX_LISTED_VERSIONS, policy::VersionSeen, timestamp};
 use jiff::Timestamp;
@@ -11,7 +14,7 @@ use semver::Version;
 
 use super::Release;
 use crate::{
-    plan::{phase::Phase, situation::Situation},
+    plan::{halt::Failures, phase::Phase, situation::Situation},
     snapshot::Snapshot,
 };
 
@@ -20,7 +23,7 @@ const KEPT: usize = 64;
 
 type Listed<'a> = BTreeMap<&'a str, BTreeMap<Version, Release>>;
 
-pub(super) fn seen<'a>(snapshot: &'a Snapshot, situations: &[Situation<'a>]) -> Listed<'a> {
+pub(super) fn seen<'a>(snapshot: &'a Snapshot, situations: &[Situation<'a>], failures: &Failures<'a>) -> Listed<'a> {
     let stored: BTreeMap<&str, _> =
         snapshot.policies.values().map(|policy| (policy.name.as_str(), stored(policy, snapshot.now))).collect();
     let first_seen = |version: &Version| {
@@ -42,18 +45,17 @@ pub(super) fn seen<'a>(snapshot: &'a Snapshot, situations: &[Situation<'a>]) -> 
         }
         for (version, release) in &mut releases {
             release.first_seen = first_seen(version).min(release.first_seen);
+            release.failed = failures.of(policy, version);
+            release.nodes = alive.and_then(|alive| alive.nodes.get(version)).copied().unwrap_or_default();
+            release.run = alive.and_then(|alive| longest_run(&alive.healthy, known, version, snapshot.now));
         }
         listed.insert(policy, releases);
-    }
-    count(situations, &mut listed);
-    for (policy, releases) in &mut listed {
-        run(situations, (policy, &stored[policy]), releases, snapshot.now);
     }
     listed
 }
 
 fn owned((version, release): (&Version, &Release)) -> (Version, Release) {
-    (version.clone(), Release { nodes: 0, failed: 0, ..release.clone() })
+    (version.clone(), release.clone())
 }
 
 const fn fresh(first_seen: Timestamp) -> Release {
@@ -77,6 +79,10 @@ fn stored(policy: &crate::snapshot::PolicyFacts, now: Timestamp) -> BTreeMap<Ver
 #[derive(Debug, Default)]
 struct Alive<'a> {
     versions: BTreeSet<&'a Version>,
+    /// How many run each version.
+    nodes: BTreeMap<&'a Version, usize>,
+    /// What those run that are at rest, or given back, Ready and not failed.
+    healthy: BTreeMap<&'a str, &'a Version>,
     /// The different lists there are.
     lists: Vec<Vec<&'a Version>>,
 }
@@ -86,6 +92,10 @@ fn alive<'a>(situations: &[Situation<'a>]) -> BTreeMap<&'a str, Alive<'a>> {
     for situation in situations {
         let (Some(policy), Some(report)) = (situation.owner.policy(), situation.report()) else { continue };
         let alive = alive.entry(&policy.name).or_default();
+        *alive.nodes.entry(&report.current_version).or_default() += 1;
+        if is_healthy(situation) {
+            alive.healthy.insert(&situation.node.name, &report.current_version);
+        }
         let offered = report.available_versions.iter();
         let known = [&report.target_version, &report.current_version].into_iter().chain(situation.ordered_version());
         let list: Vec<_> = offered.chain(known).collect();
@@ -98,50 +108,19 @@ fn alive<'a>(situations: &[Situation<'a>]) -> BTreeMap<&'a str, Alive<'a>> {
     alive
 }
 
-fn count(situations: &[Situation<'_>], listed: &mut Listed<'_>) {
-    for situation in situations {
-        let mut release = |policy: &str, version: &Version, note: fn(&mut Release)| {
-            if let Some(release) = listed.get_mut(policy).and_then(|releases| releases.get_mut(version)) {
-                note(release);
-            }
-        };
-        if let (Some(policy), Some(report)) = (situation.owner.policy(), situation.report()) {
-            release(&policy.name, &report.current_version, |release| release.nodes += 1);
-        }
-        if let Some(failed) = &situation.failed {
-            for policy in situation.counts_for() {
-                release(&policy.name, &failed.version, |release| release.failed += 1);
-            }
-        }
-    }
-}
-
-/// Finds for each version the node that has run it, or a newer one, healthy, for longest. One that does not any more begins
-/// anew when it does again.
-fn run(
-    situations: &[Situation<'_>],
-    (policy, stored): (&str, &BTreeMap<Version, Release>),
-    releases: &mut BTreeMap<Version, Release>,
+/// The healthy node that has run a version, or a newer one, for longest, and since when. One that does not any more begins anew
+/// when it does again.
+fn longest_run(
+    healthy: &BTreeMap<&str, &Version>,
+    stored: &BTreeMap<Version, Release>,
+    version: &Version,
     now: Timestamp,
-) {
-    let its = |situation: &&Situation<'_>| situation.owner.policy().is_some_and(|owner| owner.name == policy);
-    let healthy = situations.iter().filter(its).filter(|situation| is_healthy(situation));
-    let running: BTreeMap<&str, &Version> = healthy
-        .filter_map(|situation| Some((situation.node.name.as_str(), &situation.report()?.current_version)))
-        .collect();
-    let since = |node: &str, version: &Version| {
-        let runs = running.get(node).is_some_and(|runs| *runs >= version);
-        let known = stored.range(version.clone()..).filter_map(|(_, release)| release.run.as_ref());
-        known.filter(|(by, _)| runs && by == node).map(|(_, since)| *since).min()
-    };
-    let newest = running.iter().max_by_key(|(node, version)| (**version, std::cmp::Reverse(**node)));
-    for (version, release) in releases {
-        let known = stored.range(version.clone()..).filter_map(|(_, release)| release.run.as_ref());
-        let longest =
-            known.filter_map(|(node, _)| Some((node.clone(), since(node, version)?))).min_by_key(|(_, at)| *at);
-        let begins = newest.filter(|(_, runs)| **runs >= version).map(|(node, _)| ((*node).to_owned(), now));
-        release.run = longest.or(begins);
-    }
+) -> Option<(String, Timestamp)> {
+    let runs = |node: &str| healthy.get(node).is_some_and(|runs| *runs >= version);
+    let known = stored.range(version..).filter_map(|(_, release)| release.run.as_ref());
+    let longest = known.filter(|(node, _)| runs(node)).min_by_key(|(_, since)| *since).cloned();
+    let newest = || healthy.iter().max_by_key(|(node, version)| (**version, Reverse(**node)));
+    longest.or_else(|| newest().filter(|(_, runs)| **runs >= version).map(|(node, _)| ((*node).to_owned(), now)))
 }
 
 /// At rest, or given back, Ready and not failed.
