@@ -9,7 +9,10 @@ use std::{cmp::Ordering, collections::BTreeMap, sync::Arc};
 use api::BottlerocketShadow;
 use kube::{ResourceExt as _, core::DeserializeGuard};
 
-use crate::{action::Action, snapshot::ShadowFacts};
+use crate::{
+    action::Action,
+    snapshot::{MayName, ShadowFacts},
+};
 
 /// What became of a write.
 #[derive(Debug, Clone)]
@@ -72,7 +75,7 @@ impl OwnWrites {
             let Some(facts) = shadows.get_mut(&action.node) else { continue };
             let Some(shadow) = facts.readable().filter(|shadow| shadow.name == action.shadow) else { continue };
             let named = [&shadow.order.policy, &action.before.policy, &action.order.policy];
-            let may_name = named.into_iter().flatten().cloned().collect();
+            let may_name = MayName::OneOf(named.into_iter().flatten().cloned().collect());
             let reason = "the outcome of the last write is not known yet".to_owned();
             *facts = Arc::new(ShadowFacts::Unreadable {
                 node: action.node.clone(),
@@ -189,7 +192,9 @@ mod tests {
         let mut shadows = BTreeMap::from([("a".to_owned(), Arc::new(ShadowFacts::Readable(Box::new(shadow))))]);
         own.obscure_unknown(&mut shadows);
         assert!(shadows["a"].readable().is_none());
-        assert_eq!(shadows["a"].began_under().collect::<Vec<_>>(), ["after", "before"]);
+        let policies = ["after", "another", "before"].map(|name| (name.to_owned(), ())).into();
+        let began: Vec<_> = shadows["a"].began_under(&policies).map(|(name, ())| name).collect();
+        assert_eq!(began, ["after", "before"]);
     }
 
     #[test]

@@ -6,7 +6,9 @@ use kube::ResourceExt;
 use semver::Version;
 use thiserror::Error;
 
-use super::{Activity, BottlerocketShadow, BottlerocketShadowStatus, FailureKind, OnTimeout, Pin, State, Verdict};
+use super::{
+    Activity, BottlerocketShadow, BottlerocketShadowStatus, FailureKind, FailureVerdict, OnTimeout, Pin, State, Verdict,
+};
 use crate::{marks::GoId, timestamp};
 
 /// The Node a shadow belongs to, from its owner reference.
@@ -149,8 +151,8 @@ pub struct Failed {
 impl Failed {
     /// As a shadow stores it.
     #[must_use]
-    pub fn stored(&self) -> super::FailureVerdict {
-        super::FailureVerdict { kind: self.kind, version: self.version.to_string(), time: timestamp::render(self.time) }
+    pub fn stored(&self) -> FailureVerdict {
+        FailureVerdict { kind: self.kind, version: self.version.to_string(), time: timestamp::render(self.time) }
     }
 }
 
@@ -258,17 +260,21 @@ impl TryFrom<&BottlerocketShadowStatus> for Report {
             rebooting: raw.rebooting.as_ref().map(rebooting).transpose()?,
             version_lock_before: raw.version_lock_before.clone(),
             version_lock: raw.version_lock.clone(),
-            failed: raw.failed.as_ref().map(failed).transpose()?,
+            failed: raw.failed.as_ref().map(Failed::try_from).transpose()?,
         })
     }
 }
 
-fn failed(raw: &super::FailureVerdict) -> Result<Failed, Unreadable> {
-    Ok(Failed {
-        kind: raw.kind,
-        version: version("status.failed.version", &raw.version)?,
-        time: time("status.failed.time", &raw.time)?,
-    })
+impl TryFrom<&FailureVerdict> for Failed {
+    type Error = (&'static str, String);
+
+    fn try_from(raw: &FailureVerdict) -> Result<Self, Self::Error> {
+        Ok(Self {
+            kind: raw.kind,
+            version: version("status.failed.version", &raw.version)?,
+            time: time("status.failed.time", &raw.time)?,
+        })
+    }
 }
 
 fn failure(raw: &super::AgentFailure) -> Result<Failure, Unreadable> {

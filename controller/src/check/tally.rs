@@ -60,7 +60,8 @@ impl<'a> Tally<'a> {
                     *tally.failed.entry((name, version)).or_default() += 1;
                 }
             }
-            let began = shadow.into_iter().flat_map(ShadowFacts::began_under);
+            let began = shadow.into_iter().flat_map(|shadow| shadow.began_under(&snapshot.policies));
+            let began = began.map(|(name, _)| name);
             let failed = shadow.is_some_and(|shadow| is_out_for_a_failure(node, shadow)) && !back.contains(&node.name);
             let (flies, disrupted, returning) =
                 if failed { (false, false, false) } else { counts(node, shadow, snapshot.now) };

@@ -109,9 +109,8 @@ fn health<'a>(began_under: &[&'a PolicyFacts], now: Option<&'a PolicyFacts>) -> 
 }
 
 /// The policies that the node's order names or may name, where they still exist.
-fn began_under<'a>(snapshot: &'a Snapshot, shadow: Option<&ShadowFacts>) -> Vec<&'a PolicyFacts> {
-    let named = shadow.into_iter().flat_map(ShadowFacts::began_under);
-    named.filter_map(|policy| snapshot.policies.get(policy)).collect()
+fn began_under<'a>(snapshot: &'a Snapshot, shadow: Option<&'a ShadowFacts>) -> Vec<&'a PolicyFacts> {
+    shadow.into_iter().flat_map(|shadow| shadow.began_under(&snapshot.policies)).map(|(_, policy)| policy).collect()
 }
 
 fn concerns_us(snapshot: &Snapshot, node: &NodeFacts) -> bool {

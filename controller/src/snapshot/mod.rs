@@ -21,7 +21,7 @@ use kube::core::{DeserializeGuard, Resource as _};
 pub use node::{NodeFacts, says_the_same, strip};
 pub use parsed::Parsed;
 pub use policy::PolicyFacts;
-pub use shadow::ShadowFacts;
+pub use shadow::{MayName, ShadowFacts};
 
 /// A whole cluster at one instant.
 #[derive(Debug, Clone, Default)]

@@ -1,6 +1,6 @@
 //! What the rules read of a shadow.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use api::{BottlerocketShadow, Shadow, names, shadow::Failed};
 use kube::core::DeserializeGuard;
@@ -18,27 +18,44 @@ pub enum ShadowFacts {
         node: String,
         /// One sentence.
         reason: String,
-        /// The policies whose limits it may count for besides that of its node's policy: it may name one of them.
-        may_name: BTreeSet<String>,
+        /// The policies whose limits it counts for besides that of its node's policy: it may name one of them.
+        may_name: MayName,
         /// The verdict that was stored when it was read last: it counts for a halt all the same.
         failed: Option<Failed>,
     },
 }
 
+/// Which policies a shadow that cannot be read may name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum MayName {
+    /// One of these.
+    OneOf(BTreeSet<String>),
+    /// Any: nothing of it can be read.
+    Any,
+}
+
 impl ShadowFacts {
     pub(super) fn read(guarded: &DeserializeGuard<BottlerocketShadow>) -> Self {
         let name = guarded_name(guarded);
-        let unreadable =
-            |reason| Self::Unreadable { node: node_in(&name), reason, may_name: BTreeSet::new(), failed: None };
-        match &guarded.0 {
-            Err(invalid) => unreadable(format!("shadow {name} cannot be read: {}", invalid.error)),
-            Ok(raw) => match Shadow::try_from(raw) {
-                Ok(shadow) if shadow.name == names::shadow_name(&shadow.node.name) => Self::Readable(Box::new(shadow)),
-                Ok(shadow) => {
-                    unreadable(format!("shadow {name} belongs to Node {} by its owner reference", shadow.node.name))
-                }
-                Err(error) => unreadable(error.to_string()),
-            },
+        let raw = match &guarded.0 {
+            Err(invalid) => {
+                let reason = format!("shadow {name} cannot be read: {}", invalid.error);
+                return Self::Unreadable { node: node_in(&name), reason, may_name: MayName::Any, failed: None };
+            }
+            Ok(raw) => raw,
+        };
+        let unreadable = |reason| Self::Unreadable {
+            node: node_in(&name),
+            reason,
+            may_name: MayName::OneOf(raw.spec.policy.iter().cloned().collect()),
+            failed: raw.status.as_ref().and_then(|status| Failed::try_from(status.failed.as_ref()?).ok()),
+        };
+        match Shadow::try_from(raw) {
+            Ok(shadow) if shadow.name == names::shadow_name(&shadow.node.name) => Self::Readable(Box::new(shadow)),
+            Ok(shadow) => {
+                unreadable(format!("shadow {name} belongs to Node {} by its owner reference", shadow.node.name))
+            }
+            Err(error) => unreadable(error.to_string()),
         }
     }
 
@@ -51,13 +68,15 @@ impl ShadowFacts {
         }
     }
 
-    /// The policies that it names, or may name: its node began under one of them.
-    pub fn began_under(&self) -> impl Iterator<Item = &str> {
-        let (named, may_name) = match self {
-            Self::Readable(shadow) => (shadow.order.policy.as_deref(), None),
-            Self::Unreadable { may_name, .. } => (None, Some(may_name)),
+    /// Those of `policies` that it names, or may name: its node began under one of them.
+    pub fn began_under<'a, T>(&'a self, policies: &'a BTreeMap<String, T>) -> impl Iterator<Item = (&'a str, &'a T)> {
+        let (named, any) = match self {
+            Self::Readable(shadow) => (shadow.order.policy.iter().collect(), None),
+            Self::Unreadable { may_name: MayName::OneOf(names), .. } => (names.iter().collect::<Vec<_>>(), None),
+            Self::Unreadable { may_name: MayName::Any, .. } => (Vec::new(), Some(policies)),
         };
-        named.into_iter().chain(may_name.into_iter().flatten().map(String::as_str))
+        let named = named.into_iter().filter_map(|name| policies.get_key_value(name));
+        named.chain(any.into_iter().flatten()).map(|(name, policy)| (name.as_str(), policy))
     }
 
     /// The verdict that is stored, or was when the shadow was read last.
