@@ -167,6 +167,8 @@ fn failed_on<'a>(node: &NodeFacts, shadow: &'a ShadowFacts) -> Option<&'a Versio
     let shadow = shadow.readable()?;
     let report = shadow.report.as_ref()?;
     let version = &report.failed.as_ref()?.version;
-    let past = shadow.order.state != State::RebootedIntoUpdate && report.current_version >= *version;
+    let lock = report.version_lock.as_deref().map(|lock| lock.trim_start_matches('v'));
+    let newer = report.current_version > *version && lock != Some(&version.to_string());
+    let past = shadow.order.state != State::RebootedIntoUpdate && (newer || report.current_version == *version);
     (!past && node.failure_acknowledged.as_ref() != Some(version)).then_some(version)
 }

@@ -1,6 +1,6 @@
 //! A plan while its steps write it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use api::{HoldReason, Shadow, State, shadow::Order};
 use jiff::Timestamp;
@@ -117,11 +117,23 @@ impl<'a> Draft<'a> {
         self.plan.limits = self.snapshot.policies.values().filter_map(limit).collect();
         self.plan.windows = self.windows.into_iter().map(|(policy, window)| (policy.to_owned(), window)).collect();
         let newest = newest(&self.situations, &self.choices);
-        self.plan.halted = self.halts.sentences(|policy| newest.get(policy).map(|version| (*version).clone()));
+        let taken: BTreeSet<_> = taken(&self.situations, &self.choices).collect();
+        self.plan.halted = self.halts.sentences(|policy, version| {
+            newest.get(policy).is_none_or(|newest| *newest <= version) || taken.contains(&(policy, version))
+        });
         self.plan.releases = self.releases.into_all();
         self.plan.actions = self.actions.into_values().collect();
         self.plan
     }
+}
+
+/// The versions that nodes take, by policy.
+fn taken<'a>(
+    situations: &'a [Situation<'a>],
+    choices: &'a [Choice<'a>],
+) -> impl Iterator<Item = (&'a str, &'a Version)> {
+    let all = situations.iter().zip(choices);
+    all.filter_map(|(situation, choice)| Some((situation.owner.policy()?.name.as_str(), choice.taken()?)))
 }
 
 /// The newest version that a node of each policy runs or takes.

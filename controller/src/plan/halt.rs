@@ -64,14 +64,13 @@ impl<'a> Halts<'a> {
         Some(Hold::new(HoldReason::Halted, format!("policy {policy} is halted: {}", sentence(version, nodes))))
     }
 
-    /// The newest version each policy is halted on, as a sentence, unless `newest` says that a newer one has taken its place.
-    pub(super) fn sentences(self, newest: impl Fn(&str) -> Option<Version>) -> BTreeMap<String, String> {
-        let last =
-            self.0.into_iter().filter_map(|(policy, versions)| Some((policy, versions.into_iter().next_back()?)));
-        let stands = |policy: &str, version: &Version| newest(policy).is_none_or(|newest| newest <= *version);
-        last.filter(|(policy, (version, _))| stands(policy, version))
-            .map(|(policy, (version, nodes))| (policy.to_owned(), sentence(&version, &nodes)))
-            .collect()
+    /// The newest version each policy is halted on and that `stands` says still matters to it, as a sentence.
+    pub(super) fn sentences(self, stands: impl Fn(&str, &Version) -> bool) -> BTreeMap<String, String> {
+        let last = |policy: &str, versions: BTreeMap<Version, Vec<&str>>| {
+            let (version, nodes) = versions.into_iter().rev().find(|(version, _)| stands(policy, version))?;
+            Some((policy.to_owned(), sentence(&version, &nodes)))
+        };
+        self.0.into_iter().filter_map(|(policy, versions)| last(policy, versions)).collect()
     }
 }
 

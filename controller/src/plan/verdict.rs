@@ -1,11 +1,17 @@
 //! Failed nodes: who is one, why, and how that ends (design section 4, step 5).
 
+use std::cmp::Ordering;
+
 use api::{
     HoldReason, State,
-    shadow::{Failed, FailureKind, Verdict},
+    shadow::{Failed, FailureKind, Report, Verdict},
 };
+use semver::Version;
 
-use super::{Hold, advance::back_to_idle, draft::Draft, gate, has_original_agent, phase::Phase, situation::Situation};
+use super::{
+    Hold, advance::back_to_idle, draft::Draft, gate, has_original_agent, phase::Phase, releases::is_locked_to,
+    situation::Situation,
+};
 use crate::{
     action::Verb,
     snapshot::{ShadowFacts, Snapshot},
@@ -27,9 +33,16 @@ fn latest(situation: &Situation<'_>, snapshot: &Snapshot) -> Option<Failed> {
     }
 }
 
+/// A node that runs a newer version has come past the failure, unless it is asked back: an administrator's version-lock names the
+/// older one that it has failed on.
 fn is_recovered(situation: &Situation<'_>, failed: &Failed) -> bool {
     let given_back = matches!(situation.phase, Phase::GivingBack | Phase::GivenBack | Phase::Resting);
-    given_back && situation.report().is_some_and(|report| report.current_version >= failed.version)
+    let past = |report: &Report| match report.current_version.cmp(&failed.version) {
+        Ordering::Less => false,
+        Ordering::Equal => true,
+        Ordering::Greater => !is_locked_to(report, &failed.version),
+    };
+    given_back && situation.report().is_some_and(past)
 }
 
 /// What the facts say, whatever was said before. The time is that of the fact, so that the same facts give the same verdict.
@@ -39,7 +52,13 @@ fn due(situation: &Situation<'_>, snapshot: &Snapshot) -> Option<Failed> {
     // What is tried now has not failed yet, whatever failed before it.
     let tries = order.version.is_some() && situation.phase != Phase::Failed;
     let fallback = fallback.filter(|_| !tries);
-    if let Some(fallback) = fallback.filter(|fallback| report.current_version < fallback.version) {
+    // What it fell back from is the newer one, unless it was to go back to an older one.
+    let is_back = |version: &Version| {
+        let to_older = situation.phase == Phase::Failed && order.version.as_ref() == Some(version);
+        report.current_version < *version
+            || (report.current_version > *version && (to_older || is_locked_to(report, version)))
+    };
+    if let Some(fallback) = fallback.filter(|fallback| is_back(&fallback.version)) {
         return Some(Failed { kind: Verdict::Fallback, version: fallback.version.clone(), time: fallback.time });
     }
     let version = order.version.clone().filter(|_| order.state == State::RebootedIntoUpdate)?;

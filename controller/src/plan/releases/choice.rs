@@ -80,7 +80,8 @@ fn offered(report: &Report) -> impl Iterator<Item = &Version> {
     listed.chain(chosen).filter(moves)
 }
 
-fn is_locked_to(report: &Report, version: &Version) -> bool {
+/// Whether an administrator's version-lock names `version`.
+pub(crate) fn is_locked_to(report: &Report, version: &Version) -> bool {
     let lock = report.version_lock.as_deref().map(|lock| lock.strip_prefix('v').unwrap_or(lock));
     lock.and_then(|lock| Version::parse(lock).ok()).as_ref() == Some(version)
 }

@@ -17,7 +17,7 @@ use semver::Version;
 use super::{Hold, halt::Failures, situation::Situation};
 use crate::snapshot::{PolicyFacts, Snapshot};
 
-pub(super) use choice::{Choice, choose, may_take};
+pub(super) use choice::{Choice, choose, is_locked_to, may_take};
 
 /// What a policy knows of one version.
 #[derive(Debug, Clone, PartialEq, Eq)]
