@@ -1,7 +1,8 @@
 //! The versions that are listed: since when, who runs them, and who has failed on them.
 //!
-//! A version that a living node offers or runs is never forgotten. A node adds one version at a time, so that no agent can fill
-//! the list; a few that nobody offers any more are kept, because an offer may come back.
+//! A version that a living node offers or runs is not forgotten as long as there is room: a node adds one version at a time, and
+//! where nodes name more than there is room for, each has an equal share (see [`shares`]). A few that nobody offers any more are
+//! kept, because an offer may come back.
 
 use std::{
     cmp::Reverse,
@@ -17,6 +18,8 @@ use crate::{
     plan::{halt::Failures, phase::Phase, situation::Situation},
     snapshot::Snapshot,
 };
+
+mod shares;
 
 /// Versions that nobody offers or runs any more and that are kept all the same, newest first.
 const KEPT: usize = 64;
@@ -34,11 +37,13 @@ pub(super) fn seen<'a>(snapshot: &'a Snapshot, situations: &[Situation<'a>], fai
     let mut listed = Listed::new();
     for (policy, known) in &stored {
         let alive = alive.get(policy);
-        let living = |version: &Version| alive.is_some_and(|alive| alive.versions.contains(version));
+        let listable = alive.map(shares::listable).unwrap_or_default();
+        let living = |version: &Version| listable.contains(version);
+        let named = |version: &Version| alive.is_some_and(|alive| alive.versions.contains(version));
         let mut releases: BTreeMap<_, _> = known.iter().filter(|(version, _)| living(version)).map(owned).collect();
-        releases.extend(known.iter().rev().filter(|(version, _)| !living(version)).take(KEPT).map(owned));
+        releases.extend(known.iter().rev().filter(|(version, _)| !named(version)).take(KEPT).map(owned));
         for list in alive.iter().flat_map(|alive| &alive.lists) {
-            let added = list.iter().filter(|version| !releases.contains_key(**version)).max();
+            let added = list.iter().filter(|version| living(version) && !releases.contains_key(**version)).max();
             if let Some(version) = added.filter(|_| releases.len() < MAX_LISTED_VERSIONS) {
                 releases.insert((*version).clone(), fresh(first_seen(version)));
             }
@@ -77,13 +82,13 @@ fn stored(policy: &crate::snapshot::PolicyFacts, now: Timestamp) -> BTreeMap<Ver
 
 /// What the nodes of one policy offer and run.
 #[derive(Debug, Default)]
-struct Alive<'a> {
+pub(super) struct Alive<'a> {
     versions: BTreeSet<&'a Version>,
     /// How many run each version.
     nodes: BTreeMap<&'a Version, usize>,
     /// What those run that are at rest, or given back, Ready and not failed.
     healthy: BTreeMap<&'a str, &'a Version>,
-    /// The different lists there are.
+    /// The different lists there are: what the node runs, what it is asked for and would take, and what else it is offered.
     lists: Vec<Vec<&'a Version>>,
 }
 
@@ -97,8 +102,8 @@ fn alive<'a>(situations: &[Situation<'a>]) -> BTreeMap<&'a str, Alive<'a>> {
             alive.healthy.insert(&situation.node.name, &report.current_version);
         }
         let offered = report.available_versions.iter();
-        let known = [&report.target_version, &report.current_version].into_iter().chain(situation.ordered_version());
-        let list: Vec<_> = offered.chain(known).collect();
+        let own = [&report.current_version].into_iter().chain(situation.ordered_version());
+        let list: Vec<_> = own.chain([&report.target_version]).chain(offered).collect();
         // Most nodes say what the one before said.
         if alive.lists.last() != Some(&list) {
             alive.versions.extend(&list);
