@@ -6,8 +6,8 @@ use api::{
     HoldReason,
     condition::{Statement, merge},
     policy::{
-        MAX_LISTED_NODES, NodeCounts, NodeNext, NodeUpdating, PolicyCondition, UpdatePolicyStatus, VersionSeen,
-        WindowStatus,
+        MAX_LISTED_NODES, NodeCounts, NodeNext, NodeUpdating, PolicyCondition, PromotionStep, UpdatePolicyStatus,
+        VersionSeen, WindowStatus,
     },
     shadow::Order,
     timestamp,
@@ -39,6 +39,10 @@ fn status(snapshot: &Snapshot, plan: &Plan, objections: &[Objection], policy: &P
         halted(plan.halted.get(&policy.name)),
     ];
     let before = policy.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
+    let promoted_under = match &policy.accepted {
+        Ok(accepted) => accepted.versions.after.iter().map(PromotionStep::from).collect(),
+        Err(_) => policy.status.as_ref().map(|status| status.promoted_under.clone()).unwrap_or_default(),
+    };
     let next = plan.next.get(&policy.name).into_iter().flatten().take(MAX_LISTED_NODES);
     UpdatePolicyStatus {
         observed_generation: policy.generation,
@@ -55,6 +59,7 @@ fn status(snapshot: &Snapshot, plan: &Plan, objections: &[Objection], policy: &P
             .rev()
             .map(|(version, release)| version_seen(version, release))
             .collect(),
+        promoted_under,
     }
 }
 

@@ -112,6 +112,7 @@ fn cluster() -> impl Strategy<Value = Cluster> {
             now: NOW.to_owned(),
             policies: policies.collect(),
             versions: BTreeMap::new(),
+            promoted_under: BTreeMap::new(),
             shadows: shadows.collect(),
             nodes: nodes.iter().enumerate().map(|(at, (node, _))| (name(at), node.clone())).collect(),
         }
@@ -244,6 +245,7 @@ proptest! {
             now: NOW.to_owned(),
             policies: BTreeMap::from([("one".to_owned(), json!({"nodeSelector": {}, "maxConcurrentUpdates": limit}))]),
             versions: BTreeMap::new(),
+            promoted_under: BTreeMap::new(),
             nodes: nodes.iter().map(|name| (name.clone(), NodeLines::default())).collect(),
             shadows: nodes.iter().map(|name| (name.clone(), shadow.clone())).collect(),
         };

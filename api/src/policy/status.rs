@@ -4,6 +4,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::versions::Promotion;
+
 /// Most entries of `updating` and `next`; the counts are never cut.
 pub const MAX_LISTED_NODES: usize = 50;
 /// Most entries of `versions`.
@@ -71,6 +73,27 @@ pub struct UpdatePolicyStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 1024))]
     pub versions: Vec<VersionSeen>,
+    /// The `versions.after` under which every `promotedAt` was written. An edit of the rule takes them all back.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16))]
+    pub promoted_under: Vec<PromotionStep>,
+}
+
+/// One step of the promotion that versions were promoted under.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PromotionStep {
+    /// The policy whose nodes went first.
+    #[schemars(length(max = 253))]
+    pub policy: String,
+    /// How long one of them had to run the version, healthy, in seconds.
+    pub soak_seconds: i64,
+}
+
+impl From<&Promotion> for PromotionStep {
+    fn from(step: &Promotion) -> Self {
+        Self { policy: step.policy.clone(), soak_seconds: step.soak.as_secs() }
+    }
 }
 
 /// How many nodes of a policy are how far. `matched` is the sum of the others.

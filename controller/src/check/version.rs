@@ -1,6 +1,11 @@
 //! The check's eyes on versions: what the statuses of the policies say, and nothing else.
 
-use api::{policy::VersionSeen, shadow::Report, timestamp, versions::Promotion};
+use api::{
+    policy::VersionSeen,
+    shadow::Report,
+    timestamp,
+    versions::{Promotion, VersionRule},
+};
 use jiff::SignedDuration;
 use semver::Version;
 
@@ -21,10 +26,18 @@ pub(super) fn is_right(
     let rule = &applies.accepted.as_ref().map_err(|_| Broken::Policy)?.versions;
     let in_range = rule.constraint.as_ref().is_none_or(|range| range.matches(version));
     let of_age = rule.minimum_age.is_none_or(|age| age <= SignedDuration::ZERO || is_of_age(snapshot, version, age));
-    let latched = entry(applies, version).is_some_and(|seen| seen.promoted_at.is_some());
+    let latched = is_same_rule(applies, rule) && entry(applies, version).is_some_and(|seen| seen.promoted_at.is_some());
     let promoted = latched || rule.after.iter().all(|step| is_soaked(snapshot, step, version));
     let back = action.verb == Verb::Start && is_way_back(report, version);
     if in_range && of_age && promoted && !back { Ok(()) } else { Err(Broken::Version) }
+}
+
+/// Whether what is stored as promoted was promoted under this rule.
+fn is_same_rule(applies: &PolicyFacts, rule: &VersionRule) -> bool {
+    let under = applies.status.iter().flat_map(|status| &status.promoted_under);
+    under
+        .map(|step| (step.policy.as_str(), step.soak_seconds))
+        .eq(rule.after.iter().map(|step| (step.policy.as_str(), step.soak.as_secs())))
 }
 
 /// An older version than the one that runs, without a version-lock that names it. A host with an original agent chooses itself.

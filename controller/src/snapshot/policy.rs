@@ -2,7 +2,7 @@
 
 use api::{
     Policy, UpdatePolicy, UpdatePolicyStatus,
-    policy::{InvalidPolicy, parse},
+    policy::{InvalidPolicy, PromotionStep, parse},
 };
 use kube::core::{DeserializeGuard, Resource as _, Selector};
 
@@ -28,6 +28,16 @@ pub struct PolicyFacts {
 }
 
 impl PolicyFacts {
+    /// Whether what is stored as promoted was promoted under the rule that there is now: who lets others go first, or asks for a longer
+    /// soak, means the versions on their way as well. While the policy cannot be read nobody knows, and nothing is taken back.
+    #[must_use]
+    pub fn promotions_stand(&self) -> bool {
+        let Ok(accepted) = &self.accepted else { return true };
+        let rule: Vec<_> = accepted.versions.after.iter().map(PromotionStep::from).collect();
+        let under = self.status.as_ref().map(|status| status.promoted_under.as_slice()).unwrap_or_default();
+        !rule.is_empty() && rule == under
+    }
+
     pub(crate) fn read(guarded: &DeserializeGuard<UpdatePolicy>) -> Self {
         let name = guarded_name(guarded);
         let uid = guarded.meta().uid.clone().unwrap_or_default();

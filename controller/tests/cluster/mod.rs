@@ -23,6 +23,9 @@ pub(crate) struct Cluster {
     /// What their statuses know of versions, by the names of the policies.
     #[serde(default)]
     pub(crate) versions: BTreeMap<String, Vec<Value>>,
+    /// Under which `versions.after` they were promoted, where that is not the one that their policies have now.
+    #[serde(default)]
+    pub(crate) promoted_under: BTreeMap<String, Value>,
     /// Nodes, by name.
     #[serde(default)]
     pub(crate) nodes: BTreeMap<String, NodeLines>,
@@ -64,7 +67,10 @@ impl Cluster {
         let nodes: Vec<Node> = self.nodes.iter().map(|(name, lines)| node(name, lines)).collect();
         let shadows: Vec<_> = self.shadows.iter().map(|(name, lines)| shadow(name, lines)).collect();
         let versions = |name: &String| self.versions.get(name).cloned().unwrap_or_default();
-        let policies: Vec<_> = self.policies.iter().map(|(name, spec)| policy(name, spec, &versions(name))).collect();
+        let under = |name: &String, spec| self.promoted_under.get(name).cloned().unwrap_or_else(|| rule_of(spec));
+        let policies = self.policies.iter();
+        let policies: Vec<_> =
+            policies.map(|(name, spec)| policy(name, spec, &versions(name), &under(name, spec))).collect();
         let ready = self.nodes.iter().filter(|(_, lines)| !lines.agent_silent).map(|(name, _)| name.clone());
         let objects = Objects {
             nodes: nodes.iter().collect(),
@@ -122,13 +128,20 @@ fn shadow(node: &str, lines: &ShadowLines) -> DeserializeGuard<BottlerocketShado
     .unwrap()
 }
 
-fn policy(name: &str, spec: &Value, versions: &[Value]) -> DeserializeGuard<UpdatePolicy> {
+/// The rule of a spec as a status tells it.
+fn rule_of(spec: &Value) -> Value {
+    let after = spec["versions"]["after"].as_array().into_iter().flatten();
+    let seconds = |soak: &Value| api::duration::parse(soak.as_str().unwrap()).unwrap().as_secs();
+    after.map(|step| json!({"policy": step["policy"], "soakSeconds": seconds(&step["soak"])})).collect()
+}
+
+fn policy(name: &str, spec: &Value, versions: &[Value], under: &Value) -> DeserializeGuard<UpdatePolicy> {
     serde_json::from_value(json!({
         "apiVersion": "brupop.bottlerocket.aws/v1alpha1",
         "kind": "UpdatePolicy",
         "metadata": {"name": name, "uid": format!("uid-{name}"), "generation": 1},
         "spec": spec,
-        "status": if versions.is_empty() { Value::Null } else { json!({"versions": versions}) },
+        "status": if versions.is_empty() { Value::Null } else { json!({"versions": versions, "promotedUnder": under}) },
     }))
     .unwrap()
 }

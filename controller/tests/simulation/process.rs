@@ -2,7 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use api::{BottlerocketShadow, policy::VersionSeen, shadow::Failed};
+use api::{
+    BottlerocketShadow,
+    policy::{PromotionStep, VersionSeen},
+    shadow::Failed,
+};
 use controller::{
     action::{Action, Verb, stored},
     check::check,
@@ -350,10 +354,13 @@ impl Process {
         }
         for (policy, releases) in &plan.releases {
             let facts = &snapshot.policies[policy];
-            let known = facts.status.as_ref().map(|known| known.versions.as_slice()).unwrap_or_default();
+            let known = facts.status.clone().unwrap_or_default();
             let versions: Vec<_> = releases.iter().map(|(version, release)| entry(version, release)).collect();
-            if known != versions.as_slice() && (world.calm || !world.chance(8)) {
-                world.know(policy, &facts.uid, versions);
+            let rule = facts.accepted.iter().flat_map(|accepted| &accepted.versions.after);
+            let under: Vec<_> = rule.map(PromotionStep::from).collect();
+            let news = (&known.versions, &known.promoted_under) != (&versions, &under);
+            if news && (world.calm || !world.chance(8)) {
+                world.know(policy, &facts.uid, versions, under);
             }
         }
     }

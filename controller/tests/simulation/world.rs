@@ -6,7 +6,11 @@ use std::{
     rc::Rc,
 };
 
-use api::{BottlerocketShadow, Marks, Shadow, UpdatePolicy, names, policy::VersionSeen, shadow::FailureVerdict};
+use api::{
+    BottlerocketShadow, Marks, Shadow, UpdatePolicy, names,
+    policy::{PromotionStep, VersionSeen},
+    shadow::FailureVerdict,
+};
 use controller::action::{Action, Verb, stored};
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::{api::core::v1::Node, apimachinery::pkg::apis::meta::v1::Condition};
@@ -265,11 +269,12 @@ impl World {
     }
 
     /// What a policy's status knows of versions.
-    pub(crate) fn know(&mut self, policy: &str, uid: &str, versions: Vec<VersionSeen>) {
+    pub(crate) fn know(&mut self, policy: &str, uid: &str, versions: Vec<VersionSeen>, under: Vec<PromotionStep>) {
         let Some(stored) = self.policies.rows.get(policy) else { return };
         let mut stored = stored.0.as_ref().unwrap().clone();
         if stored.metadata.uid.as_deref() == Some(uid) {
-            stored.status.get_or_insert_default().versions = versions;
+            let status = stored.status.get_or_insert_default();
+            (status.versions, status.promoted_under) = (versions, under);
             stored.metadata.resource_version = Some(self.next_version());
             self.policies.put(policy, DeserializeGuard(Ok(stored)));
             let spec = self.specs.iter().rev().find(|(name, _)| name == policy).cloned();

@@ -67,14 +67,17 @@ const fn fresh(first_seen: Timestamp) -> Release {
     Release { first_seen, eligible_at: None, promoted_at: None, run: None, nodes: 0, failed: 0, pending: None }
 }
 
-/// What a status says; entries that cannot be read, or that lie in the future, are not there.
+/// What a status says; entries that cannot be read, or that lie in the future, are not there, nor are promotions under another rule
+/// than the one there is now.
 fn stored(policy: &crate::snapshot::PolicyFacts, now: Timestamp) -> BTreeMap<Version, Release> {
     let past = |text: &Option<String>| {
         text.as_deref().and_then(|text| timestamp::parse(text).ok()).filter(|time| *time <= now)
     };
+    let latches = policy.promotions_stand();
     let entry = |seen: &VersionSeen| {
         let run = seen.run_by.clone().zip(past(&seen.run_since));
-        let release = Release { promoted_at: past(&seen.promoted_at), run, ..fresh(past(&seen.first_seen)?) };
+        let promoted_at = past(&seen.promoted_at).filter(|_| latches);
+        let release = Release { promoted_at, run, ..fresh(past(&seen.first_seen)?) };
         Some((Version::parse(&seen.version).ok()?, release))
     };
     policy.status.iter().flat_map(|status| &status.versions).filter_map(entry).collect()
