@@ -22,8 +22,13 @@ pub enum HoldReason {
     OutsideWindow,
     /// The policy's schedule is closed, and the node's agent is one of the original operator, which activates while it stages.
     OriginalOutsideWindow,
+    /// The policy's schedule is closed and does not open again: somebody has to edit it.
+    NeverOpens,
     /// The version is too young, or not promoted yet.
     VersionHeld,
+    /// The version cannot be promoted before somebody helps: policies wait for each other or for one that does not exist, or the
+    /// version has failed on a node that goes first.
+    PromotionBlocked,
     /// The agent has not reported yet.
     NoStatus,
     /// The agent is not heard from.
@@ -56,7 +61,7 @@ pub enum HoldReason {
 
 impl HoldReason {
     /// Every reason, for metrics that show zeros.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 25] = [
         Self::Unreadable,
         Self::NoPolicy,
         Self::Conflict,
@@ -65,7 +70,9 @@ impl HoldReason {
         Self::Halted,
         Self::OutsideWindow,
         Self::OriginalOutsideWindow,
+        Self::NeverOpens,
         Self::VersionHeld,
+        Self::PromotionBlocked,
         Self::NoStatus,
         Self::AgentSilent,
         Self::HeldByAnnotation,
@@ -94,7 +101,9 @@ impl HoldReason {
             Self::Halted => "Halted",
             Self::OutsideWindow => "OutsideWindow",
             Self::OriginalOutsideWindow => "OriginalOutsideWindow",
+            Self::NeverOpens => "NeverOpens",
             Self::VersionHeld => "VersionHeld",
+            Self::PromotionBlocked => "PromotionBlocked",
             Self::NoStatus => "NoStatus",
             Self::AgentSilent => "AgentSilent",
             Self::HeldByAnnotation => "HeldByAnnotation",

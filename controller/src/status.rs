@@ -17,7 +17,7 @@ use semver::Version;
 use crate::{
     check::Objection,
     plan::{Plan, Release, Standing, Window},
-    snapshot::{PolicyFacts, Snapshot},
+    snapshot::{PolicyFacts, ShadowFacts, Snapshot},
 };
 
 /// The status of every policy, by name.
@@ -32,10 +32,10 @@ fn status(snapshot: &Snapshot, plan: &Plan, objections: &[Objection], policy: &P
     let counts = count(&nodes);
     let statements = [
         accepted(policy),
-        progressing(policy, &counts),
+        progressing(policy, &counts, &nodes),
         up_to_date(&counts),
         conflict(&nodes),
-        degraded(&nodes, objections),
+        degraded(snapshot, policy, &nodes, objections),
         halted(plan.halted.get(&policy.name)),
     ];
     let before = policy.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
@@ -130,13 +130,28 @@ fn accepted(policy: &PolicyFacts) -> Statement {
     }
 }
 
-fn progressing(policy: &PolicyFacts, counts: &NodeCounts) -> Statement {
+/// Whether a node held for `reason` has got, or would get, its place, and goes no further before somebody edits a policy or looks at
+/// what went wrong elsewhere.
+const fn needs_somebody(reason: HoldReason) -> bool {
+    matches!(reason, HoldReason::NeverOpens | HoldReason::PromotionBlocked)
+}
+
+/// Of nodes that wait for somebody one is named: what is true of it is most likely true of the others.
+fn progressing(policy: &PolicyFacts, counts: &NodeCounts, nodes: &[(&String, &Standing)]) -> Statement {
     let paused = policy.accepted.as_ref().is_ok_and(|accepted| accepted.paused);
-    let message = format!("{} of {} nodes updated", counts.updated, counts.matched);
+    let held = nodes.iter().filter_map(|(node, standing)| Some((node, standing, standing.hold.as_ref()?)));
+    let blocked: Vec<_> = held.filter(|(_, _, hold)| needs_somebody(hold.reason)).collect();
+    let stuck = blocked.iter().filter(|(_, standing, _)| standing.in_flight).count();
+    let moves = usize::try_from(counts.updating).is_ok_and(|updating| updating > stuck);
+    let mut message = format!("{} of {} nodes updated", counts.updated, counts.matched);
+    if let Some((node, _, hold)) = blocked.first() {
+        message = format!("{message}; node {node} waits for somebody: {}", hold.message);
+    }
     let (holds, reason) = match counts {
-        NodeCounts { updating: 1.., .. } => (true, "Updating"),
+        _ if moves => (true, "Updating"),
         _ if paused => (false, "Paused"),
         NodeCounts { waiting: 1.., .. } => (true, "Waiting"),
+        _ if !blocked.is_empty() => (false, "Blocked"),
         NodeCounts { held: 1.., .. } => (false, "Held"),
         NodeCounts { failed: 1.., .. } => (false, "Failed"),
         NodeCounts { matched: 0, .. } => (false, "NoNodes"),
@@ -165,7 +180,13 @@ fn conflict(nodes: &[(&String, &Standing)]) -> Statement {
     }
 }
 
-fn degraded(nodes: &[(&String, &Standing)], objections: &[Objection]) -> Statement {
+/// A shadow that cannot be read takes a place of every policy that it may name, also of those that its node is not of.
+fn degraded(
+    snapshot: &Snapshot,
+    policy: &PolicyFacts,
+    nodes: &[(&String, &Standing)],
+    objections: &[Objection],
+) -> Statement {
     let kind = PolicyCondition::Degraded;
     let objection = objections.iter().find(|objection| nodes.iter().any(|(node, _)| **node == objection.node));
     if let Some(Objection { node, verb, broken }) = objection {
@@ -174,7 +195,14 @@ fn degraded(nodes: &[(&String, &Standing)], objections: &[Objection]) -> Stateme
     let unreadable = |standing: &Standing| {
         standing.hold.as_ref().filter(|hold| hold.reason == HoldReason::Unreadable).map(|hold| hold.message.clone())
     };
-    match nodes.iter().find_map(|(_, standing)| unreadable(standing)) {
+    let elsewhere = || {
+        let counts = |shadow: &ShadowFacts| shadow.began_under(&snapshot.policies).any(|(name, _)| name == policy.name);
+        snapshot.shadows.values().find_map(|shadow| match shadow.as_ref() {
+            ShadowFacts::Unreadable { reason, .. } if counts(shadow) => Some(reason.clone()),
+            _ => None,
+        })
+    };
+    match nodes.iter().find_map(|(_, standing)| unreadable(standing)).or_else(elsewhere) {
         Some(message) => state(kind, true, "Unreadable", message),
         None => state(kind, false, "AsExpected", "nothing is wrong"),
     }

@@ -16,6 +16,8 @@ pub use window::{LONGEST, Window, instant};
 const JOINED: usize = 256;
 /// How far it looks: twice the longest window.
 const AHEAD: SignedDuration = SignedDuration::from_hours(62 * 24);
+/// How far ahead an opening is looked for: a February with 29 days comes within eight years.
+const IN_SIGHT: SignedDuration = SignedDuration::from_hours(8 * 366 * 24);
 
 /// When a disruption may begin.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -80,7 +82,7 @@ impl Schedule {
             if let Some(blackout) = self.blackout_at(at) {
                 at = blackout.end;
             } else if self.in_window(at) {
-                return Some(at);
+                return Some(at).filter(|at| at.duration_since(now) <= IN_SIGHT);
             } else {
                 at = self.windows.iter().filter_map(|window| window.next_opening(at, &self.zone)).min()?;
             }
@@ -148,6 +150,14 @@ mod tests {
         let frozen = schedule(&[], &[("2026-12-20T00:00:00Z", "2027-01-02T00:00:00Z")]);
         assert_eq!(frozen.closes_at(now), Some(at("2026-12-20T00:00:00Z")));
         assert_eq!(frozen.next_opening(at("2026-12-24T00:00:00Z")), Some(at("2027-01-02T00:00:00Z")));
+    }
+
+    #[test]
+    fn an_opening_that_is_not_in_sight_is_none() {
+        let frozen = schedule(&[], &[("2026-12-20T00:00:00Z", "2034-12-20T00:00:00Z")]);
+        assert_eq!(frozen.next_opening(at("2026-12-24T00:00:00Z")), Some(at("2034-12-20T00:00:00Z")));
+        let until_further_notice = schedule(&[("0 2 * * *", 120)], &[("2026-12-20T00:00:00Z", "2099-12-31T00:00:00Z")]);
+        assert_eq!(until_further_notice.next_opening(at("2026-12-24T00:00:00Z")), None);
     }
 
     #[test]

@@ -61,10 +61,11 @@ pub(super) fn forbids_start(
 ) -> Option<Hold> {
     let closed = || {
         let closed = is_closed(draft, policy, situation, version).filter(|_| situation.has_original_agent())?;
-        Some(Hold::new(
-            HoldReason::OriginalOutsideWindow,
-            format!("an original agent is not started: {}", closed.message),
-        ))
+        let reason = match closed.reason {
+            HoldReason::OutsideWindow => HoldReason::OriginalOutsideWindow,
+            never => never,
+        };
+        Some(Hold::new(reason, format!("an original agent is not started: {}", closed.message)))
     };
     forbids(draft, policy, version).or_else(closed)
 }

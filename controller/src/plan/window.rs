@@ -45,5 +45,6 @@ pub(super) fn closed(policy: &str, window: &Window) -> Hold {
         None => String::new(),
     };
     let opens = window.next_opens_at.map_or_else(|| "does not open again".to_owned(), |at| format!("opens at {at}"));
-    Hold::new(HoldReason::OutsideWindow, format!("the schedule of policy {policy} is closed{why} and {opens}"))
+    let reason = if window.next_opens_at.is_some() { HoldReason::OutsideWindow } else { HoldReason::NeverOpens };
+    Hold::new(reason, format!("the schedule of policy {policy} is closed{why} and {opens}"))
 }

@@ -1,6 +1,6 @@
 //! Which version one node takes.
 
-use api::{HoldReason, shadow::Report};
+use api::shadow::Report;
 use jiff::Timestamp;
 use semver::Version;
 
@@ -42,12 +42,12 @@ pub(crate) fn choose<'a>(
     candidates.sort_by(|one, other| other.cmp(one));
     let (mut newest, mut changes): (_, Option<Timestamp>) = (Choice::Current, None);
     for version in candidates {
-        let Some(Held { why, until }) = policy.and_then(|policy| releases.hold(policy, version, now)) else {
+        let Some(Held { reason, why, until }) = policy.and_then(|policy| releases.hold(policy, version, now)) else {
             return (Choice::Take(version), changes);
         };
         changes = changes.into_iter().chain(until).min();
         if newest == Choice::Current {
-            newest = Choice::Held(Hold::new(HoldReason::VersionHeld, why));
+            newest = Choice::Held(Hold::new(reason, why));
         }
     }
     (newest, changes)

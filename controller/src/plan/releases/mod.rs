@@ -41,6 +41,8 @@ pub struct Release {
 /// Why a version may not be taken yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Held {
+    /// Whether time and others' updates will do, or somebody has to help.
+    pub(super) reason: HoldReason,
     /// One sentence.
     pub(super) why: String,
     /// When time alone will change that.
@@ -67,11 +69,13 @@ impl<'a> Releases<'a> {
     /// activated.
     pub(super) fn forbid(&self, policy: &PolicyFacts, version: &Version, now: Timestamp) -> Option<Hold> {
         let range = policy.accepted.as_ref().ok()?.versions.constraint.as_ref();
-        let why = match range.filter(|range| !range.matches(version)) {
-            Some(range) => format!("version {version} is not in the range {range} of policy {}", policy.name),
-            None => self.hold(policy, version, now)?.why,
-        };
-        Some(Hold::new(HoldReason::VersionHeld, why))
+        match range.filter(|range| !range.matches(version)) {
+            Some(range) => {
+                let why = format!("version {version} is not in the range {range} of policy {}", policy.name);
+                Some(Hold::new(HoldReason::VersionHeld, why))
+            }
+            None => self.hold(policy, version, now).map(|held| Hold::new(held.reason, held.why)),
+        }
     }
 
     /// Why `version`, which lies in the policy's range, may not be taken now.
@@ -87,13 +91,15 @@ impl<'a> Releases<'a> {
             } else {
                 format!("version {version} is new here and not old enough")
             };
-            return Some(Held { why, until: Some(of_age) });
+            return Some(Held { reason: HoldReason::VersionHeld, why, until: Some(of_age) });
         }
         if rule.after.is_empty() {
             return None;
         }
-        let unknown =
-            || Held { why: format!("version {version} is not known to policy {} yet", policy.name), until: None };
+        let unknown = || {
+            let why = format!("version {version} is not known to policy {} yet", policy.name);
+            Held { reason: HoldReason::VersionHeld, why, until: None }
+        };
         release.map_or_else(|| Some(unknown()), |release| release.pending.clone())
     }
 

@@ -1,8 +1,11 @@
 //! Promotion: a version that nodes of other policies have run for long enough, and none has failed on.
 
-use std::collections::BTreeMap;
+use std::{cmp::Reverse, collections::BTreeMap};
 
-use api::versions::{Promotion, cycle};
+use api::{
+    HoldReason,
+    versions::{Promotion, cycle},
+};
 use semver::Version;
 
 use super::{Held, Release};
@@ -29,9 +32,7 @@ pub(super) fn promote(snapshot: &Snapshot, listed: &mut Listed<'_>) {
             listed.get(policy.name.as_str()).into_iter().flat_map(|all| all.keys().cloned()).collect();
         for version in versions {
             let pending = match &circle {
-                Some(way) => {
-                    Some(Held { why: format!("policies wait for each other: {}", way.join(" after ")), until: None })
-                }
+                Some(way) => Some(blocked(format!("policies wait for each other: {}", way.join(" after ")))),
                 None => pending(snapshot, listed, (policy, steps), &version),
             };
             let Some(release) = listed.get_mut(policy.name.as_str()).and_then(|all| all.get_mut(&version)) else {
@@ -43,7 +44,8 @@ pub(super) fn promote(snapshot: &Snapshot, listed: &mut Listed<'_>) {
     }
 }
 
-/// The step that stands in the way, if one does; of several that only time is missing for, the longest.
+/// The step that stands in the way, if one does: first one that somebody has to help with, then one that others have to run; of
+/// several that only time is missing for, the longest.
 fn pending(
     snapshot: &Snapshot,
     listed: &Listed<'_>,
@@ -52,8 +54,8 @@ fn pending(
 ) -> Option<Held> {
     let latched = listed.get(policy.name.as_str())?.get(version)?.promoted_at.is_some();
     let held: Vec<_> = steps.iter().filter_map(|step| missing(snapshot, listed, step, version, latched)).collect();
-    let never = held.iter().find(|held| held.until.is_none()).cloned();
-    never.or_else(|| held.into_iter().max_by_key(|held| held.until))
+    held.into_iter()
+        .min_by_key(|held| (held.reason != HoldReason::PromotionBlocked, held.until.is_some(), Reverse(held.until)))
 }
 
 fn missing(
@@ -64,17 +66,18 @@ fn missing(
     latched: bool,
 ) -> Option<Held> {
     let first = &step.policy;
-    let held = |why: String, until| Some(Held { why, until });
+    let held = |why: String, until| Some(Held { reason: HoldReason::VersionHeld, why, until });
     let releases = listed.get(first.as_str());
     let failed = releases.and_then(|releases| releases.get(version)).map_or(0, |release| release.failed);
     if failed > 0 {
-        return held(format!("version {version} is not promoted: it has failed on a node of policy {first}"), None);
+        let why = format!("version {version} is not promoted: it has failed on a node of policy {first}");
+        return Some(blocked(why));
     }
     if latched {
         return None;
     }
     let Some(releases) = releases else {
-        return held(format!("version {version} waits for policy {first}, which does not exist"), None);
+        return Some(blocked(format!("version {version} waits for policy {first}, which does not exist")));
     };
     // What runs a newer version has come past this one.
     let run = releases.range(version.clone()..).filter_map(|(_, release)| release.run.as_ref());
@@ -90,6 +93,14 @@ fn missing(
             Some(at),
         ),
         Some(at) => held(why(at), Some(at)),
-        None => held(format!("version {version} is never promoted: policy {first} must run it for too long"), None),
+        None => {
+            let why = format!("version {version} is never promoted: policy {first} must run it for too long");
+            Some(blocked(why))
+        }
     }
+}
+
+/// Time alone does not help, and nobody else's update does.
+const fn blocked(why: String) -> Held {
+    Held { reason: HoldReason::PromotionBlocked, why, until: None }
 }
