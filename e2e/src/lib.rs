@@ -12,3 +12,4 @@ pub mod image;
 pub mod install;
 pub mod observer;
 pub mod original;
+pub mod real_nodes;

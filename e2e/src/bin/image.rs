@@ -13,7 +13,7 @@ struct Args {
     #[arg(long, default_value = "target/image.tar")]
     output: PathBuf,
     /// What the image is called.
-    #[arg(long, default_value_t = Identity::default().reference)]
+    #[arg(long, default_value_t = Identity::shipped().reference)]
     reference: String,
     /// A folder with the four programs, linked statically, in the place of building them.
     #[arg(long)]
@@ -38,7 +38,7 @@ async fn main() -> anyhow::Result<()> {
     for program in &programs {
         println!("{:10} {}", program.name, Size(program.bytes.len() as u64));
     }
-    let image = archive(&Identity { reference: reference.clone(), ..Identity::default() }, &programs)?;
+    let image = archive(&Identity::operator(&reference), &programs)?;
     std::fs::write(&output, &image).with_context(|| format!("cannot write {}", output.display()))?;
     println!("{reference} {} in {}", Size(image.len() as u64), output.display());
     Ok(())

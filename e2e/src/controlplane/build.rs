@@ -72,8 +72,12 @@ fn lock(path: &Path, tools: &Toolset, started: Instant) -> anyhow::Result<File> 
 fn build(folder: &Path, tools: &Toolset, started: Instant) -> anyhow::Result<()> {
     let bin = folder.join("bin");
     fs::create_dir_all(&bin).with_context(|| format!("cannot create {}", bin.display()))?;
-    for (name, text) in [("go.mod", tools.go_mod), ("go.sum", tools.go_sum)] {
-        fs::write(folder.join(name), text).with_context(|| format!("cannot write {name} in {}", folder.display()))?;
+    for (name, text) in [("go.mod", tools.go_mod), ("go.sum", tools.go_sum)].iter().chain(tools.sources) {
+        let path = folder.join(name);
+        if let Some(parent) = path.parent() {
+            fs::create_dir_all(parent).with_context(|| format!("cannot create {}", parent.display()))?;
+        }
+        fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
     }
     go::install_tools(folder, &bin, tools, started)?;
     for (built, wanted) in tools.renamed {

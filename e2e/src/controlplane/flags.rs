@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::folder::Folder;
+use super::underlay::{API_PORT, CONTROL_PLANE};
 
 /// The loopback ports of a control plane. The scheduler and the controller manager listen nowhere.
 #[derive(Debug, Clone, Copy)]
@@ -13,6 +14,9 @@ pub(super) struct Ports {
 }
 
 impl Ports {
+    /// In a network of the control plane's own, where none is ever taken.
+    pub(super) const OWN_NETWORK: Self = Self { etcd: 2379, etcd_peer: 2380, apiserver: API_PORT };
+
     pub(super) fn apiserver_url(&self) -> String {
         format!("https://127.0.0.1:{}", self.apiserver)
     }
@@ -41,15 +45,38 @@ pub(super) fn etcd(folder: &Folder, ports: &Ports) -> Vec<String> {
     ]
 }
 
+/// With nodes that are simulated.
 pub(super) fn apiserver(folder: &Folder, ports: &Ports) -> Vec<String> {
-    let pki = |name: &str| folder.pki().join(name);
-    vec![
-        format!("--etcd-servers={}", ports.etcd_url()),
-        format!("--secure-port={}", ports.apiserver),
+    let mut flags = common_apiserver(folder, ports);
+    flags.extend([
         "--bind-address=127.0.0.1".into(),
         "--advertise-address=127.0.0.1".into(),
         // A loopback address is no valid endpoint of the `kubernetes` Service.
         "--endpoint-reconciler-type=none".into(),
+    ]);
+    flags
+}
+
+/// In a network of its own, with nodes that are real.
+pub(super) fn apiserver_for_real_nodes(folder: &Folder, ports: &Ports) -> Vec<String> {
+    let pki = |name: &str| folder.pki().join(name);
+    let mut flags = common_apiserver(folder, ports);
+    flags.extend([
+        "--bind-address=0.0.0.0".into(),
+        format!("--advertise-address={CONTROL_PLANE}"),
+        path("--kubelet-client-certificate", &pki("kubelet-client.crt")),
+        path("--kubelet-client-key", &pki("kubelet-client.key")),
+        path("--kubelet-certificate-authority", &pki("ca.crt")),
+        "--kubelet-preferred-address-types=InternalIP".into(),
+    ]);
+    flags
+}
+
+fn common_apiserver(folder: &Folder, ports: &Ports) -> Vec<String> {
+    let pki = |name: &str| folder.pki().join(name);
+    vec![
+        format!("--etcd-servers={}", ports.etcd_url()),
+        format!("--secure-port={}", ports.apiserver),
         path("--tls-cert-file", &pki("apiserver.crt")),
         path("--tls-private-key-file", &pki("apiserver.key")),
         path("--client-ca-file", &pki("ca.crt")),
@@ -120,6 +147,7 @@ mod tests {
         vec![
             etcd(&folder, &PORTS),
             apiserver(&folder, &PORTS),
+            apiserver_for_real_nodes(&folder, &PORTS),
             controller_manager(&folder),
             scheduler(&folder),
             kwok(&folder),
@@ -136,7 +164,8 @@ mod tests {
 
     #[test]
     fn nothing_listens_beyond_this_machine() {
-        for flag in all().concat() {
+        let folder = Folder::at("/tmp/plane");
+        for flag in [etcd(&folder, &PORTS), apiserver(&folder, &PORTS)].concat() {
             let listens = flag.starts_with("--listen") || flag.starts_with("--bind-address");
             assert!(!listens || flag.contains("127.0.0.1"), "{flag}");
         }

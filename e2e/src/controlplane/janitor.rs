@@ -18,6 +18,9 @@ while [ -e "$1" ] && [ "$tries" -lt 100 ]; do
     tries=$((tries + 1))
     [ -e "$1" ] && sleep 0.1
 done
+# Of nodes that were real: their groups are called like the folder, and empty by now.
+find /sys/fs/cgroup -maxdepth 2 -name "${1##*/}" -exec find {} -depth -type d -exec rmdir {} \; \; 2>/dev/null
+exit 0
 "#;
 
 /// A shell that watches over one folder. It is the one child that outlives this process.

@@ -13,7 +13,6 @@ use tokio::time::timeout;
 use super::assets::Assets;
 use super::environment::Environment;
 use super::plane::ControlPlane;
-use super::toolset::CERT_MANAGER;
 
 /// Longer than any `kubectl wait --timeout` of a test.
 const DEADLINE: Duration = Duration::from_secs(180);
@@ -26,16 +25,6 @@ pub async fn kubectl_program() -> anyhow::Result<PathBuf> {
     let environment = Environment::read()?;
     let assets = tokio::task::spawn_blocking(move || Assets::locate(&environment)).await??;
     Ok(assets.program("kubectl"))
-}
-
-/// The folder with cert-manager's programs and its CRDs. Where it is missing it is built.
-///
-/// # Errors
-/// As [`ControlPlane::start`].
-pub(crate) async fn certmanager_folder() -> anyhow::Result<PathBuf> {
-    let environment = Environment::read()?;
-    let assets = tokio::task::spawn_blocking(move || Assets::cached(&environment, &CERT_MANAGER)).await??;
-    Ok(assets.program(""))
 }
 
 impl ControlPlane {

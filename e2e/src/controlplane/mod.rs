@@ -7,6 +7,7 @@
 //! pki, kubeconfig, ports ─► flags ─► start          how its servers are started
 //! ControlPlane ─► kubectl, access, wait, stages     what tests do with it
 //! gateway                                           a way to its API that can be made bad
+//! underlay ─► relay                                 a network for nodes that are real, and this machine's way into it
 //! shared                                            one for several tests
 //! ```
 //!
@@ -17,8 +18,10 @@
 mod access;
 mod assets;
 mod build;
+mod built;
 mod cache;
 mod dump;
+mod enrolment;
 mod environment;
 mod flags;
 mod folder;
@@ -32,6 +35,7 @@ mod plane;
 mod ports;
 mod process;
 mod program;
+mod relay;
 mod screen;
 mod shared;
 mod site;
@@ -41,12 +45,15 @@ pub mod stages;
 mod start;
 mod tokens;
 mod toolset;
+mod underlay;
 pub mod wait;
 
+pub(crate) use built::{NodePrograms, certmanager_folder, node_programs};
+pub(crate) use enrolment::Enrolment;
 pub use gateway::{Gateway, Way};
-pub(crate) use kubectl::certmanager_folder;
 pub use kubectl::kubectl_program;
 pub use plane::ControlPlane;
 pub use process::{Process, Signal};
 pub use program::Program;
 pub use shared::Shared;
+pub(crate) use underlay::{CONTROL_PLANE, Underlay, address, pod_network};

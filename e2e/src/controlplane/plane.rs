@@ -8,7 +8,8 @@ use super::pki::Authority;
 use super::process::Process;
 use super::program::Program;
 use super::site::Site;
-use super::start;
+use super::start::{self, Nodes};
+use super::underlay::Underlay;
 
 /// A running Kubernetes control plane of this machine's own, with KWOK managing every Node.
 ///
@@ -22,6 +23,10 @@ pub struct ControlPlane {
     /// Signs the certificates of the operator's own programs. It is not the cluster's, so that neither is trusted for the
     /// other's sake.
     pub(super) authority: Authority,
+    /// Signs the certificates of everybody whom the cluster itself knows.
+    pub(super) cluster_authority: Authority,
+    /// The network of nodes that are real.
+    pub(super) underlay: Option<Underlay>,
     pub(super) site: Site,
 }
 
@@ -34,7 +39,17 @@ impl ControlPlane {
     /// When the programs are neither there nor can be built (the error says what to install), or a server does not come up
     /// (the error has the end of its log, and says where the rest is).
     pub async fn start() -> anyhow::Result<Self> {
-        start::start().await
+        start::start(Nodes::Simulated).await
+    }
+
+    /// As [`Self::start`], in a network namespace of its own and with nothing that plays the nodes. Takes root.
+    pub(crate) async fn start_for_real_nodes() -> anyhow::Result<Self> {
+        start::start(Nodes::Real).await
+    }
+
+    /// The network, of one that was started for real nodes.
+    pub(crate) const fn underlay(&self) -> Option<&Underlay> {
+        self.underlay.as_ref()
     }
 
     /// A client with the rights of an administrator, which retries nothing.

@@ -39,6 +39,16 @@ impl Program {
         self
     }
 
+    /// The same in another network namespace, given by its link under `/proc`. Its process id is the program's own.
+    #[must_use]
+    pub(crate) fn in_network(self, namespace: &Path) -> Self {
+        let mut link = OsString::from("--net=");
+        link.push(namespace);
+        let enter =
+            Self::new("/usr/bin/env").args([OsStr::new("nsenter"), &link, OsStr::new("--"), self.path.as_os_str()]);
+        Self { environment: self.environment, ..enter.args(self.args) }
+    }
+
     pub(super) fn path(&self) -> &Path {
         &self.path
     }

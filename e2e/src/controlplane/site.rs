@@ -16,6 +16,7 @@ use super::process::{Process, Surroundings};
 use super::program::Program;
 use super::screen::say;
 use super::slots::Slot;
+use super::underlay::Underlay;
 
 /// The folder and the processes of one control plane. Dropped, it stops the processes and removes the folder, unless the
 /// folder is to be kept.
@@ -68,8 +69,20 @@ impl Site {
     }
 
     /// Starts one of the control plane's own programs.
-    pub(super) fn spawn_server(&self, name: &str, flags: Vec<String>) -> anyhow::Result<Process> {
-        self.spawn(name, Program::new(self.assets.program(name)).args(flags))
+    pub(super) fn spawn_server(
+        &self,
+        name: &str,
+        flags: Vec<String>,
+        underlay: Option<&Underlay>,
+    ) -> anyhow::Result<Process> {
+        let program = Program::new(self.assets.program(name)).args(flags);
+        self.spawn(
+            name,
+            match underlay {
+                Some(underlay) => program.in_network(&underlay.namespace()),
+                None => program,
+            },
+        )
     }
 
     pub(super) fn processes(&self) -> MutexGuard<'_, Vec<Process>> {

@@ -21,6 +21,7 @@ use super::process::Process;
 use super::site::Site;
 use super::slots::Slot;
 use super::stages::STAGES;
+use super::underlay::Underlay;
 use super::wait::eventually;
 
 /// Two to four seconds on an idle machine, and far more beside a build that takes every processor.
@@ -37,18 +38,45 @@ const USERS: [(&str, &str, Option<&str>); 3] = [
     ("kwok", "kwok", Some(ADMINISTRATORS)),
 ];
 const ADMINISTRATORS: &str = "system:masters";
+/// What the API is called by this machine, by nodes that are real, and in their pods.
+const API_NAMES: [&str; 7] = [
+    "127.0.0.1",
+    "localhost",
+    "172.31.0.1",
+    "10.96.0.1",
+    "kubernetes.default",
+    "kubernetes.default.svc",
+    "kubernetes.default.svc.cluster.local",
+];
 
-pub(super) async fn start() -> anyhow::Result<ControlPlane> {
+/// Who plays the nodes.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Nodes {
+    /// KWOK.
+    Simulated,
+    /// Kubelets, in the network of the control plane.
+    Real,
+}
+
+/// What has been brought up.
+struct Running {
+    client: Client,
+    server: String,
+    authority: Authority,
+    underlay: Option<Underlay>,
+}
+
+pub(super) async fn start(nodes: Nodes) -> anyhow::Result<ControlPlane> {
     let environment = Environment::read()?;
     let cache = Cache::in_home(&environment.cache_home);
     let (assets, environment) =
         tokio::task::spawn_blocking(move || Assets::locate(&environment).map(|assets| (assets, environment))).await??;
     let slot = Slot::take(&cache.slots()).await?;
     let site = Site::create(assets, &environment, slot)?;
-    match bring_up(&site).await {
-        Ok((client, server)) => {
+    match bring_up(&site, nodes).await {
+        Ok(Running { client, server, authority: cluster_authority, underlay }) => {
             let authority = Authority::new("brupop test programs")?;
-            Ok(ControlPlane { client, server, authority, site })
+            Ok(ControlPlane { client, server, authority, cluster_authority, underlay, site })
         }
         Err(error) => {
             site.keep();
@@ -57,16 +85,30 @@ pub(super) async fn start() -> anyhow::Result<ControlPlane> {
     }
 }
 
-async fn bring_up(site: &Site) -> anyhow::Result<(Client, String)> {
+async fn bring_up(site: &Site, nodes: Nodes) -> anyhow::Result<Running> {
     let authority = Authority::new("brupop test cluster")?;
     write_files(site, &authority)?;
+    let underlay = match nodes {
+        Nodes::Simulated => None,
+        Nodes::Real => Some(Underlay::create(site).await?),
+    };
+    let folder = &site.folder;
     for _ in 0..ATTEMPTS {
-        let ports = Ports { etcd: ports::free()?, etcd_peer: ports::free()?, apiserver: ports::free()? };
-        let client = write_kubeconfigs(site, &authority, &ports).await?;
-        let folder = &site.folder;
+        let (ports, server, flags) = match &underlay {
+            None => {
+                let ports = Ports { etcd: ports::free()?, etcd_peer: ports::free()?, apiserver: ports::free()? };
+                (ports, ports.apiserver_url(), flags::apiserver(folder, &ports))
+            }
+            Some(network) => {
+                let ports = Ports::OWN_NETWORK;
+                (ports, network.api_url(), flags::apiserver_for_real_nodes(folder, &ports))
+            }
+        };
+        let client = write_kubeconfigs(site, &authority, &ports, &server).await?;
+        let network = underlay.as_ref();
         let servers = [
-            site.spawn_server("etcd", flags::etcd(folder, &ports))?,
-            site.spawn_server("kube-apiserver", flags::apiserver(folder, &ports))?,
+            site.spawn_server("etcd", flags::etcd(folder, &ports), network)?,
+            site.spawn_server("kube-apiserver", flags, network)?,
         ];
         if let Some(ended) = until_ready(&servers, async || answers(&client).await).await? {
             if !ports::was_taken(&ended.log_tail(LOG_LINES)) {
@@ -76,18 +118,20 @@ async fn bring_up(site: &Site) -> anyhow::Result<(Client, String)> {
             remove_data(site)?;
             continue;
         }
-        start_controllers(site, &client).await?;
-        return Ok((client, ports.apiserver_url()));
+        start_controllers(site, &client, network).await?;
+        return Ok(Running { client, server, authority, underlay });
     }
     bail!("the free ports were taken by somebody else {ATTEMPTS} times")
 }
 
-async fn start_controllers(site: &Site, client: &Client) -> anyhow::Result<()> {
-    let servers = [
-        site.spawn_server("kube-controller-manager", flags::controller_manager(&site.folder))?,
-        site.spawn_server("kube-scheduler", flags::scheduler(&site.folder))?,
-        site.spawn_server("kwok", flags::kwok(&site.folder))?,
+async fn start_controllers(site: &Site, client: &Client, network: Option<&Underlay>) -> anyhow::Result<()> {
+    let mut servers = vec![
+        site.spawn_server("kube-controller-manager", flags::controller_manager(&site.folder), network)?,
+        site.spawn_server("kube-scheduler", flags::scheduler(&site.folder), network)?,
     ];
+    if network.is_none() {
+        servers.push(site.spawn_server("kwok", flags::kwok(&site.folder), None)?);
+    }
     // Made by the controller manager, and needed by every pod.
     let accounts: Api<ServiceAccount> = Api::namespaced(client.clone(), "default");
     let controllers_work = async || Ok(accounts.get_opt("default").await?.is_some());
@@ -123,12 +167,14 @@ async fn answers(client: &Client) -> anyhow::Result<bool> {
 
 fn write_files(site: &Site, authority: &Authority) -> anyhow::Result<()> {
     let pki = |name: &str| site.folder.pki().join(name);
-    let server =
-        authority.server("kube-apiserver", &["127.0.0.1", "localhost", "kubernetes.default.svc", "10.96.0.1"])?;
+    let server = authority.server("kube-apiserver", &API_NAMES)?;
+    let kubelet_client = authority.client("kube-apiserver-kubelet-client", Some(ADMINISTRATORS))?;
     let (private, public) = pki::signing_key()?;
     write_private(&pki("ca.crt"), &authority.certificate())?;
     write_private(&pki("apiserver.crt"), &server.certificate)?;
     write_private(&pki("apiserver.key"), &server.key)?;
+    write_private(&pki("kubelet-client.crt"), &kubelet_client.certificate)?;
+    write_private(&pki("kubelet-client.key"), &kubelet_client.key)?;
     write_private(&pki("sa.key"), &private)?;
     write_private(&pki("sa.pub"), &public)?;
     fs::write(site.folder.stages(), STAGES)?;
@@ -137,7 +183,7 @@ fn write_files(site: &Site, authority: &Authority) -> anyhow::Result<()> {
 }
 
 /// Writes everybody's kubeconfig, and returns an administrator's client.
-async fn write_kubeconfigs(site: &Site, authority: &Authority, ports: &Ports) -> anyhow::Result<Client> {
+async fn write_kubeconfigs(site: &Site, authority: &Authority, ports: &Ports, server: &str) -> anyhow::Result<Client> {
     let folder = &site.folder;
     let ca = folder.pki().join("ca.crt");
     for (name, user, group) in USERS {
@@ -146,7 +192,7 @@ async fn write_kubeconfigs(site: &Site, authority: &Authority, ports: &Ports) ->
     }
     let identity = authority.client("administrator", Some(ADMINISTRATORS))?;
     let path = folder.admin_kubeconfig();
-    kubeconfig::write(&path, &ports.apiserver_url(), &ca, &Login::Certificate(&identity))?;
+    kubeconfig::write(&path, server, &ca, &Login::Certificate(&identity))?;
 
     let kubeconfig = Kubeconfig::read_from(&path)?;
     let mut config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await?;

@@ -18,6 +18,8 @@ pub(super) struct Toolset {
     pub(super) go_mod: &'static str,
     /// Its `go.sum`.
     pub(super) go_sum: &'static str,
+    /// Packages of the module's own: paths in it, and what is there.
+    pub(super) sources: &'static [(&'static str, &'static str)],
     /// The programs, by the names of their files.
     pub(super) programs: &'static [&'static str],
     /// Programs whose main package is called something else: what it is called, and the file.
@@ -32,6 +34,7 @@ pub(super) const CONTROL_PLANE: Toolset = Toolset {
     title: "the control plane",
     go_mod: include_str!("../../controlplane/go.mod"),
     go_sum: include_str!("../../controlplane/go.sum"),
+    sources: &[],
     programs: &["etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubectl", "kwok"],
     // The main package of etcd is called `server`.
     renamed: &[("server", "etcd")],
@@ -44,20 +47,60 @@ pub(super) const CERT_MANAGER: Toolset = Toolset {
     title: "cert-manager",
     go_mod: include_str!("../../certmanager/go.mod"),
     go_sum: include_str!("../../certmanager/go.sum"),
+    sources: &[],
     programs: &["cert-manager-cainjector", "cert-manager-controller"],
     renamed: &[("cainjector", "cert-manager-cainjector"), ("controller", "cert-manager-controller")],
     manifests: Some(("github.com/cert-manager/cert-manager", "deploy/crds")),
 };
 
+/// What makes a machine a node of Kubernetes' own: in the versions of [`CONTROL_PLANE`], so that a build after that one is short.
+pub(super) const KUBELET: Toolset = Toolset {
+    name: "kubelet",
+    title: "the kubelet",
+    go_mod: include_str!("../../kubelet/go.mod"),
+    go_sum: include_str!("../../kubelet/go.sum"),
+    sources: &[],
+    programs: &["kubelet", "kube-proxy"],
+    renamed: &[],
+    manifests: None,
+};
+
+/// The container runtime of a node; runc is the machine's.
+pub(super) const CONTAINERD: Toolset = Toolset {
+    name: "containerd",
+    title: "containerd",
+    go_mod: include_str!("../../containerd/go.mod"),
+    go_sum: include_str!("../../containerd/go.sum"),
+    sources: &[],
+    programs: &["containerd", "containerd-shim-runc-v2", "ctr"],
+    renamed: &[],
+    manifests: None,
+};
+
+/// What the images of a node's own pods hold.
+pub(super) const NODE_IMAGES: Toolset = Toolset {
+    name: "node-images",
+    title: "cluster DNS",
+    go_mod: include_str!("../../node-images/go.mod"),
+    go_sum: include_str!("../../node-images/go.sum"),
+    sources: &[
+        ("coredns/main.go", include_str!("../../node-images/coredns/main.go")),
+        ("pause/main.go", include_str!("../../node-images/pause/main.go")),
+    ],
+    programs: &["coredns", "pause"],
+    renamed: &[],
+    manifests: None,
+};
+
 impl Toolset {
     /// Derived from what is built, so that another version gets another folder and a second clone shares the first one's.
     pub(super) fn folder_name(&self) -> String {
-        folder_name(self.name, self.go_mod, self.go_sum)
+        folder_name(self.name, [self.go_mod, self.go_sum].into_iter().chain(self.sources.iter().map(|(_, text)| *text)))
     }
 }
 
-fn folder_name(name: &str, go_mod: &str, go_sum: &str) -> String {
-    let digest = Sha256::new().chain_update(go_mod).chain_update(go_sum).finalize();
+fn folder_name<'a>(name: &str, texts: impl IntoIterator<Item = &'a str>) -> String {
+    let digest = texts.into_iter().fold(Sha256::new(), Sha256::chain_update).finalize();
     let mut name = format!("{name}-");
     for byte in digest.iter().take(NAME_BYTES) {
         // Writing to a String does not fail.
@@ -73,13 +116,13 @@ mod tests {
     #[test]
     fn the_name_is_the_start_of_the_digest_of_both_files() {
         // printf 'module m\nsum\n' | sha256sum
-        assert_eq!(folder_name("controlplane", "module m\n", "sum\n"), "controlplane-5b92640e75ce");
+        assert_eq!(folder_name("controlplane", ["module m\n", "sum\n"]), "controlplane-5b92640e75ce");
     }
 
     #[test]
-    fn a_change_of_either_file_changes_the_name() {
-        let name = folder_name("a", "module m\n", "sum\n");
-        assert_ne!(name, folder_name("a", "module n\n", "sum\n"));
-        assert_ne!(name, folder_name("a", "module m\n", "sun\n"));
+    fn a_change_of_any_file_changes_the_name() {
+        let name = folder_name("a", ["module m\n", "sum\n"]);
+        assert_ne!(name, folder_name("a", ["module n\n", "sum\n"]));
+        assert_ne!(name, folder_name("a", ["module m\n", "sun\n"]));
     }
 }

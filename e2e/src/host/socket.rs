@@ -18,6 +18,8 @@ use super::server::{Answer, serve};
 
 /// Connections served at once; further ones wait in the backlog.
 const CONNECTIONS: usize = 256;
+/// The group that may use the API on a Bottlerocket host. Only root can give a file away, so elsewhere it is the owner's.
+const API_GROUP: u32 = 274;
 /// Pause after a failed accept, which is most often a lack of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -70,6 +72,9 @@ impl Socket {
         let listener = UnixListener::bind(&self.path)?;
         let mode = if *service == Service::NotPermitted { 0o000 } else { 0o660 };
         fs::set_permissions(&self.path, Permissions::from_mode(mode))?;
+        if rustix::process::geteuid().is_root() {
+            std::os::unix::fs::chown(&self.path, None, Some(API_GROUP))?;
+        }
         if *service != Service::Dead {
             let accepting = accept(listener, service.clone(), Arc::clone(&self.answer));
             self.accepting = Some(AbortOnDropHandle::new(self.runtime.spawn(accepting)));

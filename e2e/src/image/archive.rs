@@ -89,13 +89,8 @@ fn config(identity: &Identity, layer: &Blob) -> Value {
         "config": {
             "User": format!("{USER}:{USER}"),
             "WorkingDir": "/",
-            "Cmd": ["/controller", "--help"],
-            "Labels": {
-                "org.opencontainers.image.title": "bottlerocket-update-operator",
-                "org.opencontainers.image.description": "Rolls Bottlerocket OS updates over a Kubernetes cluster, as policies say",
-                "org.opencontainers.image.licenses": "Apache-2.0 OR MIT",
-                "org.opencontainers.image.version": identity.version,
-            },
+            "Cmd": identity.command,
+            "Labels": identity.labels,
         },
         "rootfs": {"type": "layers", "diff_ids": [format!("sha256:{}", layer.hex())]},
     })
@@ -139,7 +134,7 @@ mod tests {
     #[test]
     fn an_archive_leads_from_its_index_to_the_programs() {
         let programs = [Program { name: "agent".to_owned(), bytes: b"elf".to_vec() }];
-        let identity = Identity { reference: "operator:v1".to_owned(), version: "1".to_owned() };
+        let identity = Identity::operator("operator:v1");
         let image = archive(&identity, &programs).unwrap();
         assert_eq!(image, archive(&identity, &programs).unwrap(), "the same bytes each time");
         let files_of = files(&image);

@@ -12,6 +12,7 @@ mod programs;
 mod resolver;
 mod root;
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 pub use archive::archive;
@@ -26,15 +27,34 @@ pub const USER: u32 = 65532;
 pub struct Identity {
     /// The reference that a manifest names, such as `bottlerocket-update-operator:v0.1.0`.
     pub reference: String,
-    /// The version of the programs.
-    pub version: String,
+    /// What runs where a manifest names no command.
+    pub command: Vec<String>,
+    /// Its labels, by the names of the OCI image specification.
+    pub labels: BTreeMap<&'static str, String>,
 }
 
-impl Default for Identity {
+impl Identity {
+    /// The operator's image, called so.
+    #[must_use]
+    pub fn operator(reference: &str) -> Self {
+        let description = "Rolls Bottlerocket OS updates over a Kubernetes cluster, as policies say";
+        let labels = [
+            ("org.opencontainers.image.title", "bottlerocket-update-operator"),
+            ("org.opencontainers.image.description", description),
+            ("org.opencontainers.image.licenses", "Apache-2.0 OR MIT"),
+            ("org.opencontainers.image.version", env!("CARGO_PKG_VERSION")),
+        ];
+        Self {
+            reference: reference.to_owned(),
+            command: vec!["/controller".to_owned(), "--help".to_owned()],
+            labels: labels.into_iter().map(|(name, value)| (name, value.to_owned())).collect(),
+        }
+    }
+
     /// What the shipped manifest names.
-    fn default() -> Self {
-        let version = env!("CARGO_PKG_VERSION");
-        Self { reference: format!("bottlerocket-update-operator:v{version}"), version: version.to_owned() }
+    #[must_use]
+    pub fn shipped() -> Self {
+        Self::operator(&format!("bottlerocket-update-operator:v{}", env!("CARGO_PKG_VERSION")))
     }
 }
 
