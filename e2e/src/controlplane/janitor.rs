@@ -19,7 +19,9 @@ while [ -e "$1" ] && [ "$tries" -lt 100 ]; do
     [ -e "$1" ] && sleep 0.1
 done
 # Of nodes that were real: their groups are called like the folder, and empty by now.
-find /sys/fs/cgroup -maxdepth 2 -name "${1##*/}" -exec find {} -depth -type d -exec rmdir {} \; \; 2>/dev/null
+for group in /sys/fs/cgroup/*/"${1##*/}"; do
+    [ -d "$group" ] && find "$group" -depth -type d -exec rmdir {} \; 2>/dev/null
+done
 exit 0
 "#;
 
