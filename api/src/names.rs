@@ -13,6 +13,8 @@ pub const UPDATER_INTERFACE_VERSION: &str = "2.0.0";
 
 /// Node label by which cloud load balancers leave a node out (Kubernetes' well-known labels).
 pub const EXCLUDE_FROM_LOAD_BALANCERS_LABEL: &str = "node.kubernetes.io/exclude-from-external-load-balancers";
+/// The value of that label where the original operator set it. This one writes another.
+pub const ORIGINALS_EXCLUSION: &str = "True";
 
 /// Pod label that names the operator's component; also the selector of its workloads.
 pub const COMPONENT_LABEL: &str = "brupop.bottlerocket.aws/component";

@@ -73,6 +73,18 @@ impl Order {
         }
     }
 
+    /// The go under which the original operator has begun a disruption, if it has: its orders name no policy and no expiry, and
+    /// past the go it has touched the node, or is about to. What it did left no marks; see [`crate::names::ORIGINALS_EXCLUSION`].
+    #[must_use]
+    pub fn begun_by_the_original(&self) -> Option<GoId> {
+        let past_the_go = matches!(self.state, State::RebootedIntoUpdate | State::MonitoringUpdate);
+        let originals = self.policy.is_none() && self.disrupt_not_after.is_none();
+        match (&self.version, self.since) {
+            (Some(version), Some(since)) if past_the_go && originals => Some(GoId { version: version.clone(), since }),
+            _ => None,
+        }
+    }
+
     /// Whether the go it gives may still be begun at `now`.
     #[must_use]
     pub fn go_is_valid(&self, now: Timestamp) -> bool {

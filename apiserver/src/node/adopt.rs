@@ -5,13 +5,10 @@
 //! on, counts, and is undone like one of ours. Everywhere else an unmarked cordon is an administrator's.
 
 use api::shadow::Order;
-use api::{GoId, Marks, Shadow, State};
+use api::{GoId, Marks, Shadow, State, names};
 use jiff::Timestamp;
 
 use super::facts::NodeFacts;
-
-/// The value of the exclusion label where the original operator set it.
-const ORIGINALS_LABEL: &str = "True";
 
 /// The name of the go that an order of the original operator is: asked to be disrupted, without an expiry.
 #[must_use]
@@ -25,19 +22,16 @@ pub fn originals_go(order: &Order) -> Option<GoId> {
 /// The marks for what the original operator has done to the node; `None` when there is nothing to adopt.
 #[must_use]
 pub fn adopted(shadow: &Shadow, node: &NodeFacts, now: Timestamp) -> Option<Marks> {
-    let order = &shadow.order;
-    let past_the_go = matches!(order.state, State::RebootedIntoUpdate | State::MonitoringUpdate);
-    let originals = order.policy.is_none() && order.disrupt_not_after.is_none();
-    if shadow.node != node.id || node.marks != Ok(None) || !past_the_go || !originals {
+    if shadow.node != node.id || node.marks != Ok(None) {
         return None;
     }
-    let (cordoned, excluded) = (node.unschedulable, node.exclusion.as_deref() == Some(ORIGINALS_LABEL));
+    let go = shadow.order.begun_by_the_original()?;
+    let (cordoned, excluded) = (node.unschedulable, node.exclusion.as_deref() == Some(names::ORIGINALS_EXCLUSION));
     if !cordoned && !excluded {
         return None;
     }
-    let go = GoId { version: order.version.clone()?, since: order.since? };
     let others_label = node.exclusion.clone().filter(|_| !excluded);
-    let drain_began = (cordoned && order.state == State::RebootedIntoUpdate).then_some(now);
+    let drain_began = (cordoned && shadow.order.state == State::RebootedIntoUpdate).then_some(now);
     Some(Marks { cordoned, excluded, drain_began, ..Marks::first(go, now, false, others_label) })
 }
 

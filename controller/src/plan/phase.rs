@@ -1,6 +1,6 @@
 //! How far the update of one node is: what the spec asks for, held against what the status reports and what the Node carries.
 
-use api::{Marks, Shadow, State, shadow::Report};
+use api::{Marks, Shadow, State, names, shadow::Report};
 
 use crate::snapshot::{NodeFacts, ShadowFacts};
 
@@ -21,6 +21,9 @@ pub(super) enum Phase {
     Going,
     /// The go is used: what has begun finishes.
     Disrupting,
+    /// The original operator has begun with it and left no marks. The apiserver writes them within seconds; under another order it
+    /// would take what was done for an administrator's, and leave it.
+    Unadopted,
     /// A go was taken back after the disruption had begun under it: the Node carries its marks.
     Begun,
     /// The node came up in the new version.
@@ -43,7 +46,9 @@ pub(super) fn phase(node: &NodeFacts, shadow: Option<&ShadowFacts>) -> Phase {
         Some(ShadowFacts::Unreadable { .. }) => Phase::Unreadable,
         Some(ShadowFacts::Readable(shadow)) => match &shadow.report {
             None if shadow.order.state == State::Idle => Phase::Unreported,
+            None if is_unadopted(node, shadow) => Phase::Unadopted,
             None => Phase::Odd,
+            Some(_) if is_unadopted(node, shadow) => Phase::Unadopted,
             Some(report) => reported(node, shadow, report),
         },
     }
@@ -67,6 +72,14 @@ fn reported(node: &NodeFacts, shadow: &Shadow, report: &Report) -> Phase {
             Phase::Odd
         }
     }
+}
+
+/// By the rule of the apiserver (`apiserver/src/node/adopt.rs`): what it does not adopt is not waited for.
+fn is_unadopted(node: &NodeFacts, shadow: &Shadow) -> bool {
+    let label = node.labels.get(names::EXCLUDE_FROM_LOAD_BALANCERS_LABEL);
+    let touched = node.cordoned || label.is_some_and(|value| value == names::ORIGINALS_EXCLUSION);
+    let same_node = shadow.node.name == node.name && shadow.node.uid == node.uid;
+    touched && same_node && node.marks == Ok(None) && shadow.order.begun_by_the_original().is_some()
 }
 
 /// Whether a newer version was started on a node that had failed on another.
