@@ -12,9 +12,13 @@ use crate::fleet::OriginalAgents;
 #[derive(Parser, Clone, Debug)]
 #[command(name = "cargo demo")]
 pub struct Args {
-    /// How many hosts.
-    #[arg(long, default_value_t = 6, value_parser = clap::value_parser!(u16).range(1..=200))]
-    nodes: u16,
+    /// How many hosts: six unless it is said, three of real nodes.
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..=200))]
+    nodes: Option<u16>,
+    /// Real kubelets, up to three: the image, the manifest and its certificates as they are shipped, and the programs in pods.
+    /// Takes root, runc, conntrack, iptables and the network plugins of the distribution.
+    #[arg(long, conflicts_with = "original")]
+    pub real_nodes: bool,
     /// How many of them, the last ones, have an agent of the original operator, at twenty times its speed.
     #[arg(long, default_value_t = 0)]
     original: u16,
@@ -38,7 +42,7 @@ pub struct Args {
 impl Args {
     /// How many hosts.
     pub fn nodes(&self) -> usize {
-        usize::from(self.nodes)
+        usize::from(self.nodes.unwrap_or(if self.real_nodes { 3 } else { 6 }))
     }
 
     /// The hosts with an agent of the original operator.

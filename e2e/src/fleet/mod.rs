@@ -17,6 +17,7 @@ mod nodes;
 mod options;
 mod original;
 mod programs;
+pub mod rest;
 mod start;
 mod tap;
 
@@ -26,10 +27,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use api::{BottlerocketShadow, State, UpdatePolicy, names};
+use api::{BottlerocketShadow, UpdatePolicy, names};
 use k8s_openapi::api::core::v1::Node;
+use kube::Api;
 use kube::api::{ListParams, Patch, PatchParams};
-use kube::{Api, ResourceExt};
 use semver::Version;
 use serde_json::Value;
 
@@ -139,25 +140,7 @@ impl Fleet {
     /// # Errors
     /// When that has not come about within `patience`.
     pub async fn updated(&self, version: &Version, count: usize, patience: Duration) -> anyhow::Result<()> {
-        let what = format!("{count} nodes at rest in version {version}");
-        eventually(&what, patience, async || {
-            let shadows = self.shadows().list(&ListParams::default()).await?;
-            let nodes = self.node_objects().list(&ListParams::default()).await?;
-            let free = |name: &str| {
-                nodes.items.iter().any(|node| {
-                    node.name_any() == name
-                        && node.spec.as_ref().and_then(|spec| spec.unschedulable) != Some(true)
-                        && !node.annotations().contains_key(names::MARKS_ANNOTATION)
-                })
-            };
-            let done = shadows
-                .items
-                .iter()
-                .filter(|shadow| rests_in(shadow, version))
-                .filter(|shadow| shadow.name_any().strip_prefix("brs-").is_some_and(free));
-            Ok((done.count() == count).then_some(()))
-        })
-        .await
+        rest::updated(self.plane.client(), version, count, patience).await
     }
 
     /// Waits until every node's agent has reported what it runs.
@@ -222,11 +205,4 @@ impl Fleet {
     pub fn boots(&self) -> BTreeMap<&str, usize> {
         self.kubelets.iter().map(|(name, kubelet)| (name.as_str(), kubelet.host().boots().len())).collect()
     }
-}
-
-fn rests_in(shadow: &BottlerocketShadow, version: &Version) -> bool {
-    let status = shadow.status.as_ref();
-    shadow.spec.state == State::Idle
-        && status
-            .is_some_and(|status| status.current_state == State::Idle && status.current_version == version.to_string())
 }

@@ -100,7 +100,7 @@ impl RealCluster {
         let cluster_nodes = nodes.iter().map(|node| (node.name().to_owned(), Arc::clone(node))).collect();
         let issuer = async {
             ready(&plane, &nodes).await?;
-            plane.apply(include_str!("dns.yaml")).await.context("cluster DNS")?;
+            plane.apply(&dns(options.nodes)).await.context("cluster DNS")?;
             rolled_out(&plane, "kube-system", "deployment/coredns").await?;
             CertManager::start(&plane, api::names::DEFAULT_NAMESPACE).await
         };
@@ -191,6 +191,11 @@ fn translate_services(plane: &ControlPlane, kubelet: &Path) -> anyhow::Result<()
     let proxy = proxy.env("XTABLES_LOCKFILE", plane.dir().join("xtables.lock"));
     plane.spawn("kube-proxy", proxy.in_network(&underlay.namespace()))?;
     Ok(())
+}
+
+/// Cluster DNS, with as many replicas as there are nodes to keep them apart: two on one node would never let it be drained.
+fn dns(nodes: u8) -> String {
+    include_str!("dns.yaml").replace("replicas: 2", &format!("replicas: {}", nodes.min(2)))
 }
 
 async fn ready(plane: &ControlPlane, nodes: &[Arc<RealNode>]) -> anyhow::Result<()> {
