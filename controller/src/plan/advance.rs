@@ -24,10 +24,13 @@ const LONGEST_WAIT_FOR_READY: SignedDuration = SignedDuration::from_mins(30);
 
 /// Answers what agents have reported: healthy after the boot, given back, failed.
 pub(super) fn finish_what_is_under_way(draft: &mut Draft<'_>) {
-    for at in draft.open_in(&[Phase::Begun, Phase::Booted, Phase::GivenBack, Phase::Failed, Phase::Odd]) {
+    let phases = [Phase::Begun, Phase::Disrupting, Phase::Booted, Phase::GivenBack, Phase::Failed, Phase::Odd];
+    for at in draft.open_in(&phases) {
         let situation = &draft.situations[at];
         let Some(shadow) = situation.readable() else { continue };
         let answer = match situation.phase {
+            Phase::Disrupting if !is_adopted_by_ours(situation, shadow) => continue,
+            Phase::Disrupting => put_back(situation, shadow).map(|order| (Verb::PutBack, order)),
             Phase::Begun if is_bare(situation) && go::forbidden(draft, at).is_some() => {
                 Some((Verb::Return, back_to_idle(shadow, draft.now)))
             }
@@ -100,6 +103,12 @@ pub(super) fn rest(draft: &mut Draft<'_>) {
             draft.act(Verb::Rest, shadow, Order::default());
         }
     }
+}
+
+/// Whether our agent has come to a node that the original operator had begun to disrupt. An order of the original's gives it no go
+/// to act on: the one that the marks name does.
+fn is_adopted_by_ours(situation: &Situation<'_>, shadow: &Shadow) -> bool {
+    shadow.order.begun_by_the_original().is_some() && !situation.has_original_agent()
 }
 
 /// Whether nothing but the mark was done to the Node: it is neither cordoned nor excluded under it. An apiserver died before it
