@@ -13,3 +13,4 @@ pub mod install;
 pub mod observer;
 pub mod original;
 pub mod real_nodes;
+pub mod workload;

@@ -10,10 +10,9 @@ use std::time::{Duration, Instant};
 
 use e2e::controlplane::wait::{eventually, until};
 use e2e::controlplane::{ControlPlane, Program, stages};
-use k8s_openapi::api::apps::v1::Deployment;
+use e2e::workload::Workload;
 use k8s_openapi::api::authentication::v1::{TokenReview, TokenReviewSpec};
 use k8s_openapi::api::core::v1::{Node, Pod};
-use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use kube::api::{DeleteParams, EvictParams, ListParams, Patch, PatchParams, PostParams};
 use kube::runtime::wait::conditions::is_deleted;
 use kube::{Api, ResourceExt};
@@ -95,7 +94,7 @@ async fn a_pod_runs_and_ends_as_its_annotations_say() {
     let plane = ControlPlane::start().await.unwrap();
     create_node(&plane, "host").await;
     let pods = Api::<Pod>::default_namespaced(plane.client());
-    let [web] = &create_workload(&plane, "web", 1, "{}").await[..] else { panic!("one pod was asked for") };
+    let [web] = &run(&plane, Workload::deployment("web", 1, 1)).await[..] else { panic!("one pod was asked for") };
 
     annotate(&pods, web, &[(stages::READY, Some("false"))]).await;
     let pod = until(&pods, web, "it not to be ready", PATIENCE, is_unready).await.unwrap().unwrap();
@@ -114,8 +113,9 @@ async fn a_pod_runs_and_ends_as_its_annotations_say() {
     pods.patch(web, &PatchParams::default(), &finalizers(&[])).await.unwrap();
     until(&pods, web, "it to be gone", PATIENCE, is_deleted(&uid)).await.unwrap();
 
-    let annotations = format!("{{{}: 3s}}", stages::TERMINATION);
-    let [slow] = &create_workload(&plane, "slow", 1, &annotations).await[..] else { panic!("one pod was asked for") };
+    let annotations = format!("{}: 3s", stages::TERMINATION);
+    let slow = Workload { annotations: &annotations, ..Workload::deployment("slow", 1, 1) };
+    let [slow] = &run(&plane, slow).await[..] else { panic!("one pod was asked for") };
     let uid = pods.get(slow).await.unwrap().uid().unwrap();
     let deleted = Instant::now();
     pods.delete(slow, &DeleteParams::default()).await.unwrap();
@@ -128,14 +128,8 @@ async fn a_pod_runs_and_ends_as_its_annotations_say() {
 async fn an_exhausted_budget_refuses_an_eviction() {
     let plane = ControlPlane::start().await.unwrap();
     create_node(&plane, "host").await;
-    let web = create_workload(&plane, "web", 2, "{}").await;
-    plane.apply(&budget("web", 2)).await.unwrap();
-    let budgets = Api::<PodDisruptionBudget>::default_namespaced(plane.client());
-    let counted = |budget: Option<&PodDisruptionBudget>| {
-        budget.and_then(|budget| budget.status.as_ref()).is_some_and(|status| status.current_healthy == Some(2))
-    };
-    until(&budgets, "web", "the budget to be counted", PATIENCE, counted).await.unwrap();
-
+    let workload = Workload::deployment("web", 2, 0);
+    let web = run(&plane, workload).await;
     let pods = Api::<Pod>::default_namespaced(plane.client());
     let asked = Instant::now();
     let refusal = pods.evict(&web[0], &EvictParams::default()).await.unwrap_err();
@@ -145,7 +139,7 @@ async fn an_exhausted_budget_refuses_an_eviction() {
     let causes = status.details.unwrap().causes;
     assert!(causes.iter().any(|cause| cause.reason == "DisruptionBudget"), "{causes:?}");
 
-    plane.apply(&budget("web", 1)).await.unwrap();
+    workload.allow(&plane, 1).await.unwrap();
     let evicted = async || match pods.evict(&web[0], &EvictParams::default()).await {
         Ok(_) => Ok(Some(())),
         Err(error) => Err(error.into()),
@@ -314,16 +308,11 @@ async fn create_node(plane: &ControlPlane, name: &str) {
     until(&nodes, name, "the node to be ready", PATIENCE, is_on).await.unwrap();
 }
 
-/// A Deployment whose pods are Ready; returns their names.
-async fn create_workload(plane: &ControlPlane, name: &str, replicas: i32, annotations: &str) -> Vec<String> {
-    plane.apply(&deployment(name, replicas, annotations)).await.unwrap();
-    let deployments = Api::<Deployment>::default_namespaced(plane.client());
-    let available = |deployment: Option<&Deployment>| {
-        deployment.and_then(|deployment| deployment.status.as_ref()?.available_replicas) == Some(replicas)
-    };
-    until(&deployments, name, "its replicas", PATIENCE, available).await.unwrap();
+/// Runs a workload, and returns the names of its pods.
+async fn run(plane: &ControlPlane, workload: Workload<'_>) -> Vec<String> {
+    workload.run(plane, PATIENCE).await.unwrap();
     let pods = Api::<Pod>::default_namespaced(plane.client());
-    let pods = pods.list(&ListParams::default().labels(&format!("app={name}"))).await.unwrap();
+    let pods = pods.list(&ListParams::default().labels(&format!("app={}", workload.name))).await.unwrap();
     pods.iter().map(ResourceExt::name_any).collect()
 }
 
@@ -380,38 +369,6 @@ spec:
   nodeName: host
   containers: [{name: main, image: none.example/main}]
 ";
-
-fn deployment(name: &str, replicas: i32, annotations: &str) -> String {
-    format!(
-        "
-apiVersion: apps/v1
-kind: Deployment
-metadata: {{name: {name}, namespace: default}}
-spec:
-  replicas: {replicas}
-  selector: {{matchLabels: {{app: {name}}}}}
-  template:
-    metadata:
-      labels: {{app: {name}}}
-      annotations: {annotations}
-    spec:
-      containers: [{{name: main, image: none.example/main}}]
-"
-    )
-}
-
-fn budget(app: &str, min_available: i32) -> String {
-    format!(
-        "
-apiVersion: policy/v1
-kind: PodDisruptionBudget
-metadata: {{name: {app}, namespace: default}}
-spec:
-  minAvailable: {min_available}
-  selector: {{matchLabels: {{app: {app}}}}}
-"
-    )
-}
 
 const DAEMON: &str = "
 apiVersion: v1

@@ -14,6 +14,7 @@ use e2e::controlplane::wait::eventually;
 use e2e::fleet::{APISERVER_NAME, Fleet, FleetOptions};
 use e2e::host::{Span, Timings};
 use e2e::install::{Manifest, workspace};
+use e2e::workload::Workload;
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::PostParams;
 use kube::{Api, ResourceExt};
@@ -23,6 +24,8 @@ use serde_json::json;
 
 /// Far longer than anything here takes on an idle machine.
 const PATIENCE: Duration = Duration::from_secs(240);
+/// The deadline of a write, and room for a busy machine.
+const LONGEST_WRITE: Duration = Duration::from_secs(8);
 const NEW: Version = Version::new(1, 51, 0);
 
 const POLICY: &str = "
@@ -32,38 +35,13 @@ metadata: {name: default}
 spec: {nodeSelector: {}, maxConcurrentUpdates: 1}
 ";
 
-/// A pod whose budget never lets it go.
-const STUBBORN: &str = "
-apiVersion: apps/v1
-kind: Deployment
-metadata: {name: stubborn, namespace: default}
-spec:
-  replicas: 1
-  selector: {matchLabels: {app: stubborn}}
-  template:
-    metadata: {labels: {app: stubborn}}
-    spec: {containers: [{name: stubborn, image: example.invalid/stubborn}]}
----
-apiVersion: policy/v1
-kind: PodDisruptionBudget
-metadata: {name: stubborn, namespace: default}
-spec: {maxUnavailable: 0, selector: {matchLabels: {app: stubborn}}}
-";
-
 #[tokio::test(flavor = "multi_thread")]
 async fn no_request_is_refused_and_every_right_is_used() {
     let timings = Timings { prepare: Span::exactly(Duration::from_secs(3)), ..Timings::default() };
     let fleet = Fleet::start(FleetOptions { nodes: 1, timings, ..FleetOptions::default() }).await.unwrap();
     fleet.reported(PATIENCE).await.unwrap();
     ask_with_the_token_of_a_pod_that_no_watch_shows(&fleet).await;
-    fleet.plane.apply(STUBBORN).await.unwrap();
-    eventually("the pod to be counted", PATIENCE, async || {
-        let healthy =
-            fleet.plane.kubectl(["get", "pdb", "stubborn", "-o", "jsonpath={.status.currentHealthy}"]).await?;
-        Ok((healthy == "1").then_some(()))
-    })
-    .await
-    .unwrap();
+    Workload::deployment("stubborn", 1, 0).run(&fleet.plane, PATIENCE).await.unwrap();
     take_back_a_go(&fleet).await;
     leave_the_outcome_of_a_write_open(&fleet).await;
 
@@ -165,26 +143,44 @@ async fn wait_for(fleet: &Fleet, what: &str, condition: impl Fn(State, Option<St
 /// became of it is then read.
 async fn leave_the_outcome_of_a_write_open(fleet: &Fleet) {
     let etcd = fleet.plane.process("etcd").unwrap();
+    let before = (unanswered(fleet), reads(fleet));
+    let mut minutes = 30;
+    eventually("a write without an answer", PATIENCE, async || {
+        minutes += 1;
+        fleet.edit_policy("default", json!({"drain": {"timeout": format!("{minutes}m")}})).await?;
+        etcd.signal(Signal::STOP)?;
+        let is_open = async || Ok((unanswered(fleet) > before.0).then_some(()));
+        let is_open = eventually("the controller to say so", LONGEST_WRITE, is_open).await.is_ok();
+        etcd.signal(Signal::CONT)?;
+        if is_open {
+            return Ok(Some(()));
+        }
+        // It had written before etcd stood still, or had not seen the edit.
+        let follows = async || {
+            let drain = fleet.shadow("node-1").await?.spec.drain;
+            Ok(drain.is_some_and(|drain| drain.timeout_seconds == minutes * 60).then_some(()))
+        };
+        eventually("the controller to follow the edit", PATIENCE, follows).await?;
+        Ok(None)
+    })
+    .await
+    .unwrap();
+    let is_read = async || Ok((reads(fleet) > before.1).then_some(()));
+    eventually("what became of it to be read", PATIENCE, is_read).await.unwrap();
+}
+
+/// How many writes the controller has had no answer to.
+fn unanswered(fleet: &Fleet) -> usize {
+    let log = std::fs::read_to_string(fleet.controller.log_path()).unwrap();
+    log.lines().filter(|line| line.contains("shadow not written")).count()
+}
+
+/// How often the controller has read a shadow past its watches.
+fn reads(fleet: &Fleet) -> usize {
     let is_read = |request: &Request| {
         request.account == names::CONTROLLER_SERVICE_ACCOUNT
             && request.verb == "get"
             && request.resource == "bottlerocketshadows"
     };
-    let before = asked(fleet).iter().filter(|request| is_read(request)).count();
-    let mut minutes = 30;
-    eventually("a write without an answer", PATIENCE, async || {
-        if asked(fleet).iter().filter(|request| is_read(request)).count() > before {
-            return Ok(Some(()));
-        }
-        minutes += 1;
-        fleet.edit_policy("default", json!({"drain": {"timeout": format!("{minutes}m")}})).await?;
-        etcd.signal(Signal::STOP)?;
-        // Longer than the deadline of a write.
-        tokio::time::sleep(Duration::from_secs(7)).await;
-        etcd.signal(Signal::CONT)?;
-        tokio::time::sleep(Duration::from_secs(2)).await;
-        Ok(None)
-    })
-    .await
-    .unwrap();
+    asked(fleet).iter().filter(|request| is_read(request)).count()
 }
