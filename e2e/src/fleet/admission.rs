@@ -8,7 +8,7 @@ use anyhow::{Context, ensure};
 use api::{UpdatePolicy, names};
 use k8s_openapi::ByteString;
 use k8s_openapi::api::admissionregistration::v1::{ValidatingWebhookConfiguration, WebhookClientConfig};
-use kube::api::{Patch, PatchParams, PostParams};
+use kube::api::PostParams;
 use kube::{Api, ResourceExt};
 use serde_json::json;
 
@@ -50,6 +50,22 @@ pub async fn install(plane: &ControlPlane) -> anyhow::Result<Webhook> {
 /// Starts the webhook and makes kube-apiserver ask it; returns when it does.
 pub(super) async fn start(plane: &ControlPlane, programs: &Programs, log_filter: &str) -> anyhow::Result<Webhook> {
     let certificates = plane.issue_server_certificate(CERTIFICATE, &["127.0.0.1"])?;
+    let webhook = run(plane, programs, certificates, log_filter).await?;
+    configure(plane, webhook.port, &webhook.certificates).await?;
+    webhook.is_asked(plane).await?;
+    Ok(webhook)
+}
+
+/// Starts the webhook with the certificate in a folder; returns when it is ready. Nobody asks it yet.
+///
+/// # Errors
+/// When it cannot be started, or is not ready within half a minute.
+pub async fn run(
+    plane: &ControlPlane,
+    programs: &Programs,
+    certificates: PathBuf,
+    log_filter: &str,
+) -> anyhow::Result<Webhook> {
     let [port, metrics_port] = free_ports()?;
     let kubeconfig = plane.service_account_kubeconfig(names::DEFAULT_NAMESPACE, names::WEBHOOK_SERVICE_ACCOUNT).await?;
     let program = Program::new(programs.path("webhook"))
@@ -60,10 +76,7 @@ pub(super) async fn start(plane: &ControlPlane, programs: &Programs, log_filter:
         .env("KUBECONFIG", kubeconfig);
     let process = plane.spawn("brupop-webhook", program)?;
     ready(&process, metrics_port).await?;
-    configure(plane, port, &certificates).await?;
-    let webhook = Webhook { process, port, metrics_port, certificates };
-    webhook.is_asked(plane).await?;
-    Ok(webhook)
+    Ok(Webhook { process, port, metrics_port, certificates })
 }
 
 /// Applies the shipped webhook configuration, with the port in the place of the Service.
@@ -81,11 +94,24 @@ async fn configure(plane: &ControlPlane, port: u16, certificates: &Path) -> anyh
             service: None,
         };
     }
+    // Nobody else is to say whom kube-apiserver trusts here.
+    configuration.metadata.annotations = None;
     let name = configuration.name_any();
     let api: Api<ValidatingWebhookConfiguration> = Api::all(plane.client());
-    let patch = PatchParams::apply("brupop-harness").force();
-    api.patch(&name, &patch, &Patch::Apply(&configuration)).await.context("webhook configuration")?;
-    Ok(())
+    let parameters = PostParams::default();
+    // Whole, since the one that people apply names a Service; and again where somebody else writes it at the same time.
+    eventually("the webhook configuration to be written", PATIENCE, async || {
+        let mut configuration = configuration.clone();
+        match api.get_opt(&name).await? {
+            Some(found) => {
+                configuration.metadata.resource_version = found.metadata.resource_version;
+                api.replace(&name, &parameters, &configuration).await?;
+            }
+            None => drop(api.create(&parameters, &configuration).await?),
+        }
+        Ok(Some(()))
+    })
+    .await
 }
 
 impl Webhook {

@@ -1,6 +1,6 @@
 //! One agent process for each host, with the token that is bound to its DaemonSet pod.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context;
@@ -9,7 +9,7 @@ use k8s_openapi::api::core::v1::Pod;
 use kube::api::ListParams;
 use kube::{Api, ResourceExt};
 
-use super::installation::{APISERVER_NAME, Installed, free_ports, local};
+use super::installation::{APISERVER_NAME, free_ports, local};
 use super::options::FleetOptions;
 use super::programs::Programs;
 use crate::controlplane::wait::eventually;
@@ -36,13 +36,14 @@ pub(super) struct Agent {
 pub(super) struct Site<'a> {
     pub(super) plane: &'a ControlPlane,
     pub(super) programs: &'a Programs,
-    pub(super) installed: &'a Installed,
+    /// With the authority that agents trust.
+    pub(super) certificates: &'a Path,
     pub(super) options: &'a FleetOptions,
 }
 
 /// Starts the agent of `host`, which finds the apiserver on `apiserver_port`.
 pub(super) async fn start(site: Site<'_>, host: &Host, apiserver_port: u16) -> anyhow::Result<Agent> {
-    let Site { plane, programs, installed, options } = site;
+    let Site { plane, programs, certificates, options } = site;
     let node = host.name();
     let (pod, token_file) = enlist(plane, host).await?;
     let [health_port] = free_ports()?;
@@ -51,7 +52,7 @@ pub(super) async fn start(site: Site<'_>, host: &Host, apiserver_port: u16) -> a
         .args(["--socket".into(), host.socket().as_os_str().to_owned()])
         .args(["--boot-id-file".into(), host.boot_id_file().as_os_str().to_owned()])
         .args(["--token-file".into(), token_file.into_os_string()])
-        .args(["--ca-file".into(), installed.certificates.join("ca.crt").into_os_string()])
+        .args(["--ca-file".into(), certificates.join("ca.crt").into_os_string()])
         .args(["--apiserver-host", "127.0.0.1", "--apiserver-name", APISERVER_NAME])
         .args(["--apiserver-port".to_owned(), apiserver_port.to_string()])
         .args(["--check-interval".to_owned(), options.check_interval.as_secs().to_string()])
@@ -74,11 +75,14 @@ pub(super) async fn enlist(plane: &ControlPlane, host: &Host) -> anyhow::Result<
     Ok((pod, token_file))
 }
 
-async fn pod_on(plane: &ControlPlane, node: &str) -> anyhow::Result<Pod> {
+/// The agents' pods.
+pub(super) fn all() -> ListParams {
+    ListParams::default().labels(&format!("{}={}", names::COMPONENT_LABEL, names::AGENT_COMPONENT))
+}
+
+pub(super) async fn pod_on(plane: &ControlPlane, node: &str) -> anyhow::Result<Pod> {
     let pods: Api<Pod> = Api::namespaced(plane.client(), names::DEFAULT_NAMESPACE);
-    let agents = ListParams::default()
-        .labels(&format!("{}={}", names::COMPONENT_LABEL, names::AGENT_COMPONENT))
-        .fields(&format!("spec.nodeName={node}"));
+    let agents = all().fields(&format!("spec.nodeName={node}"));
     eventually(&format!("the agent's pod on {node}"), PATIENCE, async || {
         Ok(pods.list(&agents).await?.items.into_iter().next())
     })

@@ -25,6 +25,7 @@ pub const APISERVER_NAME: &str = "brupop-apiserver.brupop-bottlerocket-aws.svc";
 /// The programs that run once in a cluster.
 pub(super) struct Installed {
     pub(super) controller: Process,
+    pub(super) controller_metrics: u16,
     pub(super) apiserver: Process,
     pub(super) apiserver_port: u16,
     pub(super) apiserver_metrics: u16,
@@ -128,6 +129,7 @@ pub(super) async fn start_programs(
     ready(&controller, controller_metrics).await?;
     Ok(Installed {
         controller,
+        controller_metrics,
         apiserver: apiserver.process,
         apiserver_port: apiserver.port,
         apiserver_metrics: apiserver.metrics_port,
@@ -174,7 +176,7 @@ pub async fn get(port: u16, path: &str) -> anyhow::Result<String> {
     timeout(Duration::from_secs(1), ask).await.context("no answer within a second")?
 }
 
-pub(super) fn local(port: u16) -> String {
+pub(crate) fn local(port: u16) -> String {
     format!("127.0.0.1:{port}")
 }
 

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use anyhow::Context as _;
 use api::names;
 use k8s_openapi::api::core::v1::{Node, Pod};
 use kube::{Api, Client};
@@ -25,12 +26,14 @@ const PROBE_EVERY: Duration = Duration::from_millis(250);
 pub(super) struct Kubelet {
     host: Arc<Host>,
     agent: Process,
+    pod: String,
+    health_port: Option<u16>,
     _task: AbortOnDropHandle<()>,
 }
 
 impl Kubelet {
     pub(super) fn start(client: Client, host: Arc<Host>, agent: Agent) -> Self {
-        let process = agent.process.clone();
+        let (process, pod, health_port) = (agent.process.clone(), agent.pod.clone(), agent.health_port);
         let duties = Duties {
             nodes: Api::all(client.clone()),
             pods: Api::namespaced(client, names::DEFAULT_NAMESPACE),
@@ -39,7 +42,7 @@ impl Kubelet {
             shown_ready: None,
         };
         let task = AbortOnDropHandle::new(tokio::spawn(duties.follow()));
-        Self { host, agent: process, _task: task }
+        Self { host, agent: process, pod, health_port, _task: task }
     }
 
     pub(super) fn host(&self) -> &Arc<Host> {
@@ -48,6 +51,25 @@ impl Kubelet {
 
     pub(super) fn agent(&self) -> &Process {
         &self.agent
+    }
+
+    /// The name of the agent's pod.
+    pub(super) fn pod(&self) -> &str {
+        &self.pod
+    }
+
+    /// The port of the agent's health and metrics.
+    pub(super) fn health_port(&self) -> Option<u16> {
+        self.health_port
+    }
+
+    /// The pod is gone, and its agent with it.
+    pub(super) fn end_agent(self) -> anyhow::Result<Arc<Host>> {
+        let Self { host, agent, _task: task, .. } = self;
+        // Nobody is left to start it again.
+        drop(task);
+        agent.kill().with_context(|| format!("agent of {}", host.name()))?;
+        Ok(host)
     }
 }
 

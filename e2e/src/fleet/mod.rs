@@ -3,6 +3,7 @@
 //! ```text
 //! programs (built by cargo) ─► installation (namespace, CRDs, RBAC, DaemonSet) ─► apiserver, controller, webhook
 //! Host ─HostEvent─► kubelet: kills and restarts the agent, drives the Node and the agent's pod
+//! takeover: the same, where somebody else applies the manifest, over the original operator or not
 //! ```
 //!
 //! Every program runs with the token of its own ServiceAccount under the roles in `config/rbac`; an agent has the token that
@@ -19,6 +20,7 @@ mod original;
 mod programs;
 pub mod rest;
 mod start;
+mod takeover;
 mod tap;
 
 use std::collections::BTreeMap;
@@ -46,6 +48,7 @@ pub use installation::APISERVER_NAME;
 pub use options::{FleetOptions, OriginalAgents};
 pub(crate) use programs::OF_THE_CALLER;
 pub use programs::Programs;
+pub use takeover::{Agentless, Bare};
 
 /// A running fleet. Dropping it stops everything.
 pub struct Fleet {
@@ -59,11 +62,16 @@ pub struct Fleet {
     pub apiserver: Process,
     /// The webhook, which kube-apiserver asks about every policy.
     pub webhook: Webhook,
-    apiserver_metrics: u16,
+    /// The port of the controller's health and metrics.
+    pub controller_metrics_port: u16,
+    /// The port of the apiserver's.
+    pub apiserver_metrics_port: u16,
     /// The port that the apiserver serves agents on.
     pub apiserver_port: u16,
     /// The folder with the authority of the apiserver's certificate, as `ca.crt`.
     pub certificates: PathBuf,
+    programs: Programs,
+    options: FleetOptions,
     /// The control plane. Last, so that it outlives what talks to it.
     pub plane: ControlPlane,
 }
@@ -95,6 +103,15 @@ impl Fleet {
     #[expect(clippy::panic, reason = "a test that names a node that is not there is wrong")]
     pub fn agent(&self, node: &str) -> &Process {
         self.kubelets.get(node).map_or_else(|| panic!("no node {node}"), Kubelet::agent)
+    }
+
+    /// The port of the health and metrics of a node's agent; an original agent has none.
+    ///
+    /// # Panics
+    /// When there is no such node.
+    #[expect(clippy::panic, reason = "a test that names a node that is not there is wrong")]
+    pub fn agent_metrics_port(&self, node: &str) -> Option<u16> {
+        self.kubelets.get(node).map_or_else(|| panic!("no node {node}"), Kubelet::health_port)
     }
 
     /// How often a node's agent has called the apiserver; 0 unless [`FleetOptions::count_calls`].
@@ -185,7 +202,7 @@ impl Fleet {
     /// # Errors
     /// When it does not answer.
     pub async fn apiserver_metrics(&self) -> anyhow::Result<String> {
-        get(self.apiserver_metrics, "/metrics").await.context("metrics of the apiserver")
+        get(self.apiserver_metrics_port, "/metrics").await.context("metrics of the apiserver")
     }
 
     /// Starts a second controller and waits until it is ready to take over.
@@ -193,10 +210,9 @@ impl Fleet {
     /// # Errors
     /// When it cannot be started, or is not ready within half a minute.
     pub async fn second_controller(&self) -> anyhow::Result<Process> {
-        let programs = Programs::build().await?;
         let [port] = installation::free_ports()?;
         let name = "brupop-controller-2";
-        let process = installation::start_controller(&self.plane, &programs, name, port, "info").await?;
+        let process = installation::start_controller(&self.plane, &self.programs, name, port, "info").await?;
         installation::ready(&process, port).await?;
         Ok(process)
     }

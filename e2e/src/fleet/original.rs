@@ -12,6 +12,11 @@ use crate::host::Host;
 pub(super) async fn install(plane: &ControlPlane) -> anyhow::Result<PathBuf> {
     let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/original-agent-role.yaml");
     plane.apply_path(&fixture).await?;
+    access(plane).await
+}
+
+/// A kubeconfig for the agents' account, where it has its role already.
+pub(super) async fn access(plane: &ControlPlane) -> anyhow::Result<PathBuf> {
     plane.service_account_kubeconfig(names::DEFAULT_NAMESPACE, names::AGENT_SERVICE_ACCOUNT).await
 }
 
@@ -22,14 +27,14 @@ pub(super) async fn start(
     apiserver_port: u16,
     kubeconfig: &Path,
 ) -> anyhow::Result<Agent> {
-    let Site { plane, programs, installed, options } = site;
+    let Site { plane, programs, certificates, options } = site;
     let (pod, token_file) = enlist(plane, host).await?;
     let program = Program::new(programs.path("original-agent"))
         .args(["--node-name", host.name()])
         .args(["--socket".into(), host.socket().as_os_str().to_owned()])
         .args(["--kubeconfig".into(), kubeconfig.as_os_str().to_owned()])
         .args(["--token-file".into(), token_file.into_os_string()])
-        .args(["--ca-file".into(), installed.certificates.join("ca.crt").into_os_string()])
+        .args(["--ca-file".into(), certificates.join("ca.crt").into_os_string()])
         .args(["--apiserver-port".to_owned(), apiserver_port.to_string()])
         .args(["--exclude-from-lb-wait".to_owned(), options.original.exclude_from_lb_wait.to_string()])
         .args(["--faster".to_owned(), options.original.faster.to_string()]);

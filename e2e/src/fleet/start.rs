@@ -36,8 +36,9 @@ impl Fleet {
         let installed = installation::start_programs(&plane, &programs, &options.log_filter).await?;
         let webhook = admission::start(&plane, &programs, &options.log_filter).await?;
         let taps = taps(&options, &installed, &hosts).await?;
-        let site = Site { plane: &plane, programs: &programs, installed: &installed, options: &options };
-        let agents = agents(site, &hosts, &taps).await?;
+        let site =
+            Site { plane: &plane, programs: &programs, certificates: &installed.certificates, options: &options };
+        let agents = agents(site, &hosts, &taps, installed.apiserver_port).await?;
         let kubelets = hosts
             .into_iter()
             .zip(agents)
@@ -50,19 +51,27 @@ impl Fleet {
             controller: installed.controller,
             apiserver: installed.apiserver,
             webhook,
-            apiserver_metrics: installed.apiserver_metrics,
+            controller_metrics_port: installed.controller_metrics,
+            apiserver_metrics_port: installed.apiserver_metrics,
             apiserver_port: installed.apiserver_port,
             certificates: installed.certificates,
+            programs,
+            options,
             plane,
         })
     }
 }
 
-async fn agents(site: Site<'_>, hosts: &[Arc<Host>], taps: &BTreeMap<String, Tap>) -> anyhow::Result<Vec<Agent>> {
+async fn agents(
+    site: Site<'_>,
+    hosts: &[Arc<Host>],
+    taps: &BTreeMap<String, Tap>,
+    apiserver_port: u16,
+) -> anyhow::Result<Vec<Agent>> {
     let mixed = site.options.original.nodes > 0;
     let kubeconfig = if mixed { Some(original::install(site.plane).await?) } else { None };
     let agents = (1..).zip(hosts).map(async |(number, host): (usize, &Arc<Host>)| {
-        let port = taps.get(host.name()).map_or(site.installed.apiserver_port, Tap::port);
+        let port = taps.get(host.name()).map_or(apiserver_port, Tap::port);
         match &kubeconfig {
             Some(kubeconfig) if site.options.is_original(number) => original::start(site, host, port, kubeconfig).await,
             _ => agents::start(site, host, port).await,
@@ -83,7 +92,8 @@ async fn taps(
     Ok(taps)
 }
 
-async fn host(
+/// A host that is up, and its Node.
+pub(super) async fn host(
     plane: &ControlPlane,
     options: &FleetOptions,
     repository: &Repository,

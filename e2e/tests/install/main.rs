@@ -3,8 +3,11 @@
 #![cfg(test)]
 
 mod apply;
+mod begun;
 mod certificates;
+mod guide;
 mod manifest;
 mod migrating;
 mod pods;
 mod rbac;
+mod takeover;

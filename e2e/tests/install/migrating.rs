@@ -1,8 +1,5 @@
 //! `docs/migrating.md`, followed to the letter on an installation of the original.
 
-use std::process::Stdio;
-use std::time::Duration;
-
 use api::{BottlerocketShadow, names};
 use e2e::certmanager::CertManager;
 use e2e::controlplane::ControlPlane;
@@ -13,12 +10,11 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomRe
 use kube::api::{ListParams, Patch, PatchParams, PostParams};
 use kube::{Api, ResourceExt};
 use serde_json::json;
-use tokio::process::Command;
 
 use crate::apply::kubectl;
+use crate::guide::{follow, section};
 
-/// Far longer than anything here takes on an idle machine.
-const PATIENCE: Duration = Duration::from_secs(240);
+const GUIDE: &str = "docs/migrating.md";
 const SHADOWS: &str = "bottlerocketshadows.brupop.bottlerocket.aws";
 
 #[tokio::test(flavor = "multi_thread")]
@@ -37,13 +33,13 @@ async fn the_guide_takes_an_original_installation_over_and_what_it_leaves_is_as_
     let refused = kubectl(&plane, &["apply", "--filename", ours.to_str().unwrap()], "").await;
     assert!(!refused.accepted && refused.err.contains("storedVersions"), "{}", refused.err);
 
-    follow(&plane, "## In this order").await;
+    follow(&plane, &section(GUIDE, "## In this order")).await;
     is_ours(&plane).await;
     let shadows: Api<BottlerocketShadow> = Api::namespaced(plane.client(), names::DEFAULT_NAMESPACE);
     let after = shadows.get("brs-node-1").await.unwrap();
     assert_eq!((after.uid(), after.spec.state), (shadow.uid(), shadow.spec.state), "what is under way is kept");
 
-    follow(&plane, "## Back out, or remove it").await;
+    follow(&plane, &section(GUIDE, "## Back out, or remove it")).await;
     let node = Api::<Node>::all(plane.client()).get("node-1").await.unwrap();
     assert_eq!(node.spec.as_ref().and_then(|spec| spec.unschedulable), Some(true), "its cordon is the original's");
     assert!(
@@ -82,27 +78,6 @@ async fn node_in_the_middle_of_an_update(plane: &ControlPlane) -> BottlerocketSh
     let answer = kubectl(plane, &["create", "--filename=-"], &shadow.to_string()).await;
     assert!(answer.accepted, "{}", answer.err);
     Api::namespaced(plane.client(), names::DEFAULT_NAMESPACE).get("brs-node-1").await.unwrap()
-}
-
-/// Runs the commands below a heading of the guide, but for the policy that is the reader's own.
-async fn follow(plane: &ControlPlane, heading: &str) {
-    let guide = std::fs::read_to_string(workspace("docs/migrating.md")).unwrap();
-    let section = guide.split_once(heading).unwrap().1;
-    let section = section.split("\n## ").next().unwrap().replace("\\\n", " ");
-    let commands: Vec<_> = section.lines().filter(|line| line.starts_with("    ")).map(str::trim).collect();
-    let commands = commands.into_iter().filter(|line| line.starts_with("kubectl ") && !line.contains("my-policy.yaml"));
-    let mut count = 0;
-    for command in commands {
-        count += 1;
-        let mut shell = Command::new("/bin/sh");
-        let path = format!("{}:/usr/bin:/bin", plane.kubectl_path().parent().unwrap().display());
-        shell.args(["-ec", command]).current_dir(workspace("")).stdin(Stdio::null()).kill_on_drop(true);
-        shell.env_clear().env("PATH", path).env("HOME", plane.dir()).env("KUBECONFIG", plane.kubeconfig());
-        let output = tokio::time::timeout(PATIENCE, shell.output()).await.unwrap().unwrap();
-        let says = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "{command}: {says}");
-    }
-    assert!(count >= 3, "{heading} has {count} commands");
 }
 
 async fn is_ours(plane: &ControlPlane) {
