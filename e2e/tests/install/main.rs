@@ -11,3 +11,4 @@ mod migrating;
 mod pods;
 mod rbac;
 mod takeover;
+mod uninstall;
