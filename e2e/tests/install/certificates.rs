@@ -20,9 +20,9 @@ use prometheus::Gauge;
 use crate::apply::kubectl;
 
 /// Far longer than anything here takes on an idle machine.
-const PATIENCE: Duration = Duration::from_secs(180);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(180);
 const APISERVER: &str = "brupop-apiserver-certificate";
-const AUTHORITY: &str = "brupop-selfsigned-ca";
+pub(crate) const AUTHORITY: &str = "brupop-selfsigned-ca";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn certificates_are_issued_injected_and_renewed_without_a_restart_or_a_loss_of_trust() {
@@ -35,8 +35,6 @@ async fn certificates_are_issued_injected_and_renewed_without_a_restart_or_a_los
     }
     let first = issuer.issued(APISERVER, None).await.unwrap();
     let trusted = issuer.issued("brupop-apiserver-client-certificate", None).await.unwrap().authority;
-    let webhook = issuer.issued("brupop-webhook-certificate", None).await.unwrap();
-    injected(&plane, &webhook).await;
 
     let apiserver = apiserver(&plane, &first).await;
     let folder = plane.dir().join("mounted");
@@ -49,7 +47,7 @@ async fn certificates_are_issued_injected_and_renewed_without_a_restart_or_a_los
     issuer.renew(APISERVER).await.unwrap();
     let second = issuer.issued(APISERVER, Some(&first)).await.unwrap();
     assert!(second.certificate != first.certificate && second.key != first.key);
-    serve(&apiserver, &folder, &second, 1).await;
+    serve(apiserver.metrics_port, &folder, &second, 1).await;
     assert!(trusts(&plane, &apiserver, &trusted, APISERVER_NAME).await, "after the renewal of the leaf");
 
     // The authority: another certificate of the same key, so that old and new vouch for each other.
@@ -61,12 +59,13 @@ async fn certificates_are_issued_injected_and_renewed_without_a_restart_or_a_los
     issuer.renew(APISERVER).await.unwrap();
     let third = issuer.issued(APISERVER, Some(&second)).await.unwrap();
     assert_eq!(third.authority, renewed.certificate);
-    serve(&apiserver, &folder, &third, 2).await;
+    serve(apiserver.metrics_port, &folder, &third, 2).await;
     assert!(trusts(&plane, &apiserver, &trusted, APISERVER_NAME).await, "the new leaf, the old authority");
     assert!(apiserver.process.is_running());
 }
 
-async fn injected(plane: &ControlPlane, webhook: &KeyPair) {
+/// Waits until kube-apiserver is told to trust the authority of the webhook's key pair.
+pub(crate) async fn injected(plane: &ControlPlane, webhook: &KeyPair) {
     let api: Api<ValidatingWebhookConfiguration> = Api::all(plane.client());
     eventually("the authority in the webhook configuration", PATIENCE, async || {
         let webhooks = api.get("brupop-updatepolicies").await?.webhooks.unwrap_or_default();
@@ -91,17 +90,18 @@ async fn apiserver(plane: &ControlPlane, pair: &KeyPair) -> Replica {
     replica
 }
 
-fn mount(folder: &Path, pair: &KeyPair) {
+/// Puts a key pair where the kubelet would mount it.
+pub(crate) fn mount(folder: &Path, pair: &KeyPair) {
     std::fs::write(folder.join("tls.key"), &pair.key).unwrap();
     std::fs::write(folder.join("tls.crt"), &pair.certificate).unwrap();
 }
 
-/// Mounts a key pair and waits until the apiserver serves it, the `count`th that it took over.
-async fn serve(apiserver: &Replica, folder: &Path, pair: &KeyPair, count: u32) {
+/// Mounts a key pair and waits until the program with these metrics serves it, the `count`th that it took over.
+pub(crate) async fn serve(metrics_port: u16, folder: &Path, pair: &KeyPair, count: u32) {
     mount(folder, pair);
     let line = format!("tls_certificate_reloads_total{{outcome=\"accepted\"}} {count}");
     eventually("the renewed certificate to be served", PATIENCE, async || {
-        Ok(get(apiserver.metrics_port, "/metrics").await?.contains(&line).then_some(()))
+        Ok(get(metrics_port, "/metrics").await?.contains(&line).then_some(()))
     })
     .await
     .unwrap();

@@ -12,3 +12,4 @@ mod pods;
 mod rbac;
 mod takeover;
 mod uninstall;
+mod webhook_certificates;
