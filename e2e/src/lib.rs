@@ -12,5 +12,6 @@ pub mod image;
 pub mod install;
 pub mod observer;
 pub mod original;
+pub mod prometheus;
 pub mod real_nodes;
 pub mod workload;

@@ -36,7 +36,7 @@ impl Assets {
     pub(super) fn cached(environment: &Environment, tools: &Toolset) -> anyhow::Result<Self> {
         let cache = Cache::in_home(&environment.cache_home);
         let folder = cache.programs(tools);
-        if !missing(&folder, tools.programs).is_empty() {
+        if !folder.is_dir() || !missing(&folder, tools.programs).is_empty() {
             build::into_cache(&cache, tools).with_context(|| format!("{} could not be built", tools.title))?;
         }
         Ok(Self(folder))

@@ -25,7 +25,7 @@ pub(super) fn into_cache(cache: &Cache, tools: &Toolset) -> anyhow::Result<()> {
     let programs = cache.programs(tools);
     // Held until the end of the function.
     let _lock = lock(&cache.build_lock(tools), tools, started)?;
-    if missing(&programs, tools.programs).is_empty() {
+    if programs.is_dir() && missing(&programs, tools.programs).is_empty() {
         return Ok(());
     }
     go::require()?;
@@ -79,7 +79,9 @@ fn build(folder: &Path, tools: &Toolset, started: Instant) -> anyhow::Result<()>
         }
         fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
     }
-    go::install_tools(folder, &bin, tools, started)?;
+    if !tools.programs.is_empty() {
+        go::install_tools(folder, &bin, tools, started)?;
+    }
     for (built, wanted) in tools.renamed {
         fs::rename(bin.join(built), bin.join(wanted)).with_context(|| format!("the build made no {wanted}"))?;
     }

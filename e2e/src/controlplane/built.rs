@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::assets::Assets;
 use super::environment::Environment;
-use super::toolset::{CERT_MANAGER, CONTAINERD, KUBELET, NODE_IMAGES, Toolset};
+use super::toolset::{CERT_MANAGER, CONTAINERD, KUBELET, NODE_IMAGES, PROMETHEUS_OPERATOR, Toolset};
 
 /// The folders with what makes a machine a node.
 #[derive(Debug, Clone)]
@@ -23,6 +23,14 @@ pub(crate) struct NodePrograms {
 /// As [`super::ControlPlane::start`].
 pub(crate) async fn certmanager_folder() -> anyhow::Result<PathBuf> {
     folder(&CERT_MANAGER).await
+}
+
+/// The folder with the CRDs of the Prometheus operator. Where it is missing they are fetched.
+///
+/// # Errors
+/// As [`super::ControlPlane::start`].
+pub async fn prometheus_operator_folder() -> anyhow::Result<PathBuf> {
+    folder(&PROMETHEUS_OPERATOR).await
 }
 
 /// The programs of a node. Where they are missing they are built.

@@ -9,6 +9,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail, ensure};
+use serde_json::Value;
 
 use super::screen::Progress;
 use super::spawner;
@@ -71,14 +72,24 @@ pub(super) fn install_tools(folder: &Path, bin: &Path, tools: &Toolset, started:
     })
 }
 
-/// The folder that Go keeps a module in.
+/// The folder that Go keeps a module in: of one that the module in `folder` requires, or of one with a version of its own, which
+/// is fetched and held against `go.sum`.
 pub(super) fn module_folder(folder: &Path, module: &str) -> anyhow::Result<PathBuf> {
+    if module.contains('@') {
+        let answer: Value = serde_json::from_str(&answer(folder, &["mod", "download", "-json", module])?)?;
+        return answer["Dir"].as_str().map(PathBuf::from).with_context(|| format!("go has no folder of {module}"));
+    }
+    Ok(PathBuf::from(answer(folder, &["list", "-m", "-f", "{{.Dir}}", module])?.trim()))
+}
+
+fn answer(folder: &Path, args: &[&str]) -> anyhow::Result<String> {
     let mut go = Command::new("go");
-    go.args(["list", "-m", "-f", "{{.Dir}}", module]).current_dir(folder).env("GOWORK", "off").stdin(Stdio::null());
+    go.args(args).current_dir(folder).env("GOWORK", "off").stdin(Stdio::null());
     let output = go.output().context("cannot start go")?;
-    let error = String::from_utf8_lossy(&output.stderr);
-    ensure!(output.status.success(), "go list -m {module}: {}", error.trim());
-    Ok(PathBuf::from(String::from_utf8_lossy(&output.stdout).trim()))
+    // With `-json` errors are on the standard output.
+    let (error, text) = (String::from_utf8_lossy(&output.stderr), String::from_utf8_lossy(&output.stdout));
+    ensure!(output.status.success(), "go {}: {} {}", args.join(" "), error.trim(), text.trim());
+    Ok(text.into_owned())
 }
 
 /// The version of Kubernetes that `go.mod` pins, such as `v1.36.3`.

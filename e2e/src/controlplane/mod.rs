@@ -48,6 +48,7 @@ mod toolset;
 mod underlay;
 pub mod wait;
 
+pub use built::prometheus_operator_folder;
 pub(crate) use built::{NodePrograms, certmanager_folder, node_programs};
 pub(crate) use enrolment::Enrolment;
 pub use gateway::{Gateway, Way};

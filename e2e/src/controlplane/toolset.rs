@@ -24,7 +24,8 @@ pub(super) struct Toolset {
     pub(super) programs: &'static [&'static str],
     /// Programs whose main package is called something else: what it is called, and the file.
     pub(super) renamed: &'static [(&'static str, &'static str)],
-    /// A module and a folder of it whose YAML files are wanted beside the programs.
+    /// A module and a folder of it whose YAML files are wanted beside the programs. A module that no program is of has its version
+    /// with it.
     pub(super) manifests: Option<(&'static str, &'static str)>,
 }
 
@@ -51,6 +52,18 @@ pub(super) const CERT_MANAGER: Toolset = Toolset {
     programs: &["cert-manager-cainjector", "cert-manager-controller"],
     renamed: &[("cainjector", "cert-manager-cainjector"), ("controller", "cert-manager-controller")],
     manifests: Some(("github.com/cert-manager/cert-manager", "deploy/crds")),
+};
+
+/// The CRDs of the Prometheus operator, and none of its programs.
+pub(super) const PROMETHEUS_OPERATOR: Toolset = Toolset {
+    name: "prometheus-operator",
+    title: "the Prometheus operator's CRDs",
+    go_mod: include_str!("../../prometheus-operator/go.mod"),
+    go_sum: include_str!("../../prometheus-operator/go.sum"),
+    sources: &[],
+    programs: &[],
+    renamed: &[],
+    manifests: Some(("github.com/prometheus-operator/prometheus-operator@v0.85.0", "example/prometheus-operator-crd")),
 };
 
 /// What makes a machine a node of Kubernetes' own: in the versions of [`CONTROL_PLANE`], so that a build after that one is short.

@@ -134,7 +134,7 @@ fn shadow(node: &Node, begun: &Begun) -> Value {
         "spec": {
             "state": begun.ordered,
             "version": (!rests).then(|| NEW.to_string()),
-            "state_transition_timestamp": (!rests).then(|| an_hour_ago()),
+            "state_transition_timestamp": (!rests).then(an_hour_ago),
         },
     })
 }
@@ -145,7 +145,7 @@ fn status(begun: &Begun) -> Option<Value> {
     Some(json!({
         "current_version": running.to_string(), "target_version": NEW.to_string(), "current_state": state,
         "crash_count": begun.crashes,
-        "state_transition_failure_timestamp": (begun.crashes > 0).then(|| an_hour_ago()),
+        "state_transition_failure_timestamp": (begun.crashes > 0).then(an_hour_ago),
     }))
 }
 

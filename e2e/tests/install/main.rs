@@ -8,6 +8,7 @@ mod certificates;
 mod guide;
 mod manifest;
 mod migrating;
+mod monitoring;
 mod pods;
 mod rbac;
 mod takeover;
