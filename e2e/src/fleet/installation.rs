@@ -109,6 +109,8 @@ pub async fn start_controller(
     let program = Program::new(programs.path("controller"))
         .args(["--metrics-listen".to_owned(), local(metrics_port)])
         .args(["--log-filter", log_filter])
+        // As the manifest has it from the pod: it begins the process's identity in the Lease.
+        .env("POD_NAME", name)
         .env("KUBECONFIG", plane.service_account_kubeconfig(names::DEFAULT_NAMESPACE, account).await?);
     plane.spawn(name, program)
 }
