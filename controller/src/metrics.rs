@@ -11,8 +11,10 @@ use prometheus::{Histogram, HistogramOpts, HistogramVec, IntCounterVec, IntGauge
 
 use crate::{action::Action, plan::Plan, snapshot::Snapshot};
 
-/// Most versions that are told apart; hosts of further ones are counted as `other`.
+/// Most versions that are told apart; hosts of further ones are counted together, as [`OTHER`].
 const MAX_VERSIONS: usize = 32;
+/// The version of those beyond the cap.
+const OTHER: &str = "other";
 
 /// What the controller counts. Clones count into the same place.
 #[derive(Clone)]
@@ -26,7 +28,7 @@ pub(crate) struct Metrics {
     window_open: Family,
     window_change: Family,
     halted: Family,
-    failures: IntGaugeVec,
+    failures: Family<2>,
     phase_seconds: HistogramVec,
     nodes: IntGauge,
     plan_seconds: Histogram,
@@ -37,37 +39,43 @@ pub(crate) struct Metrics {
     watch_failures: IntCounterVec,
 }
 
-/// Gauges with one label, of which those whose value is gone go away. Never is all of it away at once: a scrape may come at any
+/// Gauges with `N` labels, of which those whose value is gone go away. Never is all of it away at once: a scrape may come at any
 /// moment.
 #[derive(Clone)]
-struct Family {
+struct Family<const N: usize = 1> {
     gauges: IntGaugeVec,
-    shown: Arc<Mutex<BTreeMap<String, i64>>>,
+    shown: Arc<Mutex<BTreeMap<[String; N], i64>>>,
 }
 
-impl Family {
-    fn register(registry: &Registry, name: &str, help: &str, label: &str) -> anyhow::Result<Self> {
-        let gauges = IntGaugeVec::new(Opts::new(name, help), &[label])?;
+impl<const N: usize> Family<N> {
+    fn register(registry: &Registry, name: &str, help: &str, labels: [&str; N]) -> anyhow::Result<Self> {
+        let gauges = IntGaugeVec::new(Opts::new(name, help), &labels)?;
         registry.register(Box::new(gauges.clone()))?;
         Ok(Self { gauges, shown: Arc::default() })
     }
 
-    fn show(&self, values: BTreeMap<String, i64>) {
+    fn show_all(&self, values: BTreeMap<[String; N], i64>) {
         let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
-        for (label, value) in &values {
-            self.gauges.with_label_values(&[label]).set(*value);
+        for (labels, value) in &values {
+            self.gauges.with_label_values(labels.as_slice()).set(*value);
         }
-        for gone in shown.keys().filter(|label| !values.contains_key(*label)) {
+        for gone in shown.keys().filter(|labels| !values.contains_key(*labels)) {
             // It is there: it was shown.
-            let _ = self.gauges.remove_label_values(&[gone]);
+            let _ = self.gauges.remove_label_values(gone.as_slice());
         }
         *shown = values;
     }
 }
 
+impl Family {
+    fn show(&self, values: BTreeMap<String, i64>) {
+        self.show_all(values.into_iter().map(|(label, value)| ([label], value)).collect());
+    }
+}
+
 impl Metrics {
     pub(crate) fn register(registry: &Registry) -> anyhow::Result<Self> {
-        let family = |name, help, label| Family::register(registry, name, help, label);
+        let family = |name, help, label| Family::register(registry, name, help, [label]);
         let counters = |name, help, labels: &[&str]| -> anyhow::Result<IntCounterVec> {
             let counters = IntCounterVec::new(Opts::new(name, help), labels)?;
             registry.register(Box::new(counters.clone()))?;
@@ -77,12 +85,12 @@ impl Metrics {
         registry.register(Box::new(nodes.clone()))?;
         let leader = IntGauge::new("brupop_leader", "Whether this controller is the one that acts")?;
         registry.register(Box::new(leader.clone()))?;
-        let watched = Opts::new("brupop_watch_last_event_timestamp_seconds", "When a watch showed something last");
+        let help = "When the API server was heard last on a watch: an event, a bookmark, or an answer to a list";
+        let watched = Opts::new("brupop_watch_last_heard_timestamp_seconds", help);
         let watched = IntGaugeVec::new(watched, &["watch"])?;
         registry.register(Box::new(watched.clone()))?;
-        let failures = Opts::new("brupop_failed_nodes", "Nodes that have failed, by kind and version");
-        let failures = IntGaugeVec::new(failures, &["kind", "version"])?;
-        registry.register(Box::new(failures.clone()))?;
+        let help = "Nodes that have failed, by kind and version";
+        let failures = Family::register(registry, "brupop_failed_nodes", help, ["kind", "version"])?;
         let phases = HistogramOpts::new("brupop_phase_seconds", "Time a node was asked for one state, by state")
             .buckets(vec![1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 1800.0, 3600.0, 14400.0, 86400.0]);
         let phase_seconds = HistogramVec::new(phases, &["state"])?;
@@ -130,7 +138,7 @@ impl Metrics {
         for family in [&self.states, &self.versions, &self.held].into_iter().chain(policies) {
             family.show(BTreeMap::new());
         }
-        self.failures.reset();
+        self.failures.show_all(BTreeMap::new());
         self.nodes.set(0);
     }
 
@@ -177,12 +185,13 @@ impl Metrics {
         let failed = plan.nodes.values().filter_map(|standing| standing.failed.as_ref());
         let versions: BTreeSet<_> = failed.clone().map(|failed| &failed.version).collect();
         let shown: BTreeSet<_> = versions.into_iter().rev().take(MAX_VERSIONS).collect();
-        self.failures.reset();
+        let mut counts: BTreeMap<_, i64> = BTreeMap::new();
         for failed in failed {
             let kind = format!("{:?}", failed.kind);
-            let version = if shown.contains(&failed.version) { failed.version.to_string() } else { "other".to_owned() };
-            self.failures.with_label_values(&[kind.as_str(), version.as_str()]).inc();
+            let version = if shown.contains(&failed.version) { failed.version.to_string() } else { OTHER.to_owned() };
+            *counts.entry([kind, version]).or_default() += 1;
         }
+        self.failures.show_all(counts);
     }
 
     /// An order has taken the place of another.
@@ -208,6 +217,7 @@ impl Metrics {
         self.events.with_label_values(&[reason, result]).inc();
     }
 
+    /// The API server was heard on a watch.
     pub(crate) fn watched(&self, watch: &str, now: Timestamp) {
         self.watched.with_label_values(&[watch]).set(now.as_second());
     }
@@ -224,49 +234,10 @@ fn capped(versions: BTreeMap<String, i64>) -> BTreeMap<String, i64> {
     let rest: i64 = ordered.iter().skip(MAX_VERSIONS).map(|(_, hosts)| hosts).sum();
     let mut capped: BTreeMap<_, _> = ordered.into_iter().take(MAX_VERSIONS).collect();
     if rest > 0 {
-        capped.insert("other".to_owned(), rest);
+        capped.insert(OTHER.to_owned(), rest);
     }
     capped
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn text(registry: &Registry) -> String {
-        prometheus::TextEncoder::new().encode_to_string(&registry.gather()).unwrap()
-    }
-
-    #[test]
-    fn a_value_that_nobody_has_any_more_goes_away() {
-        let registry = Registry::new();
-        let metrics = Metrics::register(&registry).unwrap();
-        metrics.versions.show([("1.19.0".to_owned(), 2), ("1.20.0".to_owned(), 1)].into());
-        metrics.versions.show([("1.20.0".to_owned(), 3)].into());
-        let shown = text(&registry);
-        assert!(shown.contains("brupop_hosts_version{bottlerocket_version=\"1.20.0\"} 3"), "{shown}");
-        assert!(!shown.contains("1.19.0"), "{shown}");
-    }
-
-    #[test]
-    fn only_the_leader_speaks_of_the_cluster() {
-        let registry = Registry::new();
-        let metrics = Metrics::register(&registry).unwrap();
-        metrics.leads();
-        metrics.show(&Snapshot::default(), &Plan::default());
-        assert!(text(&registry).contains("brupop_hosts_state{state=\"Idle\"} 0"));
-        metrics.stands_by();
-        let shown = text(&registry);
-        assert!(!shown.contains("brupop_hosts_state{") && !shown.contains("brupop_nodes_held{"), "{shown}");
-        assert!(shown.contains("brupop_leader 0"), "{shown}");
-    }
-
-    #[test]
-    fn versions_beyond_the_cap_are_counted_together() {
-        let versions = (0..40).map(|minor| (format!("1.{minor}.0"), 40 - minor)).collect();
-        let capped = capped(versions);
-        assert_eq!(capped.len(), MAX_VERSIONS + 1);
-        assert_eq!(capped["other"], (1..=8).sum::<i64>());
-        assert_eq!(capped["1.0.0"], 40);
-    }
-}
+mod tests;

@@ -1,5 +1,7 @@
 //! The watches: stores of what the API server shows, and one signal that something has changed.
 
+mod heard;
+
 use std::{collections::BTreeSet, fmt::Debug, sync::Arc};
 
 use api::{BottlerocketShadow, UpdatePolicy, names};
@@ -35,7 +37,7 @@ impl Watches {
     /// Starts the watches as tasks of `supervisor`.
     pub(crate) fn start(client: &Client, namespace: &str, metrics: &Metrics, supervisor: &mut Supervisor) -> Self {
         let changed = Arc::new(Notify::new());
-        let mut tasks = Tasks { changed: changed.clone(), metrics: metrics.clone(), supervisor };
+        let mut tasks = Tasks { client, changed: changed.clone(), metrics: metrics.clone(), supervisor };
         let all = watcher::Config::default;
         let agents = all().labels(&agents());
         let nodes = Kind { name: "nodes", trim: strip, same: says_the_same };
@@ -43,10 +45,10 @@ impl Watches {
         let policies = Kind { name: "policies", trim: forget_managed_fields, same: never_same };
         let pods = Kind { name: "pods", trim: keep_readiness, same: pod_says_the_same };
         Self {
-            nodes: tasks.watch(nodes, Api::all(client.clone()), all()),
-            shadows: tasks.watch(shadows, Api::namespaced(client.clone(), namespace), all()),
-            policies: tasks.watch(policies, Api::all(client.clone()), all()),
-            pods: tasks.watch(pods, Api::namespaced(client.clone(), namespace), agents),
+            nodes: tasks.watch(nodes, Api::all, all()),
+            shadows: tasks.watch(shadows, |client| Api::namespaced(client, namespace), all()),
+            policies: tasks.watch(policies, Api::all, all()),
+            pods: tasks.watch(pods, |client| Api::namespaced(client, namespace), agents),
             changed,
         }
     }
@@ -83,6 +85,7 @@ impl Watches {
 }
 
 struct Tasks<'a> {
+    client: &'a Client,
     changed: Arc<Notify>,
     metrics: Metrics,
     supervisor: &'a mut Supervisor,
@@ -98,12 +101,14 @@ struct Kind<K> {
 }
 
 impl Tasks<'_> {
-    fn watch<K>(&mut self, kind: Kind<K>, api: Api<K>, config: watcher::Config) -> Store<K>
+    fn watch<K>(&mut self, kind: Kind<K>, api: impl FnOnce(Client) -> Api<K>, config: watcher::Config) -> Store<K>
     where
         K: Resource<DynamicType = ()> + Clone + Debug + serde::de::DeserializeOwned + Send + Sync + 'static,
     {
         let (store, writer) = reflector::store();
-        let events = watcher(api, config).default_backoff().modify(kind.trim);
+        let metrics = self.metrics.clone();
+        let client = heard::noting(self.client, move || metrics.watched(kind.name, clock::now()));
+        let events = watcher(api(client), config).default_backoff().modify(kind.trim);
         let follower =
             Follower { kind, store: store.clone(), changed: self.changed.clone(), metrics: self.metrics.clone() };
         let token = self.supervisor.token();
@@ -138,7 +143,6 @@ where
                 Ok(Some(event)) => {
                     let news = self.is_news(&event);
                     writer.apply_watcher_event(&event);
-                    self.metrics.watched(self.kind.name, clock::now());
                     if news {
                         self.changed.notify_one();
                     }

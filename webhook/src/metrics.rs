@@ -9,13 +9,13 @@ pub struct Metrics {
 }
 
 impl Metrics {
-    /// Registers `webhook_admission_reviews_total` with the label `outcome` (`allowed`, `refused`, `malformed`).
+    /// Registers `brupop_webhook_admission_reviews_total` with the label `outcome` (`allowed`, `refused`, `malformed`).
     ///
     /// # Errors
     /// When it is registered already.
     pub fn register(registry: &Registry) -> prometheus::Result<Self> {
         let help = "Admission reviews of UpdatePolicies, by what was answered.";
-        let reviews = IntCounterVec::new(Opts::new("webhook_admission_reviews_total", help), &["outcome"])?;
+        let reviews = IntCounterVec::new(Opts::new("brupop_webhook_admission_reviews_total", help), &["outcome"])?;
         for outcome in ["allowed", "refused", "malformed"] {
             reviews.with_label_values(&[outcome]);
         }

@@ -119,10 +119,18 @@ mod tests {
     use tower::ServiceExt as _;
 
     async fn answer(path: &str, body: String) -> Value {
-        let metrics = Metrics::register(&Registry::new()).unwrap();
-        let judge = Arc::new(Judge { cluster: Box::new(|| None), metrics });
+        ask(&counting(&Registry::new()), path, body).await
+    }
+
+    /// A webhook without caches that counts into `registry`.
+    fn counting(registry: &Registry) -> Router {
+        let metrics = Metrics::register(registry).unwrap();
+        routes(Arc::new(Judge { cluster: Box::new(|| None), metrics }))
+    }
+
+    async fn ask(routes: &Router, path: &str, body: String) -> Value {
         let request = Request::post(path).header("content-type", "application/json").body(Body::from(body));
-        let answer = routes(judge).oneshot(request.unwrap()).await.unwrap();
+        let answer = routes.clone().oneshot(request.unwrap()).await.unwrap();
         assert!(answer.status().is_success());
         serde_json::from_slice(&answer.into_body().collect().await.unwrap().to_bytes()).unwrap()
     }
@@ -200,5 +208,30 @@ mod tests {
                 assert_eq!(answer["response"]["allowed"], false, "{body}");
             }
         }
+    }
+    #[tokio::test]
+    async fn reviews_are_counted_by_what_was_answered_and_exported_under_the_operators_prefix() {
+        let registry = Registry::new();
+        let webhook = counting(&registry);
+        let scraped = || {
+            let text = prometheus::TextEncoder::new().encode_to_string(&registry.gather()).unwrap();
+            text.lines().filter(|line| !line.starts_with("# HELP")).map(str::to_owned).collect::<Vec<_>>()
+        };
+        let exported = |[allowed, malformed, refused]: [u32; 3]| {
+            [
+                "# TYPE brupop_webhook_admission_reviews_total counter".to_owned(),
+                format!("brupop_webhook_admission_reviews_total{{outcome=\"allowed\"}} {allowed}"),
+                format!("brupop_webhook_admission_reviews_total{{outcome=\"malformed\"}} {malformed}"),
+                format!("brupop_webhook_admission_reviews_total{{outcome=\"refused\"}} {refused}"),
+            ]
+        };
+        assert_eq!(scraped(), exported([0, 0, 0]), "before the first review too");
+        let bad = creation(&json!({"nodeSelector": {}, "maxConcurrentUpdates": "many"}));
+        ask(&webhook, "/validate", creation(&json!({"nodeSelector": {}}))).await;
+        ask(&webhook, "/validate", bad.clone()).await;
+        ask(&webhook, "/validate", bad.clone()).await;
+        ask(&webhook, "/advise", bad).await;
+        ask(&webhook, "/validate", "{}".to_owned()).await;
+        assert_eq!(scraped(), exported([2, 1, 2]));
     }
 }

@@ -32,7 +32,7 @@ async fn presented(own: &Own) -> CertificateDer<'static> {
 }
 
 async fn counted(own: &Own, outcome: &str, count: u64) {
-    let line = format!("tls_certificate_reloads_total{{outcome=\"{outcome}\"}}");
+    let line = format!("brupop_tls_certificate_reloads_total{{outcome=\"{outcome}\"}}");
     let what = format!("{count} certificates to be {outcome}");
     eventually(&what, PATIENCE, async || Ok((own.metric(&line).await == Some(count)).then_some(()))).await.unwrap();
 }

@@ -99,7 +99,7 @@ pub(crate) fn mount(folder: &Path, pair: &KeyPair) {
 /// Mounts a key pair and waits until the program with these metrics serves it, the `count`th that it took over.
 pub(crate) async fn serve(metrics_port: u16, folder: &Path, pair: &KeyPair, count: u32) {
     mount(folder, pair);
-    let line = format!("tls_certificate_reloads_total{{outcome=\"accepted\"}} {count}");
+    let line = format!("brupop_tls_certificate_reloads_total{{outcome=\"accepted\"}} {count}");
     eventually("the renewed certificate to be served", PATIENCE, async || {
         Ok(get(metrics_port, "/metrics").await?.contains(&line).then_some(()))
     })

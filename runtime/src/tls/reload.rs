@@ -56,7 +56,7 @@ impl CertificateReloader {
     pub const EVERY: Duration = Duration::from_secs(10);
 
     /// Reads `tls.crt` (the chain, the server's own first) and `tls.key` (PKCS#8, PKCS#1 or SEC1) from a folder, and
-    /// registers the metric `tls_certificate_reloads_total` with the label `outcome` (`accepted`, `refused`).
+    /// registers the metric `brupop_tls_certificate_reloads_total` with the label `outcome` (`accepted`, `refused`).
     ///
     /// # Errors
     /// When the folder has no pair that can be served, or the metric is already registered.
@@ -64,7 +64,7 @@ impl CertificateReloader {
         let pair = Pair::read(folder).await?;
         let serving = Arc::new(ServingCertificate(ArcSwap::from_pointee(pair.certified()?)));
         let help = "Changes of the mounted TLS certificate, by what became of them.";
-        let reloads = IntCounterVec::new(Opts::new("tls_certificate_reloads_total", help), &["outcome"])?;
+        let reloads = IntCounterVec::new(Opts::new("brupop_tls_certificate_reloads_total", help), &["outcome"])?;
         for outcome in ["accepted", "refused"] {
             reloads.with_label_values(&[outcome]);
         }

@@ -22,7 +22,7 @@ fn renew(folder: &Path) -> String {
 
 fn counted(registry: &Registry, outcome: &str) -> bool {
     let text = TextEncoder::new().encode_to_string(&registry.gather()).unwrap();
-    text.contains(&format!("tls_certificate_reloads_total{outcome}\n"))
+    text.contains(&format!("brupop_tls_certificate_reloads_total{outcome}\n"))
 }
 
 #[tokio::test]

@@ -31,13 +31,20 @@ const NOW: &str = "2026-11-22T02:00:00Z";
 /// A request, as far as a test looks at it.
 type Asked = (Method, String, Value);
 
-/// Stores whatever it is sent, each answer after `delay`.
-async fn store(mut server: Server, delay: Duration, asked: Arc<Mutex<Vec<Asked>>>) {
+/// Stores whatever it is sent, each answer after `delay`; but somebody else has written the `conflicting` node's shadow.
+async fn store(mut server: Server, delay: Duration, conflicting: Option<usize>, asked: Arc<Mutex<Vec<Asked>>>) {
     let mut version = 1_000_000;
     while let Some((request, send)) = server.next_request().await {
         tokio::time::sleep(delay).await;
         let (method, path) = (request.method().clone(), request.uri().path().to_owned());
         let body: Value = serde_json::from_slice(&request.into_body().collect_bytes().await.unwrap()).unwrap();
+        if conflicting.is_some_and(|number| path.ends_with(&format!("/brs-n-{number}"))) {
+            let status =
+                json!({"kind": "Status", "status": "Failure", "reason": "Conflict", "message": "", "code": 409});
+            let answer = Response::builder().status(409).body(Body::from(serde_json::to_vec(&status).unwrap()));
+            send.send_response(answer.unwrap());
+            continue;
+        }
         version += 1;
         let answer = if path.contains("/updatepolicies/") {
             let mut policy = policy(false);
@@ -105,6 +112,7 @@ fn show<K: kube::Resource<DynamicType = ()> + Clone + 'static>(writer: &mut Stor
 
 /// A leader of a cluster in which every node is outdated and may start at once.
 struct Rig {
+    registry: Registry,
     cycle: Cycle,
     watches: Watches,
     policies: StoreWriter<DeserializeGuard<UpdatePolicy>>,
@@ -113,15 +121,20 @@ struct Rig {
 }
 
 fn rig(delay: Duration) -> Rig {
+    rig_with(delay, None)
+}
+
+fn rig_with(delay: Duration, conflicting: Option<usize>) -> Rig {
     let (service, server) = pair::<Request<Body>, Response<Body>>();
     let client = Client::new(service, "default");
     let asked = Arc::default();
-    tokio::spawn(store(server, delay, Arc::clone(&asked)));
+    tokio::spawn(store(server, delay, conflicting, Arc::clone(&asked)));
     let (nodes, _) = filled::<Node, Node>((0..NODES).map(node));
     let (shadows, _) = filled::<DeserializeGuard<BottlerocketShadow>, DeserializeGuard<_>>((0..NODES).map(shadow));
     let (policies, writer) = filled::<DeserializeGuard<UpdatePolicy>, DeserializeGuard<_>>([policy(false)].into_iter());
     let (pods, _) = filled::<Pod, Pod>([].into_iter());
-    let metrics = Metrics::register(&Registry::new()).unwrap();
+    let registry = Registry::new();
+    let metrics = Metrics::register(&registry).unwrap();
     let health = Health::default();
     let edge = Edge {
         writer: Writer::new(&client, "ns"),
@@ -131,7 +144,7 @@ fn rig(delay: Duration) -> Rig {
         heartbeat: health.heartbeat("loop", Duration::from_secs(10)),
     };
     let watches = Watches::of(nodes, shadows, policies, pods);
-    Rig { cycle: Cycle::new(edge), watches, policies: writer, asked, health }
+    Rig { registry, cycle: Cycle::new(edge), watches, policies: writer, asked, health }
 }
 
 impl Rig {
@@ -185,4 +198,22 @@ async fn a_loop_that_writes_slowly_shows_that_it_is_alive() {
         _ = rig.round() => {}
     }
     assert!(looks > 10, "{looks} looks: the round took longer than a heartbeat may be old");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_round_has_seen_decided_and_written_is_exported() {
+    let mut rig = rig_with(Duration::ZERO, Some(0));
+    rig.round().await;
+    let text = prometheus::TextEncoder::new().encode_to_string(&rig.registry.gather()).unwrap();
+    for line in [
+        format!("brupop_hosts_state{{state=\"Idle\"}} {NODES}"),
+        format!("brupop_hosts_version{{bottlerocket_version=\"1.50.0\"}} {NODES}"),
+        format!("brupop_managed_nodes {NODES}"),
+        "brupop_plan_seconds_count 1".to_owned(),
+        "brupop_writes_total{action=\"start\",result=\"conflict\"} 1".to_owned(),
+        format!("brupop_writes_total{{action=\"start\",result=\"ok\"}} {}", MOST - 1),
+        "brupop_writes_total{action=\"status\",result=\"ok\"} 1".to_owned(),
+    ] {
+        assert!(text.lines().any(|exported| exported == line), "no {line} in {text}");
+    }
 }
