@@ -64,13 +64,15 @@ pub(super) fn finish_what_is_under_way(draft: &mut Draft<'_>) {
 }
 
 /// Says of nodes that wait for their agent that it is not heard from: its pod is not Ready, or a deadline has passed. Around a
-/// reboot only the deadline counts.
+/// reboot only the deadline counts, where there is one.
 pub(super) fn hold_the_silent(draft: &mut Draft<'_>) {
     for at in draft.open_in(&[Phase::Returning, Phase::GivingBack, Phase::Staging, Phase::Going, Phase::Disrupting]) {
         let situation = &draft.situations[at];
         let rebooting = situation.report().is_some_and(|report| report.rebooting.is_some());
-        match deadline(situation) {
-            _ if !rebooting && agent_is_silent(situation.node, situation.report()) => {
+        let deadline = deadline(situation);
+        let tells = !rebooting || deadline.is_none();
+        match deadline {
+            _ if tells && agent_is_silent(situation.node, situation.report()) => {
                 draft.hold(at, Hold::new(HoldReason::AgentSilent, "the agent's pod on the node is not Ready"));
             }
             Some(deadline) if deadline <= draft.now => {

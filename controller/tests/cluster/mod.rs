@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use api::{BottlerocketShadow, Marks, UpdatePolicy, names};
 use controller::snapshot::{Objects, Snapshot};
+use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Node;
 use kube::core::DeserializeGuard;
 use serde::Deserialize;
@@ -61,24 +62,46 @@ pub(crate) struct ShadowLines {
     pub(crate) owner: Option<String>,
 }
 
+/// The objects that the watches would show.
+pub(crate) struct Raw {
+    pub(crate) nodes: Vec<Node>,
+    pub(crate) shadows: Vec<DeserializeGuard<BottlerocketShadow>>,
+    pub(crate) policies: Vec<DeserializeGuard<UpdatePolicy>>,
+    pub(crate) agents_ready: BTreeSet<String>,
+}
+
+impl Raw {
+    pub(crate) fn objects(&self) -> Objects<'_> {
+        Objects {
+            nodes: self.nodes.iter().collect(),
+            shadows: self.shadows.iter().collect(),
+            policies: self.policies.iter().collect(),
+            agents_ready: self.agents_ready.clone(),
+        }
+    }
+}
+
 impl Cluster {
     /// The snapshot that the controller would take of it.
     pub(crate) fn snapshot(&self) -> Snapshot {
-        let nodes: Vec<Node> = self.nodes.iter().map(|(name, lines)| node(name, lines)).collect();
-        let shadows: Vec<_> = self.shadows.iter().map(|(name, lines)| shadow(name, lines)).collect();
+        Snapshot::build(self.now(), &self.raw().objects())
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        self.now.parse().unwrap()
+    }
+
+    pub(crate) fn raw(&self) -> Raw {
         let versions = |name: &String| self.versions.get(name).cloned().unwrap_or_default();
         let under = |name: &String, spec| self.promoted_under.get(name).cloned().unwrap_or_else(|| rule_of(spec));
         let policies = self.policies.iter();
-        let policies: Vec<_> =
-            policies.map(|(name, spec)| policy(name, spec, &versions(name), &under(name, spec))).collect();
         let ready = self.nodes.iter().filter(|(_, lines)| !lines.agent_silent).map(|(name, _)| name.clone());
-        let objects = Objects {
-            nodes: nodes.iter().collect(),
-            shadows: shadows.iter().collect(),
-            policies: policies.iter().collect(),
-            agents_ready: ready.collect::<BTreeSet<_>>(),
-        };
-        Snapshot::build(self.now.parse().unwrap(), &objects)
+        Raw {
+            nodes: self.nodes.iter().map(|(name, lines)| node(name, lines)).collect(),
+            shadows: self.shadows.iter().map(|(name, lines)| shadow(name, lines)).collect(),
+            policies: policies.map(|(name, spec)| policy(name, spec, &versions(name), &under(name, spec))).collect(),
+            agents_ready: ready.collect(),
+        }
     }
 }
 

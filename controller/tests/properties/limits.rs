@@ -1,0 +1,108 @@
+//! What must not happen, whatever state things are in.
+
+use std::collections::BTreeMap;
+
+use controller::{
+    action::Verb,
+    check::check,
+    plan::{in_flight, plan},
+    snapshot::Snapshot,
+};
+use jiff::SignedDuration;
+use proptest::prelude::*;
+use serde_json::json;
+
+use crate::{
+    arbitrary::cluster,
+    converged::{after, carried_out},
+};
+
+/// Furthest that a go may hold.
+const LONGEST_GO: SignedDuration = SignedDuration::from_mins(10);
+
+fn flying(snapshot: &Snapshot) -> usize {
+    let managed = snapshot.nodes.values().filter(|node| node.managed);
+    managed.filter(|node| in_flight(node, snapshot.shadow_of(node), snapshot.now)).count()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(1000))]
+
+    #[test]
+    fn the_check_never_objects_to_a_plan(cluster in cluster()) {
+        let snapshot = cluster.snapshot();
+        prop_assert_eq!(check(&snapshot, &plan(&snapshot)), vec![]);
+    }
+
+    #[test]
+    fn the_check_objects_to_no_plan_that_follows_from_one(cluster in cluster()) {
+        let snapshot = carried_out(cluster.snapshot(), 2);
+        prop_assert_eq!(check(&snapshot, &plan(&snapshot)), vec![]);
+    }
+
+    #[test]
+    fn nobody_but_finishing_nodes_moves_while_everything_is_paused(cluster in cluster()) {
+        let mut cluster = cluster;
+        for spec in cluster.policies.values_mut() {
+            spec["paused"] = json!(true);
+        }
+        let plan = plan(&cluster.snapshot());
+        let limited: Vec<_> = plan.actions.iter().filter(|action| action.verb.is_limited()).collect();
+        prop_assert!(limited.is_empty(), "{limited:?}");
+    }
+
+    #[test]
+    fn nobody_but_an_exempt_node_gets_the_go_while_every_schedule_is_closed(cluster in cluster()) {
+        let mut cluster = cluster;
+        for spec in cluster.policies.values_mut() {
+            spec["schedule"] = json!({"blackouts": [{"start": "2026-11-22T01:00:00Z", "end": "2026-11-22T05:00:00Z"}]});
+        }
+        let snapshot = cluster.snapshot();
+        for action in plan(&snapshot).actions.iter().filter(|action| matches!(action.verb, Verb::Go | Verb::Renew)) {
+            let exempt = &snapshot.nodes[&action.node].ignore_window;
+            prop_assert!(exempt.is_some() && *exempt == action.order.version, "{action:?}");
+        }
+    }
+
+    #[test]
+    fn a_go_ends_within_ten_minutes_and_no_later_than_its_window(cluster in cluster()) {
+        let snapshot = cluster.snapshot();
+        for action in plan(&snapshot).actions.iter().filter(|action| matches!(action.verb, Verb::Go | Verb::Renew)) {
+            let expiry = action.order.disrupt_not_after.unwrap();
+            prop_assert!(expiry > snapshot.now && expiry.duration_since(snapshot.now) <= LONGEST_GO, "{action:?}");
+            let policy = snapshot.policies[action.order.policy.as_ref().unwrap()].accepted.as_ref().unwrap();
+            let exempt = snapshot.nodes[&action.node].ignore_window == action.order.version;
+            let closes = policy.schedule.closes_at(snapshot.now).filter(|_| !exempt);
+            prop_assert!(closes.is_none_or(|closes| expiry <= closes), "{action:?} {closes:?}");
+        }
+    }
+
+    #[test]
+    fn executed_starts_stay_within_a_number(cluster in cluster(), limit in 1..4_usize) {
+        let mut cluster = cluster;
+        let policy = json!({"nodeSelector": {}, "maxConcurrentUpdates": limit});
+        cluster.policies = BTreeMap::from([("one".to_owned(), policy)]);
+        let snapshot = cluster.snapshot();
+        let mut starts = plan(&snapshot);
+        starts.actions.retain(|action| action.verb == Verb::Start);
+        let executed = after(&snapshot, &starts);
+        prop_assert!(flying(&executed) <= flying(&snapshot).max(limit));
+    }
+
+    #[test]
+    fn no_node_starts_a_version_it_or_too_many_others_failed_on(cluster in cluster()) {
+        let snapshot = cluster.snapshot();
+        let plan = plan(&snapshot);
+        for action in plan.actions.iter().filter(|action| action.verb == Verb::Start) {
+            let version = action.order.version.as_ref();
+            let own = plan.nodes[&action.node].failed.as_ref().map(|failed| &failed.version);
+            prop_assert!(own != version, "{action:?}");
+            let policy = action.order.policy.as_ref().unwrap();
+            let of_policy = plan.nodes.values().filter(|standing| standing.owners == [policy.clone()]);
+            let all = of_policy.clone().count();
+            let failed = of_policy.filter_map(|standing| standing.failed.as_ref()).filter(|it| Some(&it.version) == version);
+            let most = snapshot.policies[policy].accepted.as_ref().unwrap().halt_after.of(all);
+            prop_assert!(most.is_none_or(|most| failed.count() < most), "{action:?}");
+        }
+    }
+}
