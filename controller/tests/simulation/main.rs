@@ -4,8 +4,8 @@
 //!
 //! A failure names its seed; `SEED=<n>` runs that one alone, `ROLLOUTS=<n>` the first so many.
 //!
-//! What the rules learn comes in here by four rooms: a field of a policy in `run::random_spec`, with a value for the end that
-//! lets every node arrive in `run::lift_what_holds`; what people and machines do to it in `run::fault` (a window that closes is an
+//! What the rules learn comes in here by four rooms: a field of a policy in `run::policies`, with a value for the end that
+//! lets every node arrive in `lift_what_holds`; what people and machines do to it in `run::faults` (a window that closes is an
 //! edit or a jump of the clock, a new version is a host's `offered`, a failing health check a label or a condition of a Node);
 //! what a host does in `host`; and what must never happen as a `Breach` in `observer`, read from the policies with `sight`. Each
 //! breach needs a rule in `broken` that commits it.

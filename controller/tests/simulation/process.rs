@@ -1,31 +1,26 @@
 //! One controller: the real rules over watches that lag behind, and writes that are slow, lost or doubled.
 
+mod operation;
+mod publish;
+
 use std::collections::{BTreeMap, BTreeSet};
 
-use api::{
-    BottlerocketShadow,
-    policy::{PromotionStep, VersionSeen},
-    shadow::Failed,
-};
 use controller::{
-    action::{Action, Verb, stored},
     check::check,
-    own_writes::{Outcome, OwnWrites},
-    plan::{BOOTED, Plan, Release},
-    shadow_status,
+    own_writes::OwnWrites,
+    plan::Plan,
     snapshot::{Objects, Parsed, Snapshot},
-    status::version_seen,
 };
 use jiff::Timestamp;
-use k8s_openapi::{api::core::v1::Node, apimachinery::pkg::apis::meta::v1::Condition};
-use kube::ResourceExt as _;
-use semver::Version;
+use k8s_openapi::api::core::v1::Node;
 
 use crate::{
     host::Flaw,
     observer::{Breach, Observer},
-    world::{Refused, StoredPolicy, StoredShadow, View, World},
+    world::{StoredPolicy, StoredShadow, View, World},
 };
+pub(crate) use operation::Operation;
+use operation::settled;
 
 /// How long a write may take, in seconds.
 const WRITE_DEADLINE: u64 = 5;
@@ -53,157 +48,6 @@ pub(crate) struct Rules {
     pub(crate) plain: bool,
     /// The agents and their apiserver are broken instead.
     pub(crate) flaw: Flaw,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Stage {
-    Write,
-    ReadNode,
-    PutBack,
-}
-
-/// A write under way, with the read and the second write that may follow it.
-pub(crate) struct Operation {
-    action: Action,
-    seen: Seen,
-    stage: Stage,
-    /// When it takes effect, if it does and has not yet.
-    lands: Option<u64>,
-    sent: u64,
-    answers: u64,
-    answer_is_lost: bool,
-    result: Result<BottlerocketShadow, Refused>,
-    written: Option<BottlerocketShadow>,
-    /// The go was refused once when it was to be put back.
-    refused: bool,
-}
-
-impl Operation {
-    fn new(action: Action, seen: Seen, world: &mut World) -> Self {
-        let result = Err(Refused::Conflict);
-        let mut new = Self {
-            action,
-            seen,
-            stage: Stage::Write,
-            lands: None,
-            sent: 0,
-            answers: 0,
-            answer_is_lost: false,
-            result,
-            written: None,
-            refused: false,
-        };
-        new.send(world);
-        new
-    }
-
-    fn send(&mut self, world: &mut World) {
-        let lost = !world.calm && world.chance(8);
-        let takes = if lost || world.chance(10) { world.random.u64(..=WRITE_DEADLINE) } else { world.random.u64(..2) };
-        self.lands = (!lost || world.chance(50)).then_some(world.time + takes);
-        self.sent = world.time;
-        // An error may be answered before the write takes effect.
-        let early = lost && world.chance(30);
-        self.answers = world.time
-            + if early {
-                0
-            } else if lost {
-                WRITE_DEADLINE
-            } else {
-                takes
-            };
-        self.answer_is_lost = lost;
-    }
-
-    /// Takes effect if it is time. A second copy of a request changes nothing: its precondition does not hold any more.
-    pub(crate) fn land(&mut self, world: &mut World, observer: &mut Observer) -> bool {
-        if self.lands.is_none_or(|lands| lands > world.time) {
-            return false;
-        }
-        self.lands = None;
-        if self.stage == Stage::ReadNode {
-            return true;
-        }
-        let on = (self.stage == Stage::PutBack).then(|| self.written.as_ref().unwrap().resource_version().unwrap());
-        self.result = world.order(&self.action, on.as_deref());
-        if self.result.is_ok() && self.stage == Stage::Write {
-            observer.wrote(world, &self.action, self.seen);
-        }
-        if world.chance(5) {
-            assert!(world.order(&self.action, on.as_deref()).is_err(), "a doubled write takes effect twice");
-        }
-        true
-    }
-
-    /// What became of it, once that is as known as it will ever be.
-    fn finish(&mut self, world: &mut World) -> Option<Option<Outcome>> {
-        if self.answers > world.time {
-            return None;
-        }
-        match self.stage {
-            _ if self.answer_is_lost => Some(Some(self.unknown())),
-            Stage::Write => match self.result.clone() {
-                Err(Refused::Conflict) => Some(None),
-                Err(Refused::Gone) => Some(Some(Outcome::Gone)),
-                Ok(_) if self.action.verb == Verb::Delete => Some(Some(Outcome::Gone)),
-                Ok(stored) if self.action.takes_back_a_go() => {
-                    self.written = Some(stored);
-                    self.stage = Stage::ReadNode;
-                    self.send(world);
-                    None
-                }
-                Ok(stored) => Some(Some(Outcome::Stored(Box::new(stored)))),
-            },
-            Stage::ReadNode => {
-                let written = self.written.clone().unwrap();
-                let node = world.nodes.rows.get(&self.action.node);
-                if node.is_some_and(|node| self.action.came_too_late(node)) {
-                    self.stage = Stage::PutBack;
-                    self.send(world);
-                    return None;
-                }
-                Some(Some(Outcome::Stored(Box::new(written))))
-            }
-            Stage::PutBack => match self.result.clone() {
-                Ok(stored) => Some(Some(Outcome::Stored(Box::new(stored)))),
-                Err(Refused::Gone) => Some(Some(Outcome::Gone)),
-                Err(Refused::Conflict) if self.refused => Some(Some(self.unknown())),
-                Err(Refused::Conflict) => match taken_back(&self.action, world) {
-                    Ok(found) => {
-                        self.refused = true;
-                        self.written = Some(found);
-                        self.send(world);
-                        None
-                    }
-                    Err(settled) => Some(Some(settled)),
-                },
-            },
-        }
-    }
-
-    fn unknown(&self) -> Outcome {
-        Outcome::Unknown(Box::new(self.action.clone()))
-    }
-}
-
-/// The shadow as it is stored, if it still asks for what `action` wrote when it took a go back; else what that means.
-fn taken_back(action: &Action, world: &World) -> Result<BottlerocketShadow, Outcome> {
-    let Some(found) = world.shadows.rows.get(&action.shadow) else { return Err(Outcome::Gone) };
-    let found = found.0.as_ref().unwrap().clone();
-    let same = found.uid().as_ref() == Some(&action.uid) && found.spec == stored(&action.order);
-    if same && action.takes_back_a_go() { Ok(found) } else { Err(Outcome::Stored(Box::new(found))) }
-}
-
-/// What became of a write whose answer was lost. A go that was taken back too late is put back.
-fn settled(action: &Action, world: &mut World) -> Outcome {
-    let found = match taken_back(action, world) {
-        Ok(found) => found,
-        Err(settled) => return settled,
-    };
-    let too_late = world.nodes.rows.get(&action.node).is_some_and(|node| action.came_too_late(node));
-    let version = found.resource_version().filter(|_| too_late);
-    let restored = version.map(|version| world.order(action, Some(&version)).unwrap());
-    Outcome::Stored(Box::new(restored.unwrap_or(found)))
 }
 
 /// One controller that leads.
@@ -340,31 +184,6 @@ impl Process {
         !self.under_way.is_empty()
     }
 
-    /// Says of nodes and versions what the plan says, as far as a later plan reads it: not why a node is held, and no counts. Such
-    /// a write has no version as its precondition and may be lost.
-    fn publish(&mut self, world: &mut World, snapshot: &Snapshot, plan: &Plan) {
-        for said in shadow_status::changed(snapshot, plan) {
-            let known = snapshot.shadows[&said.node].readable().unwrap();
-            let clock = |all: &[Condition]| all.iter().find(|condition| condition.type_ == BOOTED).cloned();
-            let verdict = known.report.as_ref().and_then(|report| report.failed.as_ref()).map(Failed::stored);
-            let news = (clock(&said.conditions), &said.failed) != (clock(&known.conditions), &verdict);
-            if news && (world.calm || !world.chance(8)) {
-                world.say(&said.node, &said.uid, clock(&said.conditions), said.failed);
-            }
-        }
-        for (policy, releases) in &plan.releases {
-            let facts = &snapshot.policies[policy];
-            let known = facts.status.clone().unwrap_or_default();
-            let versions: Vec<_> = releases.iter().map(|(version, release)| entry(version, release)).collect();
-            let rule = facts.accepted.iter().flat_map(|accepted| &accepted.versions.after);
-            let under: Vec<_> = rule.map(PromotionStep::from).collect();
-            let news = (&known.versions, &known.promoted_under) != (&versions, &under);
-            if news && (world.calm || !world.chance(8)) {
-                world.know(policy, &facts.uid, versions, under);
-            }
-        }
-    }
-
     /// Reads what became of the writes whose answers were lost.
     fn settle(&mut self, world: &mut World) {
         for (shadow, action) in self.own.unknown().clone() {
@@ -395,9 +214,4 @@ impl Process {
 
 fn lengths(world: &World) -> [usize; 4] {
     [world.nodes.log.len(), world.shadows.log.len(), world.policies.log.len(), world.agents.log.len()]
-}
-
-/// What a later plan reads of it: no counts.
-fn entry(version: &Version, release: &Release) -> VersionSeen {
-    VersionSeen { eligible_at: None, nodes: 0, failed: 0, ..version_seen(version, release) }
 }

@@ -7,7 +7,7 @@ use std::{
 };
 
 use api::{
-    BottlerocketShadow, Marks, Shadow, UpdatePolicy, names,
+    BottlerocketShadow, GoId, Marks, Shadow, UpdatePolicy, names,
     policy::{PromotionStep, VersionSeen},
     shadow::FailureVerdict,
 };
@@ -101,6 +101,8 @@ pub(crate) struct World {
     pub(crate) flips: BTreeMap<String, (usize, usize)>,
     /// Nodes that somebody else has cordoned.
     pub(crate) cordoned: BTreeSet<String>,
+    /// The go under which each node was drained to the end last.
+    pub(crate) drained: BTreeMap<String, GoId>,
     parsed: RefCell<BTreeMap<String, Rc<Shadow>>>,
     marks: RefCell<BTreeMap<String, ReadMarks>>,
     version: u64,
@@ -120,6 +122,7 @@ impl World {
             agents: Table::new(),
             flips: BTreeMap::new(),
             cordoned: BTreeSet::new(),
+            drained: BTreeMap::new(),
             parsed: RefCell::default(),
             marks: RefCell::default(),
             version: 0,

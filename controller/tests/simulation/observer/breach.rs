@@ -1,0 +1,42 @@
+//! What must never happen.
+
+use controller::check::Broken;
+
+/// What must never happen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Breach {
+    /// A start, with more nodes in flight than allowed.
+    InFlight,
+    /// A go, with more nodes disrupted than allowed.
+    Disrupted,
+    /// A start or a go, with more nodes unavailable than allowed.
+    Unavailable,
+    /// A start or a go, with nodes of two zones out where only one may be.
+    Topology,
+    /// A start or a go while paused, or a disruption or a go that is left long after that.
+    Paused,
+    /// A start or a go of a node that is held by annotation, or a disruption or a go that is left long after that.
+    Held,
+    /// A start or a go under a policy that is not there or not the node's.
+    Owner,
+    /// A disruption that begins when its go has expired.
+    Late,
+    /// A go that holds for too long.
+    Expiry,
+    /// A go that outlasts its window, or a start of an original agent outside one.
+    Window,
+    /// A start or a go for a version that too many nodes have failed on.
+    Halted,
+    /// A start on a version out of the policy's range, or too young.
+    Version,
+    /// A node is given back that is not Ready, or has not booted.
+    Health,
+    /// A reboot without marks, cordon and drain, or into another version.
+    Reboot,
+    /// A cordon, a mark or an order is left, or an administrator's cordon is gone.
+    NotRestored,
+    /// A node has not reached its version long after the last fault.
+    NoProgress,
+    /// The check has objected to a plan.
+    Refused(Broken),
+}

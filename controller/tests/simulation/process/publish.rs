@@ -1,0 +1,49 @@
+//! What a controller says of nodes and versions, as far as a later plan reads it.
+
+use api::{
+    policy::{PromotionStep, VersionSeen},
+    shadow::Failed,
+};
+use controller::{
+    plan::{BOOTED, Plan, Release},
+    shadow_status,
+    snapshot::Snapshot,
+    status::version_seen,
+};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use semver::Version;
+
+use super::Process;
+use crate::world::World;
+
+impl Process {
+    /// Says of nodes and versions what the plan says, as far as a later plan reads it: not why a node is held, and no counts. Such
+    /// a write has no version as its precondition and may be lost.
+    pub(super) fn publish(&mut self, world: &mut World, snapshot: &Snapshot, plan: &Plan) {
+        for said in shadow_status::changed(snapshot, plan) {
+            let known = snapshot.shadows[&said.node].readable().unwrap();
+            let clock = |all: &[Condition]| all.iter().find(|condition| condition.type_ == BOOTED).cloned();
+            let verdict = known.report.as_ref().and_then(|report| report.failed.as_ref()).map(Failed::stored);
+            let news = (clock(&said.conditions), &said.failed) != (clock(&known.conditions), &verdict);
+            if news && (world.calm || !world.chance(8)) {
+                world.say(&said.node, &said.uid, clock(&said.conditions), said.failed);
+            }
+        }
+        for (policy, releases) in &plan.releases {
+            let facts = &snapshot.policies[policy];
+            let known = facts.status.clone().unwrap_or_default();
+            let versions: Vec<_> = releases.iter().map(|(version, release)| entry(version, release)).collect();
+            let rule = facts.accepted.iter().flat_map(|accepted| &accepted.versions.after);
+            let under: Vec<_> = rule.map(PromotionStep::from).collect();
+            let news = (&known.versions, &known.promoted_under) != (&versions, &under);
+            if news && (world.calm || !world.chance(8)) {
+                world.know(policy, &facts.uid, versions, under);
+            }
+        }
+    }
+}
+
+/// What a later plan reads of it: no counts.
+fn entry(version: &Version, release: &Release) -> VersionSeen {
+    VersionSeen { eligible_at: None, nodes: 0, failed: 0, ..version_seen(version, release) }
+}
