@@ -256,7 +256,7 @@ mod tests {
     fn reset(status: &serde_json::Value, annotations: &serde_json::Value) -> (&'static str, String) {
         use serde_json::json;
         let node = serde_json::from_value(json!({"metadata": {"name": "a", "uid": "n", "annotations": annotations}}));
-        let node: k8s_openapi::api::core::v1::Node = node.unwrap();
+        let node: crate::snapshot::WatchedNode = node.unwrap();
         let shadow = json!({
             "metadata": {
                 "name": "brs-a", "uid": "u", "resourceVersion": "1",
@@ -265,7 +265,7 @@ mod tests {
             "spec": {"state": "RebootedIntoUpdate", "version": "1.51.0"},
             "status": status,
         });
-        let shadow: kube::core::DeserializeGuard<api::BottlerocketShadow> = serde_json::from_value(shadow).unwrap();
+        let shadow: crate::snapshot::WatchedShadow = serde_json::from_value(shadow).unwrap();
         let objects = crate::snapshot::Objects {
             nodes: vec![&node],
             shadows: vec![&shadow],

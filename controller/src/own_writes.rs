@@ -11,7 +11,7 @@ use kube::{ResourceExt as _, core::DeserializeGuard};
 
 use crate::{
     action::Action,
-    snapshot::{MayName, ShadowFacts},
+    snapshot::{MayName, ShadowFacts, WatchedShadow},
 };
 
 /// What became of a write.
@@ -29,7 +29,7 @@ pub enum Outcome {
 /// The writes that no watch has shown yet, by shadow.
 #[derive(Debug, Default)]
 pub struct OwnWrites {
-    stored: BTreeMap<String, DeserializeGuard<BottlerocketShadow>>,
+    stored: BTreeMap<String, WatchedShadow>,
     unknown: BTreeMap<String, Box<Action>>,
 }
 
@@ -39,7 +39,7 @@ impl OwnWrites {
         match outcome {
             Outcome::Stored(object) => {
                 self.unknown.remove(shadow);
-                self.stored.insert(shadow.to_owned(), DeserializeGuard(Ok(*object)));
+                self.stored.insert(shadow.to_owned(), WatchedShadow::from(&DeserializeGuard(Ok(*object))));
             }
             Outcome::Gone => {
                 self.unknown.remove(shadow);
@@ -53,7 +53,7 @@ impl OwnWrites {
 
     /// Forgets the writes that `watched`, the objects as a watch shows them, have caught up with; also those to objects that
     /// are gone, since an object that was written to had been seen.
-    pub fn forget_seen<'a>(&mut self, watched: impl Iterator<Item = &'a DeserializeGuard<BottlerocketShadow>>) {
+    pub fn forget_seen<'a>(&mut self, watched: impl Iterator<Item = &'a WatchedShadow>) {
         let watched: BTreeMap<_, _> = watched.map(|object| (object.name_any(), object)).collect();
         self.stored.retain(|name, own| watched.get(name).is_some_and(|seen| is_newer(own, seen)));
         self.unknown.retain(|name, _| watched.contains_key(name));
@@ -61,11 +61,8 @@ impl OwnWrites {
 
     /// The newest that is known of `object`: our own write where no watch has shown it yet.
     #[must_use]
-    pub fn newest<'a>(
-        &'a self,
-        object: &'a DeserializeGuard<BottlerocketShadow>,
-    ) -> &'a DeserializeGuard<BottlerocketShadow> {
-        self.stored.get(&object.name_any()).filter(|own| is_newer(*own, object)).unwrap_or(object)
+    pub fn newest<'a>(&'a self, object: &'a WatchedShadow) -> &'a WatchedShadow {
+        self.stored.get(&object.name_any()).filter(|own| is_newer(own, object)).unwrap_or(object)
     }
 
     /// Takes the shadows whose state is not known for unreadable. Each may name the policy it was last seen to name, or the one
@@ -93,8 +90,8 @@ impl OwnWrites {
     }
 }
 
-fn is_newer<K: kube::Resource>(own: &K, seen: &K) -> bool {
-    let version = |object: &K| object.resource_version().unwrap_or_default();
+fn is_newer(own: &WatchedShadow, seen: &WatchedShadow) -> bool {
+    let version = |object: &WatchedShadow| object.resource_version().unwrap_or_default();
     own.uid() == seen.uid() && compare(&version(own), &version(seen)) == Ordering::Greater
 }
 
@@ -135,11 +132,11 @@ mod tests {
         }))
     }
 
-    fn seen(version: &str) -> DeserializeGuard<BottlerocketShadow> {
-        DeserializeGuard(Ok(at(version)))
+    fn seen(version: &str) -> WatchedShadow {
+        WatchedShadow::from(&DeserializeGuard(Ok(at(version))))
     }
 
-    fn version(object: &DeserializeGuard<BottlerocketShadow>) -> String {
+    fn version(object: &WatchedShadow) -> String {
         object.resource_version().unwrap()
     }
 

@@ -1,12 +1,12 @@
 //! The watches: stores of what the API server shows, and one signal that something has changed.
 
+mod agent_pod;
 mod heard;
 
 use std::{collections::BTreeSet, fmt::Debug, sync::Arc};
 
-use api::{BottlerocketShadow, UpdatePolicy, names};
+use api::{UpdatePolicy, names};
 use futures::{Stream, TryStreamExt as _, pin_mut};
-use k8s_openapi::api::core::v1::{Node, Pod, PodSpec, PodStatus};
 use kube::{
     Api, Client, Resource,
     core::DeserializeGuard,
@@ -21,15 +21,20 @@ use tokio::sync::Notify;
 
 use crate::{
     metrics::Metrics,
-    snapshot::{says_the_same, strip},
+    snapshot::{WatchedNode, WatchedShadow},
 };
+pub(crate) use agent_pod::AgentPod;
+
+/// How many objects the API server sends at once of a list. A page is held as it was sent while it is parsed: a Node with the list
+/// of its images has some fourteen kilobytes.
+const PAGE: u32 = 50;
 
 /// What the API server shows.
 pub(crate) struct Watches {
-    pub(crate) nodes: Store<Node>,
-    pub(crate) shadows: Store<DeserializeGuard<BottlerocketShadow>>,
+    pub(crate) nodes: Store<WatchedNode>,
+    pub(crate) shadows: Store<WatchedShadow>,
     pub(crate) policies: Store<DeserializeGuard<UpdatePolicy>>,
-    pub(crate) pods: Store<Pod>,
+    pub(crate) pods: Store<AgentPod>,
     changed: Arc<Notify>,
 }
 
@@ -38,12 +43,12 @@ impl Watches {
     pub(crate) fn start(client: &Client, namespace: &str, metrics: &Metrics, supervisor: &mut Supervisor) -> Self {
         let changed = Arc::new(Notify::new());
         let mut tasks = Tasks { client, changed: changed.clone(), metrics: metrics.clone(), supervisor };
-        let all = watcher::Config::default;
+        let all = || watcher::Config::default().page_size(PAGE);
         let agents = all().labels(&agents());
-        let nodes = Kind { name: "nodes", trim: strip, same: says_the_same };
-        let shadows = Kind { name: "shadows", trim: forget_managed_fields, same: never_same };
-        let policies = Kind { name: "policies", trim: forget_managed_fields, same: never_same };
-        let pods = Kind { name: "pods", trim: keep_readiness, same: pod_says_the_same };
+        let nodes = Kind { name: "nodes", same: |before, after: &WatchedNode| after.says_the_same(before) };
+        let shadows = Kind { name: "shadows", same: never_same };
+        let policies = Kind { name: "policies", same: never_same };
+        let pods = Kind { name: "pods", same: |before, after: &AgentPod| after.says_the_same(before) };
         Self {
             nodes: tasks.watch(nodes, Api::all, all()),
             shadows: tasks.watch(shadows, |client| Api::namespaced(client, namespace), all()),
@@ -56,10 +61,10 @@ impl Watches {
     /// Stores that somebody else fills.
     #[cfg(test)]
     pub(crate) fn of(
-        nodes: Store<Node>,
-        shadows: Store<DeserializeGuard<BottlerocketShadow>>,
+        nodes: Store<WatchedNode>,
+        shadows: Store<WatchedShadow>,
         policies: Store<DeserializeGuard<UpdatePolicy>>,
-        pods: Store<Pod>,
+        pods: Store<AgentPod>,
     ) -> Self {
         Self { nodes, shadows, policies, pods, changed: Arc::default() }
     }
@@ -80,7 +85,7 @@ impl Watches {
 
     /// The Nodes that have a Ready agent pod.
     pub(crate) fn agents_ready(&self) -> BTreeSet<String> {
-        self.pods.state().iter().filter(|pod| is_ready(pod)).filter_map(|pod| node_name(pod)).collect()
+        self.pods.state().iter().filter_map(|pod| pod.ready_on().map(str::to_owned)).collect()
     }
 }
 
@@ -94,9 +99,7 @@ struct Tasks<'a> {
 /// What one kind is watched for.
 struct Kind<K> {
     name: &'static str,
-    /// Drops what nobody reads.
-    trim: fn(&mut K),
-    /// Whether an object, trimmed, asks for no plan after the one before.
+    /// Whether an object asks for no plan after the one before.
     same: fn(&K, &K) -> bool,
 }
 
@@ -108,7 +111,7 @@ impl Tasks<'_> {
         let (store, writer) = reflector::store();
         let metrics = self.metrics.clone();
         let client = heard::noting(self.client, move || metrics.watched(kind.name, clock::now()));
-        let events = watcher(api(client), config).default_backoff().modify(kind.trim);
+        let events = watcher(api(client), config).default_backoff();
         let follower =
             Follower { kind, store: store.clone(), changed: self.changed.clone(), metrics: self.metrics.clone() };
         let token = self.supervisor.token();
@@ -169,58 +172,7 @@ const fn never_same<K>(_: &K, _: &K) -> bool {
     false
 }
 
-fn forget_managed_fields<K: Resource>(object: &mut K) {
-    object.meta_mut().managed_fields = None;
-}
-
-/// Of an agent's pod only where it is and whether it is Ready.
-fn keep_readiness(pod: &mut Pod) {
-    pod.metadata.managed_fields = None;
-    pod.spec = pod.spec.take().map(|spec| PodSpec { node_name: spec.node_name, ..PodSpec::default() });
-    pod.status = pod.status.take().map(|status| PodStatus { conditions: status.conditions, ..PodStatus::default() });
-}
-
-/// Whether a pod, of which only this is read, is as Ready and on the same Node as before.
-fn pod_says_the_same(before: &Pod, after: &Pod) -> bool {
-    is_ready(before) == is_ready(after) && node_name(before) == node_name(after)
-}
-
 /// Selects the agents' pods.
 pub(crate) fn agents() -> String {
     format!("{}={}", names::COMPONENT_LABEL, names::AGENT_COMPONENT)
-}
-
-/// A pod that is being terminated is not Ready, whatever its kubelet said last.
-fn is_ready(pod: &Pod) -> bool {
-    if pod.metadata.deletion_timestamp.is_some() {
-        return false;
-    }
-    let conditions = pod.status.iter().filter_map(|status| status.conditions.as_ref()).flatten();
-    conditions.into_iter().any(|condition| condition.type_ == "Ready" && condition.status == "True")
-}
-
-fn node_name(pod: &Pod) -> Option<String> {
-    pod.spec.as_ref().and_then(|spec| spec.node_name.clone())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use serde_json::json;
-
-    #[test]
-    fn a_ready_pod_that_is_being_terminated_is_not_ready() {
-        let mut pod: Pod = serde_json::from_value(json!({
-            "metadata": {"name": "agent"}, "spec": {"nodeName": "a", "containers": []},
-            "status": {"conditions": [{"type": "Ready", "status": "True"}]},
-        }))
-        .unwrap();
-        keep_readiness(&mut pod);
-        assert!(is_ready(&pod));
-        let before = pod.clone();
-        pod.metadata.deletion_timestamp = serde_json::from_value(json!("2026-11-22T02:00:00Z")).unwrap();
-        keep_readiness(&mut pod);
-        assert!(!is_ready(&pod));
-        assert!(!pod_says_the_same(&before, &pod), "it asks for a plan");
-    }
 }

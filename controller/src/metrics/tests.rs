@@ -2,13 +2,16 @@
 
 use std::collections::BTreeSet;
 
-use api::{BottlerocketShadow, UpdatePolicy, names, shadow::Order};
-use k8s_openapi::api::core::v1::Node;
+use api::{UpdatePolicy, names, shadow::Order};
 use kube::core::DeserializeGuard;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::{action::Verb, plan::plan, snapshot::Objects};
+use crate::{
+    action::Verb,
+    plan::plan,
+    snapshot::{Objects, WatchedNode, WatchedShadow},
+};
 
 const NOW: &str = "2026-11-22T02:00:00Z";
 
@@ -81,7 +84,7 @@ impl Cluster {
                 "status": {"conditions": [{"type": "Ready", "status": "True"}]},
             })
         });
-        let nodes: Vec<Node> = nodes.map(|node| serde_json::from_value(node).unwrap()).collect();
+        let nodes: Vec<WatchedNode> = nodes.map(|node| serde_json::from_value(node).unwrap()).collect();
         let shadow = |(at, (spec, status)): (usize, &(Value, Value))| {
             json!({
                 "apiVersion": "brupop.bottlerocket.aws/v2", "kind": "BottlerocketShadow", "spec": spec, "status": status,
@@ -92,8 +95,7 @@ impl Cluster {
             })
         };
         let shadows = self.shadows.iter().enumerate().map(shadow);
-        let shadows: Vec<DeserializeGuard<BottlerocketShadow>> =
-            shadows.map(|shadow| serde_json::from_value(shadow).unwrap()).collect();
+        let shadows: Vec<WatchedShadow> = shadows.map(|shadow| serde_json::from_value(shadow).unwrap()).collect();
         let policy = |(name, spec): &(&str, Value)| {
             json!({
                 "apiVersion": "brupop.bottlerocket.aws/v1alpha1", "kind": "UpdatePolicy", "spec": spec,

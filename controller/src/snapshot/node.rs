@@ -1,10 +1,10 @@
 //! What the rules read of a Node.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{collections::BTreeMap, ops::Deref, sync::Arc};
 
 use api::{Marks, marks::UnreadableMarks, names};
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::{Node, NodeCondition, NodeStatus};
+use k8s_openapi::api::core::v1::{Node, NodeCondition};
 use semver::Version;
 
 use super::name_of;
@@ -21,9 +21,26 @@ const LEAVING_TAINTS: [&str; 4] = [
     "node.kubernetes.io/out-of-service",
 ];
 
-/// One Node.
+/// One Node: what its object says, and whether its agent is there.
 #[derive(Debug, Clone)]
 pub struct NodeFacts {
+    /// What the object says. Snapshots share it.
+    pub object: Arc<NodeObject>,
+    /// Whether its agent's pod is Ready.
+    pub agent_ready: bool,
+}
+
+impl Deref for NodeFacts {
+    type Target = NodeObject;
+
+    fn deref(&self) -> &NodeObject {
+        &self.object
+    }
+}
+
+/// What the rules read of a Node object.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NodeObject {
     /// Its name.
     pub name: String,
     /// Its uid; a Node that was deleted and made again has another.
@@ -52,13 +69,10 @@ pub struct NodeFacts {
     pub ignore_window: Option<Version>,
     /// The version whose failure somebody has acknowledged.
     pub failure_acknowledged: Option<Version>,
-    /// Whether its agent's pod is Ready.
-    pub agent_ready: bool,
 }
 
-impl NodeFacts {
-    pub(super) fn read(node: &Node, agents_ready: &BTreeSet<String>) -> Self {
-        let name = name_of(node);
+impl NodeObject {
+    pub(super) fn read(node: &Node) -> Self {
         let labels = node.metadata.labels.clone().unwrap_or_default();
         let annotation = |key| node.metadata.annotations.as_ref().and_then(|all| all.get(key));
         // A version that cannot be read matches no version: such an annotation has no effect.
@@ -76,9 +90,8 @@ impl NodeFacts {
             update_now: version(names::UPDATE_NOW_ANNOTATION),
             ignore_window: version(names::IGNORE_WINDOW_ANNOTATION),
             failure_acknowledged: version(names::FAILURE_ACKNOWLEDGED_ANNOTATION),
-            agent_ready: agents_ready.contains(&name),
             labels,
-            name,
+            name: name_of(node),
         }
     }
 
@@ -111,79 +124,4 @@ fn leaving(node: &Node) -> Option<String> {
     }
     let mut taints = node.spec.iter().filter_map(|spec| spec.taints.as_ref()).flatten();
     taints.find(|taint| LEAVING_TAINTS.contains(&taint.key.as_str())).map(|taint| format!("taint {}", taint.key))
-}
-
-/// Whether two Nodes, stripped as they are, say the same to every rule: a heartbeat asks for no plan.
-#[must_use]
-pub fn says_the_same(before: &Node, after: &Node) -> bool {
-    let essence = |node: &Node| {
-        let mut node = node.clone();
-        node.metadata.resource_version = None;
-        let conditions = node.status.iter_mut().filter_map(|status| status.conditions.as_mut()).flatten();
-        conditions.for_each(|condition| condition.last_heartbeat_time = None);
-        node
-    };
-    essence(before) == essence(after)
-}
-
-/// Drops from a watched Node what neither the rules nor a health check may read, above all the image list: a Node of a real
-/// cluster shrinks from tens of kilobytes to a few.
-pub fn strip(node: &mut Node) {
-    node.metadata.managed_fields = None;
-    if let Some(status) = node.status.take() {
-        node.status = Some(NodeStatus {
-            conditions: status.conditions,
-            allocatable: status.allocatable,
-            capacity: status.capacity,
-            node_info: status.node_info,
-            ..NodeStatus::default()
-        });
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use serde_json::{Value, json};
-
-    fn full(heartbeat: &str, ready: &str) -> Node {
-        let node: Value = json!({
-            "metadata": {
-                "name": "a", "resourceVersion": heartbeat, "labels": {"l": "1"}, "annotations": {"a": "1"},
-                "managedFields": [{"manager": "kubelet"}],
-            },
-            "spec": {"unschedulable": true, "taints": [{"key": "k", "effect": "NoSchedule"}]},
-            "status": {
-                "conditions": [{"type": "Ready", "status": ready, "lastHeartbeatTime": heartbeat}],
-                "allocatable": {"cpu": "1"}, "capacity": {"cpu": "2"},
-                "nodeInfo": {
-                    "bootID": "b", "architecture": "", "containerRuntimeVersion": "", "kernelVersion": "",
-                    "kubeProxyVersion": "", "kubeletVersion": "", "machineID": "", "operatingSystem": "", "osImage": "",
-                    "systemUUID": "",
-                },
-                "images": [{"names": ["registry.example/image:1"], "sizeBytes": 1}],
-                "addresses": [{"type": "InternalIP", "address": "10.0.0.1"}],
-                "volumesInUse": ["v"],
-            },
-        });
-        serde_json::from_value(node).unwrap()
-    }
-
-    #[test]
-    fn a_stripped_node_keeps_what_rules_and_health_checks_may_read_and_nothing_else() {
-        let mut node = full("2026-11-22T02:00:00Z", "True");
-        strip(&mut node);
-        let kept = json!(node);
-        let keys = |value: &Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
-        assert_eq!(keys(&kept["metadata"]), ["annotations", "labels", "name", "resourceVersion"]);
-        assert_eq!(keys(&kept["spec"]), ["taints", "unschedulable"]);
-        assert_eq!(keys(&kept["status"]), ["allocatable", "capacity", "conditions", "nodeInfo"]);
-    }
-
-    #[test]
-    fn a_heartbeat_says_nothing_new_and_a_lost_kubelet_does() {
-        let before = full("2026-11-22T02:00:00Z", "True");
-        assert!(says_the_same(&before, &full("2026-11-22T02:05:00Z", "True")));
-        assert!(!says_the_same(&before, &full("2026-11-22T02:05:00Z", "False")));
-    }
 }

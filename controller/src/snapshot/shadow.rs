@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use api::{BottlerocketShadow, Shadow, names, shadow::Failed};
 use kube::core::DeserializeGuard;
 
-use super::guarded_name;
+use super::{NodeFacts, guarded_name};
 
 /// One shadow, or why it cannot be read.
 #[derive(Debug, Clone)]
@@ -66,6 +66,12 @@ impl ShadowFacts {
             Self::Readable(shadow) => &shadow.node.name,
             Self::Unreadable { node, .. } => node,
         }
+    }
+
+    /// Whether it is that of `node`, and not of an earlier Node of the same name, as far as it can be read.
+    #[must_use]
+    pub fn belongs_to(&self, node: &NodeFacts) -> bool {
+        self.node_name() == node.name && self.readable().is_none_or(|shadow| shadow.node.uid == node.uid)
     }
 
     /// Those of `policies` that it names, or may name: its node began under one of them.

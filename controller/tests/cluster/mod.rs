@@ -4,10 +4,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use api::{BottlerocketShadow, Marks, UpdatePolicy, names};
-use controller::snapshot::{Objects, Snapshot};
+use api::{Marks, UpdatePolicy, names};
+use controller::snapshot::{Objects, Snapshot, WatchedNode, WatchedShadow};
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::Node;
 use kube::core::DeserializeGuard;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -64,8 +63,8 @@ pub(crate) struct ShadowLines {
 
 /// The objects that the watches would show.
 pub(crate) struct Raw {
-    pub(crate) nodes: Vec<Node>,
-    pub(crate) shadows: Vec<DeserializeGuard<BottlerocketShadow>>,
+    pub(crate) nodes: Vec<WatchedNode>,
+    pub(crate) shadows: Vec<WatchedShadow>,
     pub(crate) policies: Vec<DeserializeGuard<UpdatePolicy>>,
     pub(crate) agents_ready: BTreeSet<String>,
 }
@@ -105,7 +104,7 @@ impl Cluster {
     }
 }
 
-fn node(name: &str, lines: &NodeLines) -> Node {
+fn node(name: &str, lines: &NodeLines) -> WatchedNode {
     let mut labels = lines.labels.clone();
     if !lines.unmanaged {
         labels.insert(names::UPDATER_INTERFACE_LABEL.into(), names::UPDATER_INTERFACE_VERSION.into());
@@ -135,7 +134,7 @@ fn node(name: &str, lines: &NodeLines) -> Node {
     .unwrap()
 }
 
-fn shadow(node: &str, lines: &ShadowLines) -> DeserializeGuard<BottlerocketShadow> {
+fn shadow(node: &str, lines: &ShadowLines) -> WatchedShadow {
     let spec = if lines.spec.is_null() { json!({"state": "Idle"}) } else { lines.spec.clone() };
     let owner = lines.owner.clone().unwrap_or_else(|| format!("uid-{node}"));
     serde_json::from_value(json!({

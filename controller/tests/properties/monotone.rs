@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::{arbitrary::cluster, cluster::Cluster, count};
 
 /// How many nodes begin with `field` of every policy set to `value`.
-fn begin(cluster: &Cluster, verb: Verb, field: &str, value: Value) -> usize {
+fn begin(cluster: &Cluster, verb: Verb, field: &str, value: &Value) -> usize {
     let mut cluster = cluster.clone();
     for spec in cluster.policies.values_mut() {
         spec[field] = value.clone();
@@ -20,34 +20,34 @@ proptest! {
 
     #[test]
     fn a_higher_limit_starts_no_fewer_nodes(cluster in cluster(), limit in 1..4_i32) {
-        let starts = |limit: i32| begin(&cluster, Verb::Start, "maxConcurrentUpdates", json!(limit));
+        let starts = |limit: i32| begin(&cluster, Verb::Start, "maxConcurrentUpdates", &json!(limit));
         prop_assert!(starts(limit) <= starts(limit + 1));
-        let unlimited = begin(&cluster, Verb::Start, "maxConcurrentUpdates", json!("unlimited"));
+        let unlimited = begin(&cluster, Verb::Start, "maxConcurrentUpdates", &json!("unlimited"));
         prop_assert!(starts(limit) <= unlimited);
     }
 
     #[test]
     fn a_higher_limit_gives_no_fewer_gos(cluster in cluster(), limit in 1..4_i32) {
-        let gos = |limit: i32| begin(&cluster, Verb::Go, "maxConcurrentUpdates", json!(limit));
+        let gos = |limit: i32| begin(&cluster, Verb::Go, "maxConcurrentUpdates", &json!(limit));
         prop_assert!(gos(limit) <= gos(limit + 1));
     }
 
     #[test]
     fn a_higher_maximum_of_unavailable_nodes_starts_no_fewer_nodes(cluster in cluster(), most in 1..4_i32) {
-        let starts = |most: i32| begin(&cluster, Verb::Start, "maxUnavailable", json!(most));
+        let starts = |most: i32| begin(&cluster, Verb::Start, "maxUnavailable", &json!(most));
         prop_assert!(starts(most) <= starts(most + 1));
     }
 
     #[test]
     fn a_halt_that_bears_more_failures_starts_no_fewer_nodes(cluster in cluster(), most in 1..4_i32) {
-        let starts = |most: i32| begin(&cluster, Verb::Start, "failures", json!({"haltAfter": most}));
+        let starts = |most: i32| begin(&cluster, Verb::Start, "failures", &json!({"haltAfter": most}));
         prop_assert!(starts(most) <= starts(most + 1));
     }
 
     #[test]
     fn an_open_schedule_starts_and_gives_no_fewer_gos(cluster in cluster()) {
         for verb in [Verb::Start, Verb::Go] {
-            prop_assert!(count(&plan(&cluster.snapshot()), verb) <= begin(&cluster, verb, "schedule", Value::Null));
+            prop_assert!(count(&plan(&cluster.snapshot()), verb) <= begin(&cluster, verb, "schedule", &Value::Null));
         }
     }
 }

@@ -3,13 +3,16 @@
 mod operation;
 mod publish;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    rc::Rc,
+};
 
 use controller::{
     check::check,
     own_writes::OwnWrites,
     plan::Plan,
-    snapshot::{Objects, Parsed, Snapshot},
+    snapshot::{Objects, Parsed, Snapshot, WatchedNode, WatchedShadow},
 };
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Node;
@@ -55,10 +58,10 @@ pub(crate) struct Process {
     rules: Rules,
     own: OwnWrites,
     parsed: Parsed,
-    nodes: View<Node>,
-    shadows: View<StoredShadow>,
-    policies: View<StoredPolicy>,
-    agents: View<()>,
+    nodes: View<Node, WatchedNode>,
+    shadows: View<StoredShadow, WatchedShadow>,
+    policies: View<StoredPolicy, Rc<StoredPolicy>>,
+    agents: View<(), ()>,
     pub(crate) under_way: Vec<Operation>,
     /// Operations that were answered with an error and may take effect all the same.
     pub(crate) landing: Vec<Operation>,
@@ -79,10 +82,10 @@ impl Process {
             rules,
             own: OwnWrites::default(),
             parsed: Parsed::default(),
-            nodes: View::new(),
-            shadows: View::new(),
-            policies: View::new(),
-            agents: View::new(),
+            nodes: View::new(|node| WatchedNode::try_from((**node).clone()).unwrap()),
+            shadows: View::new(|shadow| WatchedShadow::from(&**shadow)),
+            policies: View::new(Rc::clone),
+            agents: View::new(|_| ()),
             under_way: Vec::new(),
             landing: Vec::new(),
             settle_from: BTreeMap::new(),
@@ -199,9 +202,9 @@ impl Process {
         if self.rules.forgetful {
             self.own = OwnWrites::default();
         }
-        self.own.forget_seen(self.shadows.rows.values().map(AsRef::as_ref));
+        self.own.forget_seen(self.shadows.rows.values());
         let objects = Objects {
-            nodes: self.nodes.rows.values().map(AsRef::as_ref).collect(),
+            nodes: self.nodes.rows.values().collect(),
             shadows: self.shadows.rows.values().map(|shadow| self.own.newest(shadow)).collect(),
             policies: self.policies.rows.values().map(AsRef::as_ref).collect(),
             agents_ready: self.agents.rows.keys().cloned().collect::<BTreeSet<_>>(),

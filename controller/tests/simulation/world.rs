@@ -41,15 +41,16 @@ impl<T> Table<T> {
     }
 }
 
-/// A table as far as a watch has shown it.
-pub(crate) struct View<T> {
+/// A table as far as a watch has shown it, and what a watch makes of its rows.
+pub(crate) struct View<T, K> {
     pub(crate) at: usize,
-    pub(crate) rows: BTreeMap<String, Rc<T>>,
+    pub(crate) rows: BTreeMap<String, K>,
+    read: fn(&Rc<T>) -> K,
 }
 
-impl<T> View<T> {
-    pub(crate) fn new() -> Self {
-        Self { at: 0, rows: BTreeMap::new() }
+impl<T, K> View<T, K> {
+    pub(crate) fn new(read: fn(&Rc<T>) -> K) -> Self {
+        Self { at: 0, rows: BTreeMap::new(), read }
     }
 
     /// Shows the changes up to `to`; says whether there were any.
@@ -59,7 +60,7 @@ impl<T> View<T> {
         while self.at < to {
             let (name, row) = &table.log[self.at];
             match row {
-                Some(row) => self.rows.insert(name.clone(), row.clone()),
+                Some(row) => self.rows.insert(name.clone(), (self.read)(row)),
                 None => self.rows.remove(name),
             };
             self.at += 1;

@@ -5,9 +5,8 @@ use std::{
     time::Duration,
 };
 
-use api::{BottlerocketShadow, UpdatePolicy, names};
+use api::{UpdatePolicy, names};
 use http::{Method, Request, Response};
-use k8s_openapi::api::core::v1::{Node, Pod};
 use kube::{
     Client,
     client::Body,
@@ -21,7 +20,11 @@ use tokio_util::sync::CancellationToken;
 use tower_test::mock::{Handle, pair};
 
 use super::{super::portion::MOST, *};
-use crate::announce::announcer;
+use crate::{
+    announce::announcer,
+    snapshot::{WatchedNode, WatchedShadow},
+    watch::AgentPod,
+};
 
 type Server = Handle<Request<Body>, Response<Body>>;
 
@@ -129,10 +132,10 @@ fn rig_with(delay: Duration, conflicting: Option<usize>) -> Rig {
     let client = Client::new(service, "default");
     let asked = Arc::default();
     tokio::spawn(store(server, delay, conflicting, Arc::clone(&asked)));
-    let (nodes, _) = filled::<Node, Node>((0..NODES).map(node));
-    let (shadows, _) = filled::<DeserializeGuard<BottlerocketShadow>, DeserializeGuard<_>>((0..NODES).map(shadow));
+    let (nodes, _) = filled::<WatchedNode, WatchedNode>((0..NODES).map(node));
+    let (shadows, _) = filled::<WatchedShadow, WatchedShadow>((0..NODES).map(shadow));
     let (policies, writer) = filled::<DeserializeGuard<UpdatePolicy>, DeserializeGuard<_>>([policy(false)].into_iter());
-    let (pods, _) = filled::<Pod, Pod>([].into_iter());
+    let (pods, _) = filled::<AgentPod, AgentPod>([].into_iter());
     let registry = Registry::new();
     let metrics = Metrics::register(&registry).unwrap();
     let health = Health::default();

@@ -46,7 +46,7 @@ pub(super) fn greedy_for_versions(snapshot: &Snapshot) -> Plan {
 /// Every node is as healthy as it was before.
 pub(super) fn blind_to_health(snapshot: &Snapshot) -> Plan {
     let mut snapshot = snapshot.clone();
-    snapshot.nodes.values_mut().for_each(|node| Arc::make_mut(node).ready = true);
+    snapshot.nodes.values_mut().for_each(|node| Arc::make_mut(&mut node.object).ready = true);
     plan(&snapshot)
 }
 
@@ -56,7 +56,7 @@ pub(super) fn mixing_zones(snapshot: &Snapshot) -> Plan {
 
 pub(super) fn deaf_to_holds(snapshot: &Snapshot) -> Plan {
     let mut snapshot = snapshot.clone();
-    snapshot.nodes.values_mut().for_each(|node| Arc::make_mut(node).hold = None);
+    snapshot.nodes.values_mut().for_each(|node| Arc::make_mut(&mut node.object).hold = None);
     plan(&snapshot)
 }
 

@@ -1,7 +1,7 @@
 //! Clusters of any size, as the API server would show them.
 
-use api::{BottlerocketShadow, UpdatePolicy, names};
-use k8s_openapi::api::core::v1::Node;
+use api::{UpdatePolicy, names};
+use controller::snapshot::{WatchedNode, WatchedShadow};
 use serde_json::{Value, json};
 
 /// Images on a Node: what a kubelet reports at most by default (`nodeStatusMaxImages`).
@@ -104,19 +104,17 @@ pub(crate) fn policy(spec: &Value) -> Value {
 
 /// The same objects, as the controller holds them.
 pub(crate) struct Objects {
-    pub(crate) nodes: Vec<Node>,
-    pub(crate) shadows: Vec<kube::core::DeserializeGuard<BottlerocketShadow>>,
+    pub(crate) nodes: Vec<WatchedNode>,
+    pub(crate) shadows: Vec<WatchedShadow>,
     pub(crate) policies: Vec<kube::core::DeserializeGuard<UpdatePolicy>>,
 }
 
-/// `count` nodes under one policy, stripped as watches strip them.
+/// `count` nodes under one policy, as watches hold them.
 pub(crate) fn objects(count: usize, spec: &Value) -> anyhow::Result<Objects> {
     let mut nodes = Vec::with_capacity(count);
     let mut shadows = Vec::with_capacity(count);
     for number in 0..count {
-        let mut node: Node = serde_json::from_value(node(number))?;
-        controller::snapshot::strip(&mut node);
-        nodes.push(node);
+        nodes.push(serde_json::from_value(node(number))?);
         shadows.push(serde_json::from_value(shadow(number))?);
     }
     Ok(Objects { nodes, shadows, policies: vec![serde_json::from_value(policy(spec))?] })

@@ -7,11 +7,10 @@ use api::{BottlerocketShadow, State};
 use controller::{
     action::{Verb, stored},
     plan::plan,
-    snapshot::{Objects, Parsed},
+    snapshot::{Objects, Parsed, WatchedNode, WatchedShadow},
 };
 use jiff::{SignedDuration, Timestamp};
-use k8s_openapi::api::core::v1::Node;
-use kube::core::DeserializeGuard;
+use kube::{ResourceExt as _, core::DeserializeGuard};
 use serde_json::json;
 
 use crate::fleet;
@@ -38,7 +37,7 @@ pub(crate) fn print() -> anyhow::Result<()> {
 }
 
 struct Host {
-    node: Node,
+    node: WatchedNode,
     shadow: BottlerocketShadow,
     /// What it will have done, and when.
     next: Option<(Timestamp, State)>,
@@ -107,7 +106,8 @@ impl Rollout {
 
     /// Plans and executes; says whether anything was written.
     fn round(&mut self) -> anyhow::Result<bool> {
-        let shadows: Vec<_> = self.hosts.iter().map(|host| DeserializeGuard(Ok(host.shadow.clone()))).collect();
+        let shadow = |host: &Host| WatchedShadow::from(&DeserializeGuard(Ok(host.shadow.clone())));
+        let shadows: Vec<_> = self.hosts.iter().map(shadow).collect();
         let agents_ready: BTreeSet<_> = (0..NODES).map(fleet::name).collect();
         let objects = Objects {
             nodes: self.hosts.iter().map(|host| &host.node).collect(),
@@ -120,7 +120,7 @@ impl Rollout {
         let wrote = !actions.is_empty();
         for action in actions {
             self.version += 1;
-            let host = self.hosts.iter_mut().find(|host| host.node.metadata.name.as_ref() == Some(&action.node));
+            let host = self.hosts.iter_mut().find(|host| host.node.name_any() == action.node);
             let Some(host) = host else { continue };
             host.shadow.spec = stored(&action.order);
             host.shadow.metadata.resource_version = Some(self.version.to_string());

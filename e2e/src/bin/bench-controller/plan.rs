@@ -21,7 +21,7 @@ pub(crate) fn print() -> anyhow::Result<()> {
     println!("\nplan(), processor time; half of the nodes outdated, 10 % may be in flight");
     println!(
         "{:>8} {:>12} {:>12} {:>14} {:>14} {:>12}",
-        "nodes", "plan", "check", "first parse", "parse again", "statuses"
+        "nodes", "plan", "check", "first snapshot", "next snapshot", "statuses"
     );
     for size in SIZES {
         let objects = fleet::objects(size, &json!({"nodeSelector": {}, "maxConcurrentUpdates": "10%"}))?;
