@@ -3,6 +3,8 @@
 //! It reads the snapshot with its own eyes and objects to every start and every go that would break an invariant of design
 //! section 7. What it objects to is not executed. Finishing and giving back are not its business: they always go through.
 
+mod counts;
+mod group;
 mod tally;
 mod version;
 mod window;

@@ -3,29 +3,29 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use api::{Policy, State, shadow::Verdict};
-use jiff::{SignedDuration, Timestamp};
 use semver::Version;
 
-use super::{Broken, applying};
+use super::{
+    Broken, applying,
+    counts::{Counts, counts},
+    group::Group,
+};
 use crate::{
     action::{Action, Verb},
     plan::Plan,
     snapshot::{NodeFacts, PolicyFacts, ShadowFacts, Snapshot},
 };
 
-/// An original agent that was asked to go back to Idle this long ago is not heard from any more.
-const ORIGINAL_IS_SILENT_AFTER: SignedDuration = SignedDuration::from_mins(30);
-
-/// What one policy has out: names of nodes, and the topology values of those that are in flight and disrupted.
+/// What one policy has out.
 #[derive(Debug, Clone, Default)]
 struct Out<'a> {
     owned: usize,
-    in_flight: BTreeSet<&'a str>,
-    disrupted: BTreeSet<&'a str>,
-    /// Asked to go back to Idle, which they have not reported: what they did to the Node may not be undone or shown yet.
-    returning: BTreeSet<&'a str>,
-    /// Not Ready, or cordoned by anyone.
-    down: BTreeSet<&'a str>,
+    in_flight: Group<'a>,
+    /// Those that have a go or marks, and those asked to go back to Idle, which they have not reported: what they did to the Node may
+    /// not be undone or shown yet.
+    disrupted: Group<'a>,
+    /// Those that will have a go or marks once the plan has taken back what it takes back.
+    keep_go: BTreeSet<&'a str>,
 }
 
 /// What every policy has out, with what the plan adds.
@@ -47,12 +47,7 @@ impl<'a> Tally<'a> {
         // A failed node that is given back counts again.
         let back = plan.actions.iter().filter(|action| action.verb == Verb::GiveBack);
         let back: BTreeSet<_> = back.map(|action| &action.node).collect();
-        for node in snapshot.nodes.values() {
-            let shadow = snapshot
-                .shadows
-                .get(&node.name)
-                .map(AsRef::as_ref)
-                .filter(|shadow: &&ShadowFacts| shadow.readable().is_none_or(|s| s.node.uid == node.uid));
+        for (node, shadow) in snapshot.nodes_and_shadows() {
             let now = applying(snapshot, node).map(|policy| policy.name.as_str());
             if let Some(name) = now {
                 tally.out.entry(name).or_default().owned += 1;
@@ -63,18 +58,32 @@ impl<'a> Tally<'a> {
             let began = shadow.into_iter().flat_map(|shadow| shadow.began_under(&snapshot.policies));
             let began = began.map(|(name, _)| name);
             let failed = shadow.is_some_and(|shadow| is_out_for_a_failure(node, shadow)) && !back.contains(&node.name);
-            let (flies, disrupted, returning) =
-                if failed { (false, false, false) } else { counts(node, shadow, snapshot.now) };
+            let counts = if failed { Counts::default() } else { counts(node, shadow, snapshot.now) };
+            let down = node.managed && (!node.ready || node.cordoned || failed);
             for name in now.into_iter().chain(began.filter(|began| now != Some(began))) {
-                let out = tally.out.entry(name).or_default();
-                let note = |set: &mut BTreeSet<&'a str>, counts: bool| counts && set.insert(&node.name);
-                note(&mut out.in_flight, flies);
-                note(&mut out.disrupted, disrupted);
-                note(&mut out.returning, returning);
-                note(&mut out.down, node.managed && (!node.ready || node.cordoned || failed));
+                tally.note(name, node, counts, down);
             }
         }
         tally
+    }
+
+    fn note(&mut self, policy: &'a str, node: &'a NodeFacts, counts: Counts, down: bool) {
+        let accepted = self.snapshot.policies.get(policy).and_then(|policy| policy.accepted.as_ref().ok());
+        let topology_key = accepted.and_then(|policy| policy.topology_key.as_deref());
+        let out = self.out.entry(policy).or_default();
+        if counts.in_flight {
+            out.in_flight.add(node, topology_key);
+        }
+        if counts.disrupted || counts.returning {
+            out.disrupted.add(node, topology_key);
+        }
+        if counts.disrupted && !self.taken_back.contains(node.name.as_str()) {
+            out.keep_go.insert(&node.name);
+        }
+        if down {
+            out.in_flight.unavailable.insert(&node.name);
+            out.disrupted.unavailable.insert(&node.name);
+        }
     }
 
     /// Whether fewer of the policy's nodes have failed on the version than halt it, and none of a policy that goes before.
@@ -98,50 +107,22 @@ impl<'a> Tally<'a> {
         node: &'a NodeFacts,
     ) -> Result<(), Broken> {
         let out = self.out.entry(name).or_default();
-        let (set, broken) = match verb {
-            Verb::Start => (&mut out.in_flight, Broken::InFlight),
-            Verb::Go => (&mut out.disrupted, Broken::Disrupted),
-            _ => {
-                let left = out.disrupted.difference(&self.taken_back).count();
-                let limit = policy.max_concurrent_updates.of(out.owned);
-                return if limit.is_some_and(|limit| left > limit) { Err(Broken::Disrupted) } else { Ok(()) };
+        let topology_key = policy.topology_key.as_deref();
+        match verb {
+            Verb::Start => {
+                out.in_flight.add(node, topology_key);
+                out.in_flight.stays_within(policy, out.owned, Broken::InFlight)
             }
-        };
-        set.insert(&node.name);
-        let set: BTreeSet<_> = match verb {
-            Verb::Go => set.union(&out.returning).copied().collect(),
-            _ => set.clone(),
-        };
-        if policy.max_concurrent_updates.of(out.owned).is_some_and(|limit| set.len() > limit) {
-            return Err(broken);
-        }
-        let unavailable = set.union(&out.down).count();
-        let most = policy.max_unavailable.and_then(|most| most.of(out.owned));
-        if most.is_some_and(|most| unavailable > most) {
-            return Err(Broken::Unavailable);
-        }
-        let Some(key) = &policy.topology_key else { return Ok(()) };
-        let value = |name: &&str| self.snapshot.nodes.get(*name).map(|node| node.labels.get(key));
-        let values: BTreeSet<_> = set.iter().filter_map(value).collect();
-        if values.len() > 1 { Err(Broken::Topology) } else { Ok(()) }
-    }
-}
-
-/// Whether a node is in flight, whether it has a go or marks, and whether it is on its way back to Idle.
-fn counts(node: &NodeFacts, shadow: Option<&ShadowFacts>, now: Timestamp) -> (bool, bool, bool) {
-    let marked = !matches!(node.marks, Ok(None));
-    match shadow {
-        None => (marked, marked, false),
-        Some(ShadowFacts::Unreadable { .. }) => (true, true, false),
-        Some(ShadowFacts::Readable(shadow)) => {
-            let asked = shadow.order.state != State::Idle;
-            let reports = shadow.report.as_ref().is_some_and(|report| report.state != State::Idle);
-            let ours = shadow.report.as_ref().is_some_and(|report| report.agent_version.is_some());
-            let overdue = shadow.order.since.is_some_and(|since| now.duration_since(since) >= ORIGINAL_IS_SILENT_AFTER);
-            let silent = if ours { !node.agent_ready } else { shadow.report.is_some() && overdue };
-            let abandoned = !node.managed || (!asked && silent);
-            let go = shadow.order.state == State::RebootedIntoUpdate;
-            (marked || ((asked || reports) && !abandoned), marked || go, !asked && reports && (marked || !abandoned))
+            Verb::Go => {
+                out.disrupted.add(node, topology_key);
+                out.keep_go.insert(&node.name);
+                out.disrupted.stays_within(policy, out.owned, Broken::Disrupted)
+            }
+            _ => {
+                let limit = policy.max_concurrent_updates.of(out.owned);
+                let too_many = limit.is_some_and(|limit| out.keep_go.len() > limit);
+                if too_many { Err(Broken::Disrupted) } else { Ok(()) }
+            }
         }
     }
 }

@@ -21,7 +21,7 @@ pub(super) fn break_off_what_is_held(draft: &mut Draft<'_>) {
         let ours = situation.report().is_some_and(|report| report.agent_version.is_some() && !is_activating(report));
         if let Some(shadow) = situation.readable().filter(|_| ours) {
             let hold = Hold::new(HoldReason::HeldByAnnotation, format!("held by annotation: {reason}"));
-            draft.act(Verb::Reset, shadow, back_to_idle(shadow, draft.now));
+            draft.act(at, Verb::Reset, back_to_idle(shadow, draft.now));
             draft.hold(at, hold);
         }
     }

@@ -52,7 +52,7 @@ pub(super) fn finish_what_is_under_way(draft: &mut Draft<'_>) {
             _ => Some((Verb::Reset, back_to_idle(shadow, draft.now))),
         };
         match answer {
-            Some((verb, order)) => draft.act(verb, shadow, order),
+            Some((verb, order)) => draft.act(at, verb, order),
             None => {
                 let deadline = shadow.order.since.and_then(|since| since.checked_add(LONGEST_WAIT_FOR_READY).ok());
                 if let Some(later) = deadline.filter(|deadline| *deadline > draft.now) {
@@ -101,8 +101,8 @@ pub(super) fn rest(draft: &mut Draft<'_>) {
     for at in draft.open_in(&[Phase::Resting]) {
         let remembers = given_up_until(&draft.situations[at], draft.now).is_some();
         let rests = |shadow: &&Shadow| shadow.order == Order::default() || remembers;
-        if let Some(shadow) = draft.situations[at].readable().filter(|shadow| !rests(shadow)) {
-            draft.act(Verb::Rest, shadow, Order::default());
+        if draft.situations[at].readable().is_some_and(|shadow| !rests(&shadow)) {
+            draft.act(at, Verb::Rest, Order::default());
         }
     }
 }

@@ -31,8 +31,14 @@ pub(super) struct Draft<'a> {
     pub(super) choices: Vec<Choice<'a>>,
     pub(super) windows: BTreeMap<&'a str, Window>,
     pub(super) halts: Halts<'a>,
-    actions: BTreeMap<&'a str, Action>,
-    holds: BTreeMap<&'a str, Hold>,
+    /// The positions of the situations in each phase, in order.
+    phases: BTreeMap<Phase, Vec<usize>>,
+    /// What is asked for, by the position of its node.
+    actions: BTreeMap<usize, Action>,
+    /// The deletions of shadows that have no node.
+    deletions: Vec<Action>,
+    /// Why each node does not move, by its position.
+    holds: Vec<Option<Hold>>,
     plan: Plan,
 }
 
@@ -55,41 +61,50 @@ impl<'a> Draft<'a> {
             windows: windows.collect(),
             halts: Halts::of(snapshot, failures, |policy| budgets.matched(policy)),
             budgets,
+            phases: by_phase(&situations),
+            holds: situations.iter().map(|_| None).collect(),
             situations,
             actions: BTreeMap::new(),
-            holds: BTreeMap::new(),
+            deletions: Vec::new(),
             plan: Plan { wake_at, ..Plan::default() },
         }
     }
 
     /// The positions of the situations in one of `phases` that no step has acted on yet.
     pub(super) fn open_in(&self, phases: &[Phase]) -> Vec<usize> {
-        let open = |situation: &Situation<'_>| {
-            phases.contains(&situation.phase) && !self.actions.contains_key(situation.node.name.as_str())
-        };
-        self.situations.iter().enumerate().filter(|(_, situation)| open(situation)).map(|(at, _)| at).collect()
+        let all = phases.iter().filter_map(|phase| self.phases.get(phase)).flatten();
+        let mut open: Vec<_> = all.filter(|at| !self.actions.contains_key(at)).copied().collect();
+        open.sort_unstable();
+        open
     }
 
     /// The positions of the nodes in flight that count for `policy` and that no step has asked to go back to Idle.
     pub(super) fn in_flight_for(&self, policy: &PolicyFacts) -> impl Iterator<Item = usize> {
-        let returns = |situation: &Situation<'_>| {
-            let act = self.actions.get(situation.node.name.as_str());
-            situation.phase == Phase::Returning || act.is_some_and(|act| act.order.state == State::Idle)
+        let returns = |at: usize| {
+            let act = self.actions.get(&at);
+            self.situations[at].phase == Phase::Returning || act.is_some_and(|act| act.order.state == State::Idle)
         };
         let all = self.situations.iter().enumerate();
-        all.filter(move |(_, situation)| situation.in_flight && !returns(situation))
+        all.filter(move |(at, situation)| situation.in_flight && !returns(*at))
             .filter(|(_, situation)| situation.counts_for().any(|counted| counted.name == policy.name))
             .map(|(at, _)| at)
     }
 
-    /// Asks for a write. The first step that asks for one on a shadow has the word.
-    pub(super) fn act(&mut self, verb: Verb, shadow: &'a Shadow, order: Order) {
-        self.actions.entry(&shadow.node.name).or_insert_with(|| Action::new(verb, shadow, order));
+    /// Asks for a write to the shadow of the node at `at`. The first step that asks for one has the word.
+    pub(super) fn act(&mut self, at: usize, verb: Verb, order: Order) {
+        if let Some(shadow) = self.situations[at].readable() {
+            self.actions.entry(at).or_insert_with(|| Action::new(verb, shadow, order));
+        }
+    }
+
+    /// Asks for the deletion of a shadow that has no node.
+    pub(super) fn delete(&mut self, shadow: &Shadow) {
+        self.deletions.push(Action::new(Verb::Delete, shadow, Order::default()));
     }
 
     /// Says why a node does not move.
     pub(super) fn hold(&mut self, at: usize, hold: Hold) {
-        self.holds.insert(&self.situations[at].node.name, hold);
+        self.holds[at] = Some(hold);
     }
 
     /// Makes sure the next plan is made no later than `at`.
@@ -103,12 +118,12 @@ impl<'a> Draft<'a> {
     }
 
     pub(super) fn finish(mut self) -> Plan {
-        for (situation, choice) in self.situations.iter().zip(&self.choices) {
-            if situation.node.managed {
-                let hold = self.holds.remove(situation.node.name.as_str());
-                self.plan.nodes.insert(situation.node.name.clone(), standing(situation, choice, hold));
-            }
-        }
+        let holds = std::mem::take(&mut self.holds);
+        let nodes = self.situations.iter().zip(&self.choices).zip(holds);
+        let nodes = nodes.filter(|((situation, _), _)| situation.node.managed);
+        self.plan.nodes = nodes
+            .map(|((situation, choice), hold)| (situation.node.name.clone(), standing(situation, choice, hold)))
+            .collect();
         let changes = self.windows.values().flat_map(|window| [window.closes_at, window.next_opens_at]);
         for change in changes.flatten().collect::<Vec<_>>() {
             self.wake_at(change);
@@ -122,9 +137,19 @@ impl<'a> Draft<'a> {
             newest.get(policy).is_none_or(|newest| *newest <= version) || taken.contains(&(policy, version))
         });
         self.plan.releases = self.releases.into_all();
-        self.plan.actions = self.actions.into_values().collect();
+        let mut actions: Vec<_> = self.actions.into_values().chain(self.deletions).collect();
+        actions.sort_by(|one, other| one.node.cmp(&other.node));
+        self.plan.actions = actions;
         self.plan
     }
+}
+
+fn by_phase(situations: &[Situation<'_>]) -> BTreeMap<Phase, Vec<usize>> {
+    let mut phases: BTreeMap<_, Vec<_>> = BTreeMap::new();
+    for (at, situation) in situations.iter().enumerate() {
+        phases.entry(situation.phase).or_default().push(at);
+    }
+    phases
 }
 
 /// The versions that nodes take, by policy.

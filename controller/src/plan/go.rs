@@ -46,7 +46,7 @@ fn take_back_if_forbidden(draft: &mut Draft<'_>, at: usize) {
 fn take_back(draft: &mut Draft<'_>, at: usize, hold: Hold) {
     let Some(shadow) = draft.situations[at].readable() else { return };
     let order = Order { state: State::StagedAndPerformedUpdate, ..without_go(shadow, draft.now) };
-    draft.act(Verb::Withdraw, shadow, order);
+    draft.act(at, Verb::Withdraw, order);
     draft.hold(at, hold);
 }
 
@@ -69,7 +69,7 @@ fn renew(draft: &mut Draft<'_>, at: usize) {
             policy: Some(policy.name.clone()),
             ..settings::apply(policy, shadow.order.clone())
         };
-        draft.act(Verb::Renew, shadow, order);
+        draft.act(at, Verb::Renew, order);
     } else {
         draft.wake_at(renew_at);
     }
@@ -92,7 +92,7 @@ fn give(draft: &mut Draft<'_>, at: usize) {
         policy: Some(policy.name.clone()),
         ..settings::apply(policy, without_go(shadow, draft.now))
     };
-    draft.act(Verb::Go, shadow, order);
+    draft.act(at, Verb::Go, order);
 }
 
 /// Why the node must not be disrupted now.

@@ -5,7 +5,7 @@ use api::{Marks, Shadow, State, names, shadow::Report};
 use crate::snapshot::{NodeFacts, ShadowFacts};
 
 /// How far the update of one node is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Phase {
     /// There is no shadow yet, or no report in it.
     Unreported,

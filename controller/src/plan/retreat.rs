@@ -74,7 +74,7 @@ fn return_what_an_original_agent_lets_go_by(draft: &mut Draft<'_>) {
         let late = deadline(situation).is_some_and(|deadline| deadline <= draft.now);
         if let Some(shadow) = situation.readable().filter(|_| late && situation.has_original_agent()) {
             let order = Order { version: shadow.order.version.clone(), ..back_to_idle(shadow, draft.now) };
-            draft.act(Verb::Return, shadow, order);
+            draft.act(at, Verb::Return, order);
         }
     }
 }
@@ -112,8 +112,8 @@ fn give_up(draft: &mut Draft<'_>, at: usize) {
     let situation = &draft.situations[at];
     if let Some(shadow) = situation.readable() {
         if let Some(order) = put_back(situation, shadow) {
-            return draft.act(Verb::PutBack, shadow, order);
+            return draft.act(at, Verb::PutBack, order);
         }
-        draft.act(Verb::Return, shadow, back_to_idle(shadow, draft.now));
+        draft.act(at, Verb::Return, back_to_idle(shadow, draft.now));
     }
 }

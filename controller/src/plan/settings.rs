@@ -28,7 +28,7 @@ pub(super) fn follow_edits(draft: &mut Draft<'_>) {
         }
         let order = follow(situation, policy, &shadow.order);
         if order != shadow.order {
-            draft.act(Verb::Adjust, shadow, order);
+            draft.act(at, Verb::Adjust, order);
         }
     }
 }

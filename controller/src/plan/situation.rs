@@ -45,12 +45,12 @@ pub(super) struct Situation<'a> {
 impl<'a> Situation<'a> {
     /// Every node that is managed or still has something of an update about it.
     pub(super) fn all(snapshot: &'a Snapshot) -> Vec<Self> {
-        let nodes = snapshot.nodes.values();
-        nodes.filter(|node| concerns_us(snapshot, node)).map(|node| Self::of(snapshot, node)).collect()
+        let concerns_us = |node: &NodeFacts, shadow| node.managed || node.is_marked() || Option::is_some(&shadow);
+        let all = snapshot.nodes_and_shadows().filter(|(node, shadow)| concerns_us(node, *shadow));
+        all.map(|(node, shadow)| Self::of(snapshot, node, shadow)).collect()
     }
 
-    fn of(snapshot: &'a Snapshot, node: &'a NodeFacts) -> Self {
-        let shadow = snapshot.shadow_of(node);
+    fn of(snapshot: &'a Snapshot, node: &'a NodeFacts, shadow: Option<&'a ShadowFacts>) -> Self {
         let owner = owner(&snapshot.policies, node);
         let began_under = began_under(snapshot, shadow);
         let mut situation = Self {
@@ -111,8 +111,4 @@ fn health<'a>(began_under: &[&'a PolicyFacts], now: Option<&'a PolicyFacts>) -> 
 /// The policies that the node's order names or may name, where they still exist.
 fn began_under<'a>(snapshot: &'a Snapshot, shadow: Option<&'a ShadowFacts>) -> Vec<&'a PolicyFacts> {
     shadow.into_iter().flat_map(|shadow| shadow.began_under(&snapshot.policies)).map(|(_, policy)| policy).collect()
-}
-
-fn concerns_us(snapshot: &Snapshot, node: &NodeFacts) -> bool {
-    node.managed || node.is_marked() || snapshot.shadow_of(node).is_some()
 }

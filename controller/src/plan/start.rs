@@ -92,8 +92,10 @@ fn wake_after_back_off(draft: &mut Draft<'_>, at: usize) {
 
 fn start(draft: &mut Draft<'_>, at: usize) {
     let situation = &draft.situations[at];
-    let (Some(shadow), Some(policy)) = (situation.readable(), situation.owner.policy()) else { return };
-    let Some(version) = draft.choices[at].taken() else { return };
+    let (Some(policy), Some(version)) = (situation.owner.policy(), draft.choices[at].taken()) else { return };
+    if situation.readable().is_none() {
+        return;
+    }
     let full = draft.budgets.forbid_start(policy, situation);
     if full.is_none() {
         draft.budgets.add_start(policy, situation);
@@ -114,5 +116,5 @@ fn start(draft: &mut Draft<'_>, at: usize) {
         policy: Some(policy.name.clone()),
         ..settings::apply(policy, Order::default())
     };
-    draft.act(Verb::Start, shadow, order);
+    draft.act(at, Verb::Start, order);
 }

@@ -81,7 +81,7 @@ pub(super) fn give_back_what_is_acknowledged(draft: &mut Draft<'_>) {
         };
         let failed = latest(situation, draft.snapshot).filter(kept_out);
         if failed.is_some_and(|failed| situation.node.acknowledges(&failed.version)) {
-            draft.act(Verb::Reset, shadow, back_to_idle(shadow, draft.now));
+            draft.act(at, Verb::Reset, back_to_idle(shadow, draft.now));
         }
     }
 }

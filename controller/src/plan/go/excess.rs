@@ -57,8 +57,10 @@ fn unused(draft: &Draft<'_>, policy: &PolicyFacts) -> Vec<usize> {
 fn disrupted(draft: &Draft<'_>, policy: &PolicyFacts) -> Vec<usize> {
     let open = draft.open_in(&[Phase::Going]);
     let all = draft.situations.iter().enumerate();
-    all.filter(|(at, situation)| has_go_or_marks(situation) && (situation.phase != Phase::Going || open.contains(at)))
-        .filter(|(_, situation)| situation.counts_for().any(|counted| counted.name == policy.name))
-        .map(|(at, _)| at)
-        .collect()
+    all.filter(|(at, situation)| {
+        has_go_or_marks(situation) && (situation.phase != Phase::Going || open.binary_search(at).is_ok())
+    })
+    .filter(|(_, situation)| situation.counts_for().any(|counted| counted.name == policy.name))
+    .map(|(at, _)| at)
+    .collect()
 }

@@ -89,8 +89,8 @@ pub(super) struct Alive<'a> {
     versions: BTreeSet<&'a Version>,
     /// How many run each version.
     nodes: BTreeMap<&'a Version, usize>,
-    /// What those run that are at rest, or given back, Ready and not failed.
-    healthy: BTreeMap<&'a str, &'a Version>,
+    /// What those run that are at rest, or given back, Ready and not failed, by the names of the nodes, which are in order.
+    healthy: Vec<(&'a str, &'a Version)>,
     /// The different lists there are: what the node runs, what it is asked for and would take, and what else it is offered.
     lists: Vec<Vec<&'a Version>>,
 }
@@ -102,15 +102,15 @@ fn alive<'a>(situations: &[Situation<'a>]) -> BTreeMap<&'a str, Alive<'a>> {
         let alive = alive.entry(&policy.name).or_default();
         *alive.nodes.entry(&report.current_version).or_default() += 1;
         if is_healthy(situation) {
-            alive.healthy.insert(&situation.node.name, &report.current_version);
+            alive.healthy.push((&situation.node.name, &report.current_version));
         }
         let offered = report.available_versions.iter();
         let own = [&report.current_version].into_iter().chain(situation.ordered_version());
-        let list: Vec<_> = own.chain([&report.target_version]).chain(offered).collect();
+        let list = own.chain([&report.target_version]).chain(offered);
         // Most nodes say what the one before said.
-        if alive.lists.last() != Some(&list) {
-            alive.versions.extend(&list);
-            alive.lists.push(list);
+        if !alive.lists.last().is_some_and(|last| list.clone().eq(last.iter().copied())) {
+            alive.versions.extend(list.clone());
+            alive.lists.push(list.collect());
         }
     }
     alive
@@ -119,16 +119,17 @@ fn alive<'a>(situations: &[Situation<'a>]) -> BTreeMap<&'a str, Alive<'a>> {
 /// The healthy node that has run a version, or a newer one, for longest, and since when. One that does not any more begins anew
 /// when it does again.
 fn longest_run(
-    healthy: &BTreeMap<&str, &Version>,
+    healthy: &[(&str, &Version)],
     stored: &BTreeMap<Version, Release>,
     version: &Version,
     now: Timestamp,
 ) -> Option<(String, Timestamp)> {
-    let runs = |node: &str| healthy.get(node).is_some_and(|runs| *runs >= version);
-    let known = stored.range(version..).filter_map(|(_, release)| release.run.as_ref());
-    let longest = known.filter(|(node, _)| runs(node)).min_by_key(|(_, since)| *since).cloned();
-    let newest = || healthy.iter().max_by_key(|(node, version)| (**version, Reverse(**node)));
-    longest.or_else(|| newest().filter(|(_, runs)| **runs >= version).map(|(node, _)| ((*node).to_owned(), now)))
+    let known = |node: &str| healthy.binary_search_by_key(&node, |(node, _)| node).ok().map(|at| healthy[at].1);
+    let runs = |node: &str| known(node).is_some_and(|runs| runs >= version);
+    let stored = stored.range(version..).filter_map(|(_, release)| release.run.as_ref());
+    let longest = stored.filter(|(node, _)| runs(node)).min_by_key(|(_, since)| *since).cloned();
+    let newest = || healthy.iter().max_by_key(|(node, version)| (*version, Reverse(*node)));
+    longest.or_else(|| newest().filter(|(_, runs)| *runs >= version).map(|(node, _)| ((*node).to_owned(), now)))
 }
 
 /// At rest, or given back, Ready and not failed.

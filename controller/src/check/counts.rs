@@ -1,0 +1,41 @@
+//! What one node counts as, whatever its policy.
+
+use api::State;
+use jiff::{SignedDuration, Timestamp};
+
+use crate::snapshot::{NodeFacts, ShadowFacts};
+
+/// An original agent that was asked to go back to Idle this long ago is not heard from any more.
+const ORIGINAL_IS_SILENT_AFTER: SignedDuration = SignedDuration::from_mins(30);
+
+/// What a node counts as.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Counts {
+    pub(super) in_flight: bool,
+    /// It has a go or marks.
+    pub(super) disrupted: bool,
+    /// It is on its way back to Idle.
+    pub(super) returning: bool,
+}
+
+pub(super) fn counts(node: &NodeFacts, shadow: Option<&ShadowFacts>, now: Timestamp) -> Counts {
+    let marked = !matches!(node.marks, Ok(None));
+    match shadow {
+        None => Counts { in_flight: marked, disrupted: marked, returning: false },
+        Some(ShadowFacts::Unreadable { .. }) => Counts { in_flight: true, disrupted: true, returning: false },
+        Some(ShadowFacts::Readable(shadow)) => {
+            let asked = shadow.order.state != State::Idle;
+            let reports = shadow.report.as_ref().is_some_and(|report| report.state != State::Idle);
+            let ours = shadow.report.as_ref().is_some_and(|report| report.agent_version.is_some());
+            let overdue = shadow.order.since.is_some_and(|since| now.duration_since(since) >= ORIGINAL_IS_SILENT_AFTER);
+            let silent = if ours { !node.agent_ready } else { shadow.report.is_some() && overdue };
+            let abandoned = !node.managed || (!asked && silent);
+            let go = shadow.order.state == State::RebootedIntoUpdate;
+            Counts {
+                in_flight: marked || ((asked || reports) && !abandoned),
+                disrupted: marked || go,
+                returning: !asked && reports && (marked || !abandoned),
+            }
+        }
+    }
+}
