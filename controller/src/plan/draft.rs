@@ -132,9 +132,13 @@ impl<'a> Draft<'a> {
         self.plan.limits = self.snapshot.policies.values().filter_map(limit).collect();
         self.plan.windows = self.windows.into_iter().map(|(policy, window)| (policy.to_owned(), window)).collect();
         let newest = newest(&self.situations, &self.choices);
-        let taken: BTreeSet<_> = taken(&self.situations, &self.choices).collect();
+        let mut all_taken = BTreeSet::new();
+        // One by one: thousands of nodes take a few versions, and to collect them would be to sort them all.
+        for taken in taken(&self.situations, &self.choices) {
+            all_taken.insert(taken);
+        }
         self.plan.halted = self.halts.sentences(|policy, version| {
-            newest.get(policy).is_none_or(|newest| *newest <= version) || taken.contains(&(policy, version))
+            newest.get(policy).is_none_or(|newest| *newest <= version) || all_taken.contains(&(policy, version))
         });
         self.plan.releases = self.releases.into_all();
         let mut actions: Vec<_> = self.actions.into_values().chain(self.deletions).collect();

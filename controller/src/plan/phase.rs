@@ -76,10 +76,12 @@ fn reported(node: &NodeFacts, shadow: &Shadow, report: &Report) -> Phase {
 
 /// By the rule of the apiserver (`apiserver/src/node/adopt.rs`): what it does not adopt is not waited for.
 fn is_unadopted(node: &NodeFacts, shadow: &Shadow) -> bool {
+    if shadow.order.begun_by_the_original().is_none() || node.marks != Ok(None) {
+        return false;
+    }
     let label = node.labels.get(names::EXCLUDE_FROM_LOAD_BALANCERS_LABEL);
     let touched = node.cordoned || label.is_some_and(|value| value == names::ORIGINALS_EXCLUSION);
-    let same_node = shadow.node.name == node.name && shadow.node.uid == node.uid;
-    touched && same_node && node.marks == Ok(None) && shadow.order.begun_by_the_original().is_some()
+    touched && shadow.node.name == node.name && shadow.node.uid == node.uid
 }
 
 /// Whether a newer version was started on a node that had failed on another.

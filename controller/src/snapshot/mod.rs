@@ -73,8 +73,11 @@ impl Snapshot {
         // Both are sorted: to look each shadow up by its name would take as long as the rest of a plan.
         let mut shadows = self.shadows.iter().peekable();
         self.nodes.iter().map(move |(name, node)| {
-            while shadows.next_if(|(of, _)| *of < name).is_some() {}
-            let shadow = shadows.next_if(|(of, _)| *of == name).map(|(_, shadow)| shadow.as_ref());
+            let mut shadow = shadows.next_if(|(of, _)| *of <= name);
+            while let Some(next) = shadows.next_if(|(of, _)| *of <= name) {
+                shadow = Some(next);
+            }
+            let shadow = shadow.map(|(_, shadow)| shadow.as_ref());
             (node, shadow.filter(|shadow| shadow.belongs_to(node)))
         })
     }
