@@ -7,7 +7,7 @@
 //! ```
 //!
 //! `snapshot`, `plan`, `check`, `own_writes`, `status`, `shadow_status`, `news` and `leadership` are functions of data: no clock, no client, no
-//! environment. `watch`, `execute`, `publish`, `announce`, `lease` and `run` are the edge and choose nothing.
+//! environment. `watch`, `list`, `execute`, `publish`, `announce`, `lease` and `run` are the edge and choose nothing.
 
 pub mod action;
 mod announce;
@@ -16,6 +16,7 @@ pub mod check;
 mod execute;
 pub mod leadership;
 mod lease;
+mod list;
 mod metrics;
 pub mod news;
 pub mod own_writes;

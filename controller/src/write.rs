@@ -1,6 +1,6 @@
 //! The writes, each with a deadline, a field manager and its preconditions; and what their answers mean.
 
-use std::{collections::BTreeMap, fmt::Debug, time::Duration};
+use std::time::Duration;
 
 use api::{
     BottlerocketShadow, UpdatePolicy, UpdatePolicyStatus, names,
@@ -11,8 +11,8 @@ use k8s_openapi::{
     apimachinery::pkg::apis::meta::v1::Condition,
 };
 use kube::{
-    Api, Client, Error, Resource, ResourceExt as _,
-    api::{DeleteParams, ListParams, Patch, PatchParams, Preconditions},
+    Api, Client, Error, Resource,
+    api::{DeleteParams, Patch, PatchParams, Preconditions},
     core::Request,
 };
 use serde::de::DeserializeOwned;
@@ -22,14 +22,12 @@ use tokio::time::timeout;
 
 use crate::{
     action::{Action, stored},
+    list::{List, ListError, list},
     watch::agents,
 };
 
 /// How long a write may take, here and on the server: after this no write of ours can still take effect.
 pub(crate) const WRITE_DEADLINE: Duration = Duration::from_secs(5);
-
-/// How long a list of everything of one kind may take.
-const LIST_DEADLINE: Duration = Duration::from_secs(30);
 
 /// Why a write was not answered with the object.
 #[derive(Debug, Error)]
@@ -70,15 +68,6 @@ impl From<Error> for WriteError {
             other => Self::Unknown(other.to_string()),
         }
     }
-}
-
-/// What is stored of one kind at one instant: resourceVersions only.
-#[derive(Debug)]
-pub(crate) struct List {
-    /// The list's own.
-    pub(crate) version: String,
-    /// The objects', by name.
-    pub(crate) versions: BTreeMap<String, String>,
 }
 
 /// Writes shadows and statuses, and reads past the caches.
@@ -173,22 +162,22 @@ impl Writer {
     }
 
     /// Lists the shadows past the caches.
-    pub(crate) async fn list_shadows(&self) -> Result<List, WriteError> {
+    pub(crate) async fn list_shadows(&self) -> Result<List, ListError> {
         list(&self.shadows, "").await
     }
 
     /// Lists the Nodes past the caches.
-    pub(crate) async fn list_nodes(&self) -> Result<List, WriteError> {
+    pub(crate) async fn list_nodes(&self) -> Result<List, ListError> {
         list(&self.nodes, "").await
     }
 
     /// Lists the policies past the caches.
-    pub(crate) async fn list_policies(&self) -> Result<List, WriteError> {
+    pub(crate) async fn list_policies(&self) -> Result<List, ListError> {
         list(&self.policies, "").await
     }
 
     /// Lists the agents' pods past the caches.
-    pub(crate) async fn list_agents(&self) -> Result<List, WriteError> {
+    pub(crate) async fn list_agents(&self) -> Result<List, ListError> {
         list(&self.pods, &agents()).await
     }
 
@@ -199,20 +188,6 @@ impl Writer {
         let answer = timeout(WRITE_DEADLINE, self.client.request(request)).await;
         answer.map_err(|_| too_late())?.map_err(WriteError::from)
     }
-}
-
-/// Without a resourceVersion in the request the answer shows everything stored before it was asked for.
-async fn list<K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug>(
-    api: &Api<K>,
-    labels: &str,
-) -> Result<List, WriteError> {
-    let listed = timeout(LIST_DEADLINE, api.list_metadata(&ListParams::default().labels(labels))).await;
-    let listed = listed.map_err(|_| too_late())??;
-    let version = |object: &kube::core::PartialObjectMeta<K>| object.resource_version().unwrap_or_default();
-    Ok(List {
-        version: listed.metadata.resource_version.clone().unwrap_or_default(),
-        versions: listed.items.iter().map(|object| (object.name_any(), version(object))).collect(),
-    })
 }
 
 fn manager() -> String {

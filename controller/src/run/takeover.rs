@@ -8,9 +8,10 @@ use tokio::time::{Instant, sleep};
 
 use crate::{
     leadership::Term,
+    list::{List, ListError},
     own_writes::compare,
     watch::Watches,
-    write::{List, WRITE_DEADLINE, WriteError, Writer},
+    write::{WRITE_DEADLINE, Writer},
 };
 
 /// How long the watches are given to catch up before things are listed again: something may have been deleted meanwhile.
@@ -46,7 +47,7 @@ struct Lists {
     agents: List,
 }
 
-async fn lists(writer: &Writer) -> Result<Lists, WriteError> {
+async fn lists(writer: &Writer) -> Result<Lists, ListError> {
     Ok(Lists {
         nodes: writer.list_nodes().await?,
         shadows: writer.list_shadows().await?,
