@@ -54,6 +54,7 @@ pub(crate) use enrolment::Enrolment;
 pub use gateway::{Gateway, Way};
 pub use kubectl::kubectl_program;
 pub use plane::ControlPlane;
+pub(crate) use ports::free as free_port;
 pub use process::{Process, Signal};
 pub use program::Program;
 pub use shared::Shared;

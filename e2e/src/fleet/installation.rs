@@ -13,7 +13,7 @@ use tokio::time::timeout;
 
 use super::programs::Programs;
 use crate::controlplane::wait::eventually;
-use crate::controlplane::{ControlPlane, Process, Program};
+use crate::controlplane::{ControlPlane, Process, Program, free_port};
 use crate::install::{Manifest, workspace};
 use crate::original;
 
@@ -182,14 +182,11 @@ pub(crate) fn local(port: u16) -> String {
     format!("127.0.0.1:{port}")
 }
 
-/// Ports that were free a moment ago, all different.
+/// Ports that were free a moment ago, and that nobody else in this process is given.
 pub(crate) fn free_ports<const N: usize>() -> anyhow::Result<[u16; N]> {
     let mut ports = [0; N];
-    let mut held = Vec::new();
     for port in &mut ports {
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").context("no free port")?;
-        *port = listener.local_addr()?.port();
-        held.push(listener);
+        *port = free_port().context("no free port")?;
     }
     Ok(ports)
 }
