@@ -1,7 +1,6 @@
 //! The samples that say how a node is disrupted, with their waits cut short, watched at work.
 
 use api::{Marks, names};
-use e2e::controlplane::wait::eventually;
 use futures::TryStreamExt as _;
 use k8s_openapi::api::core::v1::{Node, Pod};
 use kube::api::ListParams;
@@ -9,7 +8,7 @@ use kube::runtime::{WatchStreamExt as _, watcher};
 use kube::{Api, ResourceExt as _};
 
 use crate::budgets::sample;
-use crate::drains::WORKLOAD_WITHOUT_ROOM;
+use crate::drains::PINNED;
 use crate::{NEW, PATIENCE, fleet};
 
 /// The sample with another text in one place.
@@ -68,21 +67,15 @@ async fn a_node_leaves_the_load_balancers_before_it_is_cordoned() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_drain_that_may_force_does_so_when_its_time_is_up() {
     let (fleet, observer) = fleet(1).await;
-    fleet.plane.apply(WORKLOAD_WITHOUT_ROOM).await.unwrap();
+    PINNED.run(&fleet.plane, PATIENCE).await.unwrap();
     let pods: Api<Pod> = Api::default_namespaced(fleet.plane.client());
     let pinned = ListParams::default().labels("app=pinned");
-    let first = eventually("the pod to run", PATIENCE, async || {
-        let pods = pods.list(&pinned).await?;
-        let budget = fleet.plane.kubectl(["get", "pdb", "pinned", "-o", "jsonpath={.status.currentHealthy}"]).await?;
-        Ok(pods.items.first().filter(|_| budget == "1").and_then(kube::ResourceExt::uid))
-    })
-    .await
-    .unwrap();
+    let first = pods.list(&pinned).await.unwrap().items[0].uid();
     fleet.plane.apply(&shortened("stubborn-workloads", "timeout: 15m", "timeout: 5s")).await.unwrap();
     fleet.publish(&NEW);
     fleet.updated(&NEW, 1, PATIENCE).await.unwrap();
     assert_eq!(fleet.boots()["node-1"], 1);
     let left = pods.list(&pinned).await.unwrap().items;
-    assert!(left.iter().all(|pod| pod.uid().as_deref() != Some(first.as_str())), "the pod was deleted");
+    assert!(left.iter().all(|pod| pod.uid() != first), "the pod was deleted");
     observer.assert_no_breach().await;
 }

@@ -1,32 +1,17 @@
 //! What holds a drain, and whose cordon it is.
 
 use e2e::controlplane::wait::eventually;
-use e2e::fleet::Fleet;
-use k8s_openapi::api::core::v1::Pod;
-use k8s_openapi::api::policy::v1::PodDisruptionBudget;
-use kube::Api;
-use kube::api::{ListParams, Patch, PatchParams};
-use serde_json::json;
+use e2e::workload::Workload;
 
 use crate::{NEW, PATIENCE, fleet, policy};
 
-/// Runs a pod whose budget never lets it go.
-pub(crate) async fn block(fleet: &Fleet) {
-    fleet.plane.apply(WORKLOAD_WITHOUT_ROOM).await.unwrap();
-    let pods: Api<Pod> = Api::default_namespaced(fleet.plane.client());
-    eventually("the pod to run", PATIENCE, async || {
-        let pods = pods.list(&ListParams::default().labels("app=pinned")).await?;
-        let budget = fleet.plane.kubectl(&["get", "pdb", "pinned", "-o", "jsonpath={.status.currentHealthy}"]).await?;
-        Ok((pods.items.len() == 1 && budget == "1").then_some(()))
-    })
-    .await
-    .unwrap();
-}
+/// A pod whose budget never lets it go.
+pub(crate) const PINNED: Workload<'_> = Workload::deployment("pinned", 1, 0);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_budget_without_room_holds_the_drain_until_it_has_room() {
     let (fleet, observer) = fleet(1).await;
-    block(&fleet).await;
+    PINNED.run(&fleet.plane, PATIENCE).await.unwrap();
     fleet.plane.apply(&policy(1)).await.unwrap();
     fleet.publish(&NEW);
     let message = eventually("the drain to say which budget blocks it", PATIENCE, async || {
@@ -37,9 +22,7 @@ async fn a_budget_without_room_holds_the_drain_until_it_has_room() {
     .unwrap();
     println!("the shadow says: {message}");
     assert_eq!(fleet.boots()["node-1"], 0, "no reboot before the drain has ended");
-    let room = Patch::Merge(json!({"spec": {"maxUnavailable": 1}}));
-    let budgets: Api<PodDisruptionBudget> = Api::default_namespaced(fleet.plane.client());
-    budgets.patch("pinned", &PatchParams::default(), &room).await.unwrap();
+    PINNED.allow(&fleet.plane, 1).await.unwrap();
     fleet.updated(&NEW, 1, PATIENCE).await.unwrap();
     assert_eq!(fleet.boots()["node-1"], 1);
     observer.assert_no_breach().await;
@@ -67,23 +50,3 @@ async fn a_node_that_an_administrator_cordoned_is_left_alone_and_stays_cordoned(
     fleet.updated(&NEW, 2, PATIENCE).await.unwrap();
     observer.assert_no_breach().await;
 }
-
-/// A pod that may run on the one node only, and a budget that never lets it go.
-pub(crate) const WORKLOAD_WITHOUT_ROOM: &str = "apiVersion: apps/v1
-kind: Deployment
-metadata: {name: pinned, namespace: default}
-spec:
-  replicas: 1
-  selector: {matchLabels: {app: pinned}}
-  template:
-    metadata: {labels: {app: pinned}}
-    spec:
-      containers: [{name: pinned, image: example.invalid/pinned}]
----
-apiVersion: policy/v1
-kind: PodDisruptionBudget
-metadata: {name: pinned, namespace: default}
-spec:
-  maxUnavailable: 0
-  selector: {matchLabels: {app: pinned}}
-";

@@ -11,7 +11,8 @@ use kube::api::ListParams;
 use kube::{Api, ResourceExt};
 use serde_json::json;
 
-use crate::{NEW, PATIENCE, asked, drains, fleet, follow, in_flight, policy, wait_in_flight};
+use crate::drains::PINNED;
+use crate::{NEW, PATIENCE, asked, fleet, follow, in_flight, policy, wait_in_flight};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_policy_is_edited_paused_resumed_deleted_and_made_again_in_the_middle_of_a_rollout() {
@@ -84,7 +85,7 @@ async fn a_node_in_flight_that_a_selector_lets_go_finishes_and_counts_until_then
 #[tokio::test(flavor = "multi_thread")]
 async fn a_draining_node_that_loses_its_interface_label_is_given_back() {
     let (fleet, observer) = fleet(1).await;
-    drains::block(&fleet).await;
+    PINNED.run(&fleet.plane, PATIENCE).await.unwrap();
     fleet.plane.apply(&policy(1)).await.unwrap();
     fleet.publish(&NEW);
     eventually("the drain to be blocked", PATIENCE, async || {

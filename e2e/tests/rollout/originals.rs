@@ -9,12 +9,11 @@ use e2e::fleet::{Fleet, FleetOptions, OriginalAgents};
 use e2e::host::{Reach, Span, Timings};
 use e2e::observer::Observer;
 use k8s_openapi::api::core::v1::Pod;
-use k8s_openapi::api::policy::v1::PodDisruptionBudget;
-use kube::api::{ListParams, Patch, PatchParams};
+use kube::api::ListParams;
 use kube::{Api, ResourceExt};
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use crate::drains::WORKLOAD_WITHOUT_ROOM;
+use crate::drains::PINNED;
 use crate::{NEW, PATIENCE, follow, policy};
 
 /// What counts at the original's update API is its retries, which are a twentieth of the real ones here: an image is there
@@ -105,14 +104,9 @@ async fn an_original_agent_goes_through_a_whole_update() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_originals_call_stays_open_through_a_full_budget_and_a_veto() {
     let (fleet, observer) = fleet(1, ONE).await;
-    fleet.plane.apply(WORKLOAD_WITHOUT_ROOM).await.unwrap();
+    PINNED.run(&fleet.plane, PATIENCE).await.unwrap();
     let pods: Api<Pod> = Api::default_namespaced(fleet.plane.client());
-    let pinned = eventually("the pod to run", PATIENCE, async || {
-        let pods = pods.list(&ListParams::default().labels("app=pinned")).await?;
-        let budget = fleet.plane.kubectl(&["get", "pdb", "pinned", "-o", "jsonpath={.status.currentHealthy}"]).await?;
-        Ok(pods.items.into_iter().next().filter(|_| budget == "1"))
-    });
-    let pinned = pinned.await.unwrap();
+    let pinned = pods.list(&ListParams::default().labels("app=pinned")).await.unwrap().items.remove(0);
     fleet.plane.apply(&policy(1)).await.unwrap();
     fleet.publish(&NEW);
     let evictions = || requests(&fleet, "create", "pods", "pinned");
@@ -122,9 +116,7 @@ async fn an_originals_call_stays_open_through_a_full_budget_and_a_veto() {
     // The drain looks at the Node at the beginning of each round, and evicts after it.
     rounds(&fleet, 2).await;
     let asked = evictions();
-    let budgets: Api<PodDisruptionBudget> = Api::default_namespaced(fleet.plane.client());
-    let room = Patch::Merge(json!({"spec": {"maxUnavailable": 1}}));
-    budgets.patch("pinned", &PatchParams::default(), &room).await.unwrap();
+    PINNED.allow(&fleet.plane, 1).await.unwrap();
     rounds(&fleet, 3).await;
     assert_eq!(evictions(), asked, "nothing is evicted while it is vetoed");
     assert_eq!(pods.get(&pinned.name_any()).await.unwrap().uid(), pinned.uid());

@@ -8,8 +8,9 @@ use jiff::{SignedDuration, Timestamp};
 use kube::api::ListParams;
 use serde_json::json;
 
+use crate::drains::PINNED;
 use crate::policies::held_for;
-use crate::{NEW, PATIENCE, drains, fleet, policy};
+use crate::{NEW, PATIENCE, fleet, policy};
 
 /// How far ahead the schedule opens.
 const OPENS_IN: SignedDuration = SignedDuration::from_secs(3);
@@ -65,7 +66,7 @@ fn instant(text: Option<&str>) -> Timestamp {
 async fn staged_before_the_window() -> (Fleet, e2e::observer::Observer) {
     let (fleet, observer) = fleet(2).await;
     fleet.plane.kubectl(["cordon", "node-2"]).await.unwrap();
-    drains::block(&fleet).await;
+    PINNED.run(&fleet.plane, PATIENCE).await.unwrap();
     fleet.plane.kubectl(["uncordon", "node-2"]).await.unwrap();
     fleet.plane.apply(&policy(2)).await.unwrap();
     let later = now() + SignedDuration::from_hours(1);
