@@ -5,6 +5,7 @@
 mod apply;
 mod begun;
 mod certificates;
+mod controllers;
 mod guide;
 mod manifest;
 mod migrating;
