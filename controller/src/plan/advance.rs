@@ -10,7 +10,7 @@ use super::{
     Hold,
     deadline::{deadline, given_up_until},
     draft::Draft,
-    gate::{Closed, gate},
+    gate::Closed,
     go,
     in_flight::agent_is_silent,
     phase::Phase,
@@ -35,7 +35,7 @@ pub(super) fn finish_what_is_under_way(draft: &mut Draft<'_>) {
                 Some((Verb::Return, back_to_idle(shadow, draft.now)))
             }
             Phase::Begun => put_back(situation, shadow).map(|order| (Verb::PutBack, order)),
-            Phase::Booted => match gate(situation, draft.snapshot) {
+            Phase::Booted => match situation.gate(draft.snapshot).map_err(Clone::clone) {
                 Ok(()) => Some((Verb::GiveBack, give_back(shadow, draft.now))),
                 Err(Closed { why, until }) => {
                     until.into_iter().for_each(|until| draft.wake_at(until));

@@ -1,5 +1,7 @@
 //! One node as the steps see it: the facts, and what follows from them alone.
 
+use std::cell::OnceCell;
+
 use api::{
     Shadow,
     health::HealthGate,
@@ -9,7 +11,7 @@ use semver::Version;
 
 use super::{
     booted::{Booted, booted},
-    gate::gate,
+    gate::{Closed, gate},
     in_flight::{has_failed, in_flight},
     ownership::{Owner, owner},
     phase::{Phase, phase},
@@ -40,6 +42,8 @@ pub(super) struct Situation<'a> {
     pub(super) failed: Option<Failed>,
     /// What counts as healthy; `None` is Ready, within the default time.
     pub(super) health: Option<&'a HealthGate>,
+    /// What the gate has answered, once it was asked.
+    gate: OnceCell<Result<(), Closed>>,
 }
 
 impl<'a> Situation<'a> {
@@ -64,13 +68,20 @@ impl<'a> Situation<'a> {
             has_failed: shadow.is_some_and(|shadow| has_failed(node, shadow)),
             booted: booted(node, shadow, snapshot.now),
             failed: None,
+            gate: OnceCell::new(),
         };
         situation.failed = verdict::standing(&situation, snapshot);
-        if situation.has_failed && situation.phase == Phase::Booted && gate(&situation, snapshot).is_ok() {
+        if situation.has_failed && situation.phase == Phase::Booted && situation.gate(snapshot).is_ok() {
             // It is given back, and counts again until it is.
             (situation.has_failed, situation.in_flight) = (false, true);
         }
         situation
+    }
+
+    /// Whether the node passes its health gate. It is asked once for a plan, however many rules want to know: a check reads the whole
+    /// Node.
+    pub(super) fn gate(&self, snapshot: &Snapshot) -> Result<(), &Closed> {
+        self.gate.get_or_init(|| gate(self, snapshot)).as_ref().copied()
     }
 
     /// The shadow, if there is one that can be read.

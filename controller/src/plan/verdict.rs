@@ -67,7 +67,7 @@ fn due(situation: &Situation<'_>, snapshot: &Snapshot) -> Option<Failed> {
     }
     let late = gate::deadline(situation).filter(|deadline| *deadline <= snapshot.now)?;
     let kind = if situation.booted?.up { Verdict::Health } else { Verdict::NoBoot };
-    gate::gate(situation, snapshot).is_err().then_some(Failed { kind, version, time: late })
+    situation.gate(snapshot).is_err().then_some(Failed { kind, version, time: late })
 }
 
 /// Gives back the nodes whose failure somebody has acknowledged while they were kept out for it.
