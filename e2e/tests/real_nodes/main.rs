@@ -8,4 +8,5 @@ mod power;
 mod rollout;
 mod single;
 mod site;
+mod socket;
 mod upgrade;
