@@ -11,6 +11,12 @@ pub enum Rule {
     Limit,
     /// A start or a go under a policy that does not apply, is not accepted or is paused, or on a held node.
     Permission,
+    /// A go was given outside the policy's schedule or outlasts it, or an original agent was started outside it.
+    Window,
+    /// A start or a go for a version that too many of the policy's nodes have failed on.
+    Halt,
+    /// A version was started, or called promoted, before it was.
+    Promotion,
     /// A Node was marked, cordoned or taken out of the load balancers without a go for it.
     Beginning,
     /// A node was rebooted before its drain had ended, without a go, or into another version.
@@ -28,6 +34,9 @@ impl Rule {
         match self {
             Self::Limit => "limit",
             Self::Permission => "permission",
+            Self::Window => "window",
+            Self::Halt => "halt",
+            Self::Promotion => "promotion",
             Self::Beginning => "beginning",
             Self::Reboot => "reboot",
             Self::GiveBack => "give-back",

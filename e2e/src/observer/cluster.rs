@@ -3,8 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
+use semver::Version;
 
 use super::facts::{BudgetFacts, NodeFacts, PodFacts, ShadowFacts};
+use super::runs::Runs;
 use super::views::{Views, within_grace};
 
 /// A Node, with since when some of it is so.
@@ -15,6 +17,32 @@ pub(super) struct NodeRecord {
     pub(super) labelled: Timestamp,
     /// Since when it is held, when it is.
     pub(super) held: Option<Timestamp>,
+    /// The versions that its annotations excused until a moment ago.
+    excused_before: Option<(Timestamp, Excuses)>,
+}
+
+/// The versions that a Node's annotations excuse.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Excuses {
+    /// From the schedule.
+    pub(super) ignore_window: Option<String>,
+    /// From their failure.
+    pub(super) acknowledged: Option<String>,
+}
+
+impl From<&NodeFacts> for Excuses {
+    fn from(node: &NodeFacts) -> Self {
+        Self { ignore_window: node.ignore_window.clone(), acknowledged: node.acknowledged.clone() }
+    }
+}
+
+impl NodeRecord {
+    /// Whether an annotation excuses the version, or did until a moment ago.
+    pub(super) fn excuses(&self, now: Timestamp, version: &Version, by: fn(Excuses) -> Option<String>) -> bool {
+        let before = self.excused_before.iter().filter(|(until, _)| within_grace(*until, now));
+        let all = before.map(|(_, excuses)| excuses.clone()).chain([Excuses::from(&self.facts)]);
+        all.filter_map(by).any(|excused| excused == version.to_string())
+    }
 }
 
 /// A pod, with when it was seen on its node first.
@@ -42,6 +70,8 @@ pub(super) struct Cluster {
     /// By `namespace/name`.
     pub(super) budgets: BTreeMap<String, BudgetFacts>,
     pub(super) views: Views,
+    /// What each node has run, and since when.
+    pub(super) runs: BTreeMap<String, Runs>,
     /// Nodes with a Ready agent pod, and since when.
     agents: BTreeMap<String, Timestamp>,
     former: Vec<Former>,
@@ -61,8 +91,12 @@ impl Cluster {
         let before = self.remove_node(at, &facts.name);
         let same = before.as_ref().filter(|before| before.facts.labels == facts.labels);
         let labelled = same.map_or(at, |before| before.labelled);
-        let held = facts.hold.as_ref().map(|_| before.and_then(|before| before.held).unwrap_or(at));
-        self.nodes.insert(facts.name.clone(), NodeRecord { facts, labelled, held });
+        let held = facts.hold.as_ref().map(|_| before.as_ref().and_then(|before| before.held).unwrap_or(at));
+        let excused_before = before.and_then(|before| {
+            let excuses = Excuses::from(&before.facts);
+            if excuses == Excuses::from(&facts) { before.excused_before } else { Some((at, excuses)) }
+        });
+        self.nodes.insert(facts.name.clone(), NodeRecord { facts, labelled, held, excused_before });
     }
 
     pub(super) fn remove_node(&mut self, at: Timestamp, name: &str) -> Option<NodeRecord> {
@@ -132,9 +166,20 @@ impl Cluster {
         *self = Self { views: std::mem::take(&mut self.views), ..Self::default() };
     }
 
+    /// Takes note of what the node runs since `since`, as its shadow tells it.
+    pub(super) fn note_run(&mut self, since: Timestamp, node: &str) {
+        let shadow = self.shadows.get(node).and_then(ShadowFacts::readable);
+        if let Some(report) = shadow.and_then(|shadow| shadow.report.as_ref()) {
+            self.runs.entry(node.to_owned()).or_default().note(since, report);
+        }
+    }
+
     /// Makes everything as old as can be: what a list shows has not just become so.
     pub(super) fn settle(&mut self) {
         self.former.clear();
+        for node in self.shadows.keys().cloned().collect::<Vec<_>>() {
+            self.note_run(Timestamp::UNIX_EPOCH, &node);
+        }
         for record in self.nodes.values_mut() {
             record.labelled = Timestamp::UNIX_EPOCH;
             record.held = record.held.map(|_| Timestamp::UNIX_EPOCH);

@@ -15,8 +15,8 @@ use super::facts::{BudgetFacts, NodeFacts, PodFacts, PolicyFacts, ShadowFacts};
 use super::memory::Memory;
 use super::peaks::Counts;
 use super::report::{Gap, Report};
-use super::writes::{Write, Writes};
-use super::{budgets, give_back, limits, marks, pods, reboots, timeline};
+use super::writes::{Write, Writes, written};
+use super::{budgets, give_back, limits, marks, pods, reboots, timeline, versions};
 
 /// Breaches kept.
 const MOST_BREACHES: usize = 1_000;

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use api::{Policy, shadow::Order};
+use api::{Policy, Shadow, shadow::Order};
 use jiff::{SignedDuration, Timestamp};
 
 use super::GRACE;
@@ -18,6 +18,7 @@ use super::orders::{Asked, asked};
 use super::owner::owner;
 use super::standing::standing;
 use super::views::{View, within_grace};
+use super::{versions, windows};
 
 /// The furthest ahead that a go may expire.
 const FURTHEST_EXPIRY: SignedDuration = SignedDuration::from_mins(10);
@@ -32,13 +33,14 @@ pub(super) fn judge(
     memory: &Memory,
     (before, written): (&Order, &ShadowFacts),
 ) -> Option<Breach> {
-    let after = &written.readable()?.order;
+    let shadow = written.readable()?;
+    let after = &shadow.order;
     let asked = asked(before, after)?;
     let node = &written.node;
     if asked != Asked::Start && goes_on(at, cluster, memory, node, after) {
         return None;
     }
-    let (rule, policy, message) = wrong(at, cluster, node, asked, after)?;
+    let (rule, policy, message) = wrong(at, cluster, node, asked, shadow)?;
     let mut objects = vec![format!("node/{node}"), format!("shadow/{}", written.name)];
     objects.extend(policy.map(|policy| format!("policy/{policy}")));
     let what = match asked {
@@ -63,17 +65,17 @@ fn restored(at: Timestamp, memory: &Memory, after: &Order) -> bool {
     go.is_some() && memory.current().and_then(Order::go) != go && memory.was_asked(at, |order| order.go() == go)
 }
 
-fn wrong(at: Timestamp, cluster: &Cluster, node: &str, asked: Asked, after: &Order) -> Option<Wrong> {
+fn wrong(at: Timestamp, cluster: &Cluster, node: &str, asked: Asked, shadow: &Shadow) -> Option<Wrong> {
     let Some(record) = cluster.nodes.get(node) else {
         return Some((Rule::Permission, None, "there is no such Node".to_owned()));
     };
-    if let Some(message) = held(at, record).or_else(|| expiry(at, asked, after)) {
+    if let Some(message) = held(at, record).or_else(|| expiry(at, asked, &shadow.order)) {
         return Some((Rule::Permission, None, message));
     }
     let mut first = None;
     for view in cluster.views.recent(at) {
         for labels in cluster.labels_of(node, at) {
-            match allowed(at, cluster, view, labels, (node, asked, after)) {
+            match allowed(at, cluster, view, labels, (record, asked, shadow)) {
                 Ok(()) => return None,
                 Err(wrong) => first = first.or(Some(wrong)),
             }
@@ -104,8 +106,9 @@ fn allowed(
     cluster: &Cluster,
     view: &View,
     labels: &BTreeMap<String, String>,
-    (node, asked, after): (&str, Asked, &Order),
+    (record, asked, shadow): (&NodeRecord, Asked, &Shadow),
 ) -> Result<(), Wrong> {
+    let (node, after) = (record.facts.name.as_str(), &shadow.order);
     let refuse = |policy: Option<&str>, message| (Rule::Permission, policy.map(str::to_owned), message);
     let applying = owner(view, labels).map_err(|why| refuse(None, why))?;
     let name = applying.name.as_str();
@@ -118,10 +121,23 @@ fn allowed(
     if policy.paused {
         return Err(refuse(Some(name), format!("policy {name} is paused")));
     }
+    let broken = |rule, message| Err((rule, Some(name.to_owned()), message));
+    if let Some(message) = windows::wrong(at, policy, record, asked, shadow) {
+        return broken(Rule::Window, message);
+    }
+    let matched = matched(at, cluster, view, name);
+    let halted = |version| versions::halted(at, cluster, view, (name, policy, matched), version);
+    if let Some(message) = after.version.as_ref().and_then(halted) {
+        return broken(Rule::Halt, message);
+    }
+    let unpromoted = |version| versions::unpromoted(at, cluster, view, applying, version);
+    if let Some(message) = after.version.as_ref().filter(|_| asked == Asked::Start).and_then(unpromoted) {
+        return broken(Rule::Promotion, message);
+    }
     if asked == Asked::Renewal {
         return Ok(());
     }
-    within_limit(at, cluster, view, (name, policy), (node, asked))
+    within_limit(at, cluster, view, (name, policy, matched), (node, asked))
         .map_err(|message| (Rule::Limit, Some(name.to_owned()), message))
 }
 
@@ -129,12 +145,9 @@ fn within_limit(
     at: Timestamp,
     cluster: &Cluster,
     view: &View,
-    (name, policy): (&str, &Policy),
+    (name, policy, matched): (&str, &Policy, usize),
     (node, asked): (&str, Asked),
 ) -> Result<(), String> {
-    let is_its = |labels: &BTreeMap<String, String>| owner(view, labels).is_ok_and(|owner| owner.name == name);
-    let believed = |node: &&str| cluster.labels_of(node, at).into_iter().any(is_its);
-    let matched = cluster.node_names(at).into_iter().filter(believed).count();
     let Some(limit) = policy.max_concurrent_updates.of(matched) else { return Ok(()) };
     let counts = |record: &&NodeRecord| {
         let standing = standing(cluster, record, at);
@@ -148,6 +161,13 @@ fn within_limit(
     let are = if asked == Asked::Start { "in flight" } else { "disrupted" };
     let (count, nodes) = (out.len(), out.join(", "));
     Err(format!("{count} nodes are {are} under policy {name}, which allows {limit} of {matched}: {nodes}"))
+}
+
+/// How many nodes a program may believe the policy to apply to.
+fn matched(at: Timestamp, cluster: &Cluster, view: &View, policy: &str) -> usize {
+    let is_its = |labels: &BTreeMap<String, String>| owner(view, labels).is_ok_and(|owner| owner.name == policy);
+    let believed = |node: &&str| cluster.labels_of(node, at).into_iter().any(is_its);
+    cluster.node_names(at).into_iter().filter(believed).count()
 }
 
 /// Whether the node counts for the policy: its update was begun under it, or it applies now, and not just since its labels
@@ -224,6 +244,7 @@ mod tests {
     fn a_failed_node_does_not_count() {
         let failed = |version: Version| {
             let mut world = world(json!(1));
+            world.policy("failures", json!({"haltAfter": 2})).after(9);
             world.start("a").go("a").mark("a").cordon("a").reports("a", State::RebootedIntoUpdate);
             world.shadow("a", |shadow| {
                 shadow.report.as_mut().unwrap().failed =

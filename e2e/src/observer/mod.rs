@@ -1,8 +1,8 @@
 //! An observer that watches a cluster from outside the programs and reports every breach of the rollout's invariants.
 //!
 //! ```text
-//! watch ─► merge ─► judge { limits, marks, give_back, reboots, budgets } ─► Breach
-//!                     ├─► cluster, standing, views, memory    what the rules look at
+//! watch ─► merge ─► judge { limits, windows, versions, marks, give_back, reboots, budgets } ─► Breach
+//!                     ├─► cluster, standing, runs, views, memory    what the rules look at
 //!                     └─► peaks, timeline, writes             what the report adds
 //! Observer ─► start, host_event, settle, report                what tests and the demo hold
 //! ```
@@ -36,14 +36,17 @@ mod peaks;
 mod pods;
 mod reboots;
 mod report;
+mod runs;
 #[cfg(test)]
 mod samples;
 mod standing;
 #[cfg(test)]
 mod tests;
 mod timeline;
+mod versions;
 mod views;
 mod watch;
+mod windows;
 mod writes;
 
 pub use breach::{Breach, Rule};

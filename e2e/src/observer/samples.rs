@@ -101,8 +101,19 @@ impl World {
             priority: spec.priority,
             selector: api::policy::parse::selector(&spec).ok(),
             policy: Policy::try_from(&spec).map_err(|error| error.to_string()),
+            promoted: BTreeSet::new(),
             managers: Vec::new(),
         }
+    }
+
+    /// Writes a policy, whose status calls these versions promoted.
+    pub(super) fn put_policy(&mut self, name: &str, spec: Value, promoted: &[&str]) -> &mut Self {
+        self.next();
+        let own = std::mem::replace(&mut self.policy, spec);
+        let promoted = promoted.iter().map(|version| (*version).to_owned()).collect();
+        let facts = PolicyFacts { name: name.to_owned(), promoted, ..self.policy_facts() };
+        self.policy = own;
+        self.see(Seen::Policy(Change::Applied(facts)))
     }
 
     /// Edits the policy.
@@ -324,6 +335,7 @@ pub(super) fn node(name: &str) -> NodeFacts {
         ready: true,
         hold: None,
         acknowledged: None,
+        ignore_window: None,
         managers: Vec::new(),
     }
 }

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use api::Marks;
 use api::names::{
-    EXCLUDE_FROM_LOAD_BALANCERS_LABEL, FAILURE_ACKNOWLEDGED_ANNOTATION, HOLD_ANNOTATION, UPDATER_INTERFACE_LABEL,
-    UPDATER_INTERFACE_VERSION,
+    EXCLUDE_FROM_LOAD_BALANCERS_LABEL, FAILURE_ACKNOWLEDGED_ANNOTATION, HOLD_ANNOTATION, IGNORE_WINDOW_ANNOTATION,
+    UPDATER_INTERFACE_LABEL, UPDATER_INTERFACE_VERSION,
 };
 use k8s_openapi::api::core::v1::Node;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry;
@@ -33,6 +33,8 @@ pub struct NodeFacts {
     pub hold: Option<String>,
     /// The version whose failure was acknowledged.
     pub acknowledged: Option<String>,
+    /// The version for which the schedule does not matter.
+    pub ignore_window: Option<String>,
     /// Who wrote which of its fields.
     pub managers: Vec<ManagedFieldsEntry>,
 }
@@ -78,6 +80,7 @@ impl From<&Node> for NodeFacts {
             ready: conditions.iter().any(|condition| condition.type_ == "Ready" && condition.status == "True"),
             hold: annotation(HOLD_ANNOTATION),
             acknowledged: annotation(FAILURE_ACKNOWLEDGED_ANNOTATION),
+            ignore_window: annotation(IGNORE_WINDOW_ANNOTATION),
             managers: meta.managed_fields.clone().unwrap_or_default(),
         }
     }

@@ -1,5 +1,7 @@
 //! An UpdatePolicy as the rules read it.
 
+use std::collections::BTreeSet;
+
 use api::{Policy, UpdatePolicy, policy::parse};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry;
 use kube::core::Selector;
@@ -21,6 +23,8 @@ pub struct PolicyFacts {
     pub selector: Option<Selector>,
     /// What it says, or why it is not accepted.
     pub policy: Result<Policy, String>,
+    /// The versions that its status calls promoted.
+    pub promoted: BTreeSet<String>,
     /// Who wrote which of its fields.
     pub managers: Vec<ManagedFieldsEntry>,
 }
@@ -28,6 +32,7 @@ pub struct PolicyFacts {
 impl From<&UpdatePolicy> for PolicyFacts {
     fn from(raw: &UpdatePolicy) -> Self {
         let meta = &raw.metadata;
+        let versions = raw.status.iter().flat_map(|status| &status.versions);
         Self {
             name: meta.name.clone().unwrap_or_default(),
             version: version(meta),
@@ -35,6 +40,7 @@ impl From<&UpdatePolicy> for PolicyFacts {
             priority: raw.spec.priority,
             selector: parse::selector(&raw.spec).ok(),
             policy: Policy::try_from(&raw.spec).map_err(|error| error.to_string()),
+            promoted: versions.filter(|seen| seen.promoted_at.is_some()).map(|seen| seen.version.clone()).collect(),
             managers: meta.managed_fields.clone().unwrap_or_default(),
         }
     }

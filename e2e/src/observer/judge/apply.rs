@@ -4,7 +4,7 @@ use api::{Shadow, State};
 
 use super::{
     BudgetFacts, Change, HostChange, Judge, Memory, NodeFacts, Order, PodFacts, PolicyFacts, Seen, ShadowFacts,
-    Timestamp, budgets, give_back, limits, marks, pods, reboots, timeline,
+    Timestamp, budgets, give_back, limits, marks, pods, reboots, timeline, versions, written,
 };
 
 impl Judge {
@@ -59,6 +59,7 @@ impl Judge {
             // What cannot be compared cannot be judged.
             Some(Err(_)) => after.shadow.as_ref().ok().cloned(),
         };
+        self.cluster.note_run(written(&after.managers, self.now), &name);
         if let Some(shadow) = after.readable() {
             self.tell(&name, timeline::shadow_changes(before.as_deref(), shadow));
             self.order(before.as_deref(), after, shadow);
@@ -78,6 +79,7 @@ impl Judge {
 
     fn shadow_gone(&mut self, shadow: &ShadowFacts) {
         self.cluster.shadows.remove(&shadow.node);
+        self.cluster.runs.remove(&shadow.node);
         self.remember_order(&shadow.node, Some(&Order { state: State::Idle, ..Order::default() }));
         self.tell(&shadow.node, ["shadow deleted".to_owned()]);
         self.count(&shadow.node);
@@ -87,7 +89,10 @@ impl Judge {
         let before = self.cluster.views.now().and_then(|view| view.policies.get(&after.name));
         let managers = before.map(|before| before.managers.as_slice()).unwrap_or_default();
         self.writes.note(self.now, ("policy", &after.name, after.version), managers, &after.managers);
-        self.cluster.views.put(self.now, after);
+        let before = before.cloned();
+        self.cluster.views.put(self.now, after.clone());
+        let found = versions::claims(self.now, &self.cluster, before.as_ref(), &after);
+        self.found(found);
     }
 
     fn pod(&mut self, after: PodFacts, gone: bool) {
