@@ -117,7 +117,7 @@ mod tests {
     use crate::observer::samples::{World, new_version};
 
     /// Node a has failed on the new version, under a policy that so many failures halt.
-    fn failed(halt_after: serde_json::Value) -> World {
+    fn failed(halt_after: &serde_json::Value) -> World {
         let mut world = World::new(&["a", "b", "c"], json!("unlimited"));
         world.policy("failures", json!({"haltAfter": halt_after})).after(9);
         world.start("a").go("a").mark("a").cordon("a").reports("a", State::RebootedIntoUpdate).after(60);
@@ -131,11 +131,11 @@ mod tests {
 
     #[test]
     fn no_further_node_starts_or_gets_the_go_once_too_many_have_failed() {
-        failed(json!(1)).start("b").breach(Rule::Halt, "has failed on a");
-        failed(json!(2)).start("b").go("b").clean();
-        failed(json!("40%")).start("b").breach(Rule::Halt, "has failed on a");
-        failed(json!("70%")).start("b").clean();
-        let mut staged = failed(json!(2));
+        failed(&json!(1)).start("b").breach(Rule::Halt, "has failed on a");
+        failed(&json!(2)).start("b").go("b").clean();
+        failed(&json!("40%")).start("b").breach(Rule::Halt, "has failed on a");
+        failed(&json!("70%")).start("b").clean();
+        let mut staged = failed(&json!(2));
         staged.start("b").policy("failures", json!({"haltAfter": 1})).after(9).go("b");
         staged.breach(Rule::Halt, "has failed on a");
     }
@@ -143,15 +143,15 @@ mod tests {
     #[test]
     fn a_failure_that_is_acknowledged_or_over_halts_nobody() {
         let acknowledged = Some(new_version().to_string());
-        failed(json!(1)).node("a", |node| node.acknowledged = acknowledged.clone()).start("b").clean();
-        let mut withdrawn = failed(json!(1));
+        failed(&json!(1)).node("a", |node| node.acknowledged = acknowledged.clone()).start("b").clean();
+        let mut withdrawn = failed(&json!(1));
         withdrawn.node("a", |node| node.acknowledged = acknowledged.clone()).after(9);
         withdrawn.node("a", |node| node.acknowledged = None).after(1).start("b").clean();
         withdrawn.after(3).start("c").breach(Rule::Halt, "has failed on a");
-        let mut recovered = failed(json!(1));
+        let mut recovered = failed(&json!(1));
         recovered.shadow("a", |shadow| shadow.report.as_mut().unwrap().current_version = new_version()).finish("a");
         recovered.start("b").clean();
-        failed(json!(1)).delete_node("a").start("b").clean();
+        failed(&json!(1)).delete_node("a").start("b").clean();
     }
 
     /// Node a is the canary, and the others follow it after a minute.

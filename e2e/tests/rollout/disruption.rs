@@ -1,6 +1,7 @@
 //! The samples that say how a node is disrupted, with their waits cut short, watched at work.
 
 use api::{Marks, names};
+use e2e::controlplane::wait::eventually;
 use futures::TryStreamExt as _;
 use k8s_openapi::api::core::v1::{Node, Pod};
 use kube::api::ListParams;

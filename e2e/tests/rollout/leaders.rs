@@ -10,8 +10,9 @@ use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
 use kube::Api;
 use serde_json::json;
 
+use crate::drains::PINNED;
 use crate::policies::held_for;
-use crate::{NEW, PATIENCE, asked, drains, fleet, policy};
+use crate::{NEW, PATIENCE, asked, fleet, policy};
 
 /// The Lease of the controllers, as it is stored.
 async fn lease(fleet: &Fleet) -> anyhow::Result<LeaseSpec> {
@@ -41,7 +42,7 @@ async fn with_a_drain_without_room_on_the_first_node() -> (Fleet, e2e::observer:
     let (fleet, observer) = fleet(4).await;
     let others = ["node-2", "node-3", "node-4"];
     fleet.plane.kubectl(["cordon"].iter().chain(&others)).await.unwrap();
-    drains::block(&fleet).await;
+    PINNED.run(&fleet.plane, PATIENCE).await.unwrap();
     fleet.plane.kubectl(["uncordon"].iter().chain(&others)).await.unwrap();
     (fleet, observer)
 }

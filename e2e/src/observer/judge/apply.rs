@@ -14,7 +14,7 @@ impl Judge {
             Seen::Node(Change::Deleted(node)) => self.node_gone(&node),
             Seen::Shadow(Change::Applied(shadow)) => self.shadow(&shadow),
             Seen::Shadow(Change::Deleted(shadow)) => self.shadow_gone(&shadow),
-            Seen::Policy(Change::Applied(policy)) => self.policy(policy),
+            Seen::Policy(Change::Applied(policy)) => self.policy(&policy),
             Seen::Policy(Change::Deleted(policy)) => self.cluster.views.remove(self.now, &policy.name),
             Seen::Pod(Change::Applied(pod)) => self.pod(pod, false),
             Seen::Pod(Change::Deleted(pod)) => self.pod(pod, true),
@@ -85,13 +85,13 @@ impl Judge {
         self.count(&shadow.node);
     }
 
-    fn policy(&mut self, after: PolicyFacts) {
+    fn policy(&mut self, after: &PolicyFacts) {
         let before = self.cluster.views.now().and_then(|view| view.policies.get(&after.name));
         let managers = before.map(|before| before.managers.as_slice()).unwrap_or_default();
         self.writes.note(self.now, ("policy", &after.name, after.version), managers, &after.managers);
         let before = before.cloned();
         self.cluster.views.put(self.now, after.clone());
-        let found = versions::claims(self.now, &self.cluster, before.as_ref(), &after);
+        let found = versions::claims(self.now, &self.cluster, before.as_ref(), after);
         self.found(found);
     }
 
