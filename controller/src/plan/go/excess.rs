@@ -6,7 +6,7 @@ use api::HoldReason;
 
 use super::take_back as take_back_one;
 use crate::{
-    plan::{Hold, budget::has_go_or_marks, draft::Draft, order::rank, phase::Phase, topology},
+    plan::{Hold, budget::has_go_or_marks, draft::Draft, order::rank, phase::Phase, situation::Situation, topology},
     snapshot::PolicyFacts,
 };
 
@@ -53,14 +53,16 @@ fn unused(draft: &Draft<'_>, policy: &PolicyFacts) -> Vec<usize> {
     going.into_iter().map(|(_, at)| at).collect()
 }
 
-/// The policy's nodes that have a go or marks, without the gos that this plan takes back.
+/// The policy's nodes that have a go or marks, without the gos that this plan takes back. What an earlier go has left marks on stays
+/// disrupted whatever becomes of the one it has now.
 fn disrupted(draft: &Draft<'_>, policy: &PolicyFacts) -> Vec<usize> {
     let open = draft.open_in(&[Phase::Going]);
     let all = draft.situations.iter().enumerate();
-    all.filter(|(at, situation)| {
-        has_go_or_marks(situation) && (situation.phase != Phase::Going || open.binary_search(at).is_ok())
-    })
-    .filter(|(_, situation)| situation.counts_for().any(|counted| counted.name == policy.name))
-    .map(|(at, _)| at)
-    .collect()
+    let taken_back = |at: &usize, situation: &Situation<'_>| {
+        situation.phase == Phase::Going && !situation.node.is_marked() && open.binary_search(at).is_err()
+    };
+    all.filter(|(at, situation)| has_go_or_marks(situation) && !taken_back(at, situation))
+        .filter(|(_, situation)| situation.counts_for().any(|counted| counted.name == policy.name))
+        .map(|(at, _)| at)
+        .collect()
 }
