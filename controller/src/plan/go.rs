@@ -6,7 +6,10 @@ use api::{Shadow, State, shadow::Order};
 use jiff::{SignedDuration, Timestamp};
 use semver::Version;
 
-use super::{Hold, draft::Draft, eligible, order::rank, phase::Phase, settings, situation::Situation, window};
+use super::{
+    Hold, draft::Draft, eligible, order::rank, phase::Phase, settings, situation::Situation,
+    start::wake_after_back_off, window,
+};
 use crate::{action::Verb, snapshot::PolicyFacts};
 
 /// How far ahead a go expires.
@@ -79,6 +82,7 @@ fn give(draft: &mut Draft<'_>, at: usize) {
     let situation = &draft.situations[at];
     let Some(shadow) = situation.readable() else { return };
     if let Some(hold) = forbidden(draft, at) {
+        wake_when_it_may_go(draft, at);
         return draft.hold(at, hold);
     }
     let (Some(policy), Some(version)) = (situation.owner.policy(), situation.ordered_version()) else { return };
@@ -93,6 +97,17 @@ fn give(draft: &mut Draft<'_>, at: usize) {
         ..settings::apply(policy, without_go(shadow, draft.now))
     };
     draft.act(at, Verb::Go, order);
+}
+
+/// Makes sure there is a plan when time alone lets a staged node go on: its version is old enough, or its back-off is over. A window
+/// wakes the plan by itself.
+fn wake_when_it_may_go(draft: &mut Draft<'_>, at: usize) {
+    let situation = &draft.situations[at];
+    let Some(version) = situation.ordered_version() else { return };
+    let policy = situation.owner.policy();
+    let until = policy.and_then(|policy| draft.releases.held_until(policy, version, draft.now));
+    until.into_iter().for_each(|until| draft.wake_at(until));
+    wake_after_back_off(draft, at, version);
 }
 
 /// Why the node must not be disrupted now.

@@ -30,7 +30,7 @@ pub(super) fn begin(draft: &mut Draft<'_>) {
         };
         match unfit(draft, situation, version) {
             Some(hold) => {
-                wake_after_back_off(draft, at);
+                wake_after_back_off(draft, at, version);
                 draft.hold(at, hold);
             }
             None => candidates.push((rank(situation, version), at)),
@@ -78,9 +78,9 @@ pub(super) fn ownerless(owner: &Owner<'_>) -> Hold {
     }
 }
 
-fn wake_after_back_off(draft: &mut Draft<'_>, at: usize) {
+/// Makes sure there is a plan when what the node's failures with `version` keep it for is over.
+pub(super) fn wake_after_back_off(draft: &mut Draft<'_>, at: usize, version: &Version) {
     let situation = &draft.situations[at];
-    let Some(version) = draft.choices[at].taken() else { return };
     let acknowledged = situation.node.acknowledges(version);
     let after_failure =
         situation.report().and_then(|report| backoff::next_try(report, version, acknowledged, draft.now));

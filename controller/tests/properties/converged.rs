@@ -87,7 +87,15 @@ proptest! {
         snapshot.now = wake_at.checked_sub(jiff::SignedDuration::from_millis(1)).unwrap().max(snapshot.now);
         let later = plan(&snapshot);
         prop_assert!(later.actions.is_empty(), "{:?}", later.actions);
-        let standing = |plan: &Plan| plan.nodes.iter().map(|(node, it)| (node.clone(), it.hold.as_ref().map(|hold| hold.reason))).collect::<Vec<_>>();
+        // A failure that lies in the future, by a clock that was put back, holds nobody until it has come.
+        let to_come = |node: &String| {
+            let shadow = snapshot.shadows.get(node).and_then(|shadow| shadow.readable());
+            shadow.and_then(|shadow| shadow.report.as_ref()?.failed_at).is_some_and(|at| at > cluster.now())
+        };
+        let standing = |plan: &Plan| -> Vec<_> {
+            let nodes = plan.nodes.iter().filter(|(node, _)| !to_come(node));
+            nodes.map(|(node, it)| (node.clone(), it.hold.as_ref().map(|hold| hold.reason))).collect()
+        };
         prop_assert_eq!(standing(&later), standing(&now));
     }
 }

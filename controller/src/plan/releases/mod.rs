@@ -78,6 +78,11 @@ impl<'a> Releases<'a> {
         }
     }
 
+    /// When time alone may let the policy's nodes take `version`, which they may not now.
+    pub(super) fn held_until(&self, policy: &PolicyFacts, version: &Version, now: Timestamp) -> Option<Timestamp> {
+        self.hold(policy, version, now).and_then(|held| held.until)
+    }
+
     /// Why `version`, which lies in the policy's range, may not be taken now.
     fn hold(&self, policy: &PolicyFacts, version: &Version, now: Timestamp) -> Option<Held> {
         let rule = &policy.accepted.as_ref().ok()?.versions;

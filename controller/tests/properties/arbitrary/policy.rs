@@ -7,7 +7,8 @@ use super::rare;
 
 /// A policy; where it promotes, `other` goes before it.
 pub(super) fn policy(other: &'static str) -> impl Strategy<Value = Value> {
-    let whose = (select(vec![json!({}), json!({"matchLabels": {"pool": "blue"}})]), any::<bool>(), 0..2_i32);
+    let whose =
+        (select(vec![json!({}), json!({"matchLabels": {"pool": "blue"}})]), prop::bool::weighted(0.2), 0..2_i32);
     let limits = (amount(), option::weighted(0.3, unavailable()), prop::bool::weighted(0.3), failures());
     let when = (schedule(), versions(other));
     let how = (health(), drain(), option::weighted(0.2, 1..90_i32));

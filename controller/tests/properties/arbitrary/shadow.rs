@@ -13,7 +13,13 @@ pub(super) fn shadow() -> impl Strategy<Value = ShadowLines> {
 }
 
 fn state() -> impl Strategy<Value = &'static str> {
-    select(vec!["Idle", "StagedAndPerformedUpdate", "RebootedIntoUpdate", "MonitoringUpdate"])
+    prop_oneof![
+        // Most are at rest, so that several may be after the same place.
+        6 => Just("Idle"),
+        2 => Just("StagedAndPerformedUpdate"),
+        2 => Just("RebootedIntoUpdate"),
+        1 => Just("MonitoringUpdate"),
+    ]
 }
 
 fn spec() -> impl Strategy<Value = Value> {
@@ -31,7 +37,7 @@ fn spec() -> impl Strategy<Value = Value> {
 }
 
 fn status() -> impl Strategy<Value = Value> {
-    let reported = prop_oneof![4 => state(), 1 => Just("ErrorReset")];
+    let reported = prop_oneof![8 => state(), 1 => Just("ErrorReset")];
     let runs = prop_oneof![3 => Just("1.19.0"), 2 => Just("1.20.0"), 1 => Just("1.21.0")];
     let offered = prop_oneof![3 => Just("1.20.0"), 2 => Just("1.21.0")];
     let lock = option::weighted(0.05, select(vec!["v1.19.0", "1.20.0"]));
