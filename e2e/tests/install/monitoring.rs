@@ -36,7 +36,7 @@ const TOLD: [(&str, &str); 4] = [
     ("agent", "brupop_agent_last_contact_timestamp_seconds > 0"),
     ("apiserver", "brupop_apiserver_requests_total > 0"),
     ("brupop-controller", "brupop_managed_nodes == 2"),
-    ("webhook", "webhook_admission_reviews_total >= 0"),
+    ("webhook", "brupop_webhook_admission_reviews_total >= 0"),
 ];
 
 #[tokio::test(flavor = "multi_thread")]
