@@ -90,7 +90,9 @@ proptest! {
         // A failure that lies in the future, by a clock that was put back, holds nobody until it has come.
         let to_come = |node: &String| {
             let shadow = snapshot.shadows.get(node).and_then(|shadow| shadow.readable());
-            shadow.and_then(|shadow| shadow.report.as_ref()?.failed_at).is_some_and(|at| at > cluster.now())
+            let report = shadow.and_then(|shadow| shadow.report.as_ref());
+            let failures = report.map(|report| (report.failed_at, report.failure.as_ref().map(|failure| failure.time)));
+            failures.is_some_and(|(counted, told)| counted.max(told) > Some(cluster.now()))
         };
         let standing = |plan: &Plan| -> Vec<_> {
             let nodes = plan.nodes.iter().filter(|(node, _)| !to_come(node));
