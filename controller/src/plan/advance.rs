@@ -100,8 +100,8 @@ pub(super) fn hold_the_locked(draft: &mut Draft<'_>) {
 pub(super) fn rest(draft: &mut Draft<'_>) {
     for at in draft.open_in(&[Phase::Resting]) {
         let remembers = given_up_until(&draft.situations[at], draft.now).is_some();
-        let rests = |shadow: &&Shadow| shadow.order == Order::default() || remembers;
-        if draft.situations[at].readable().is_some_and(|shadow| !rests(&shadow)) {
+        let rests = |shadow: &Shadow| shadow.order == Order::default() || remembers;
+        if !draft.situations[at].readable().is_none_or(rests) {
             draft.act(at, Verb::Rest, Order::default());
         }
     }

@@ -62,42 +62,31 @@ impl Snapshot {
         Parsed::default().snapshot(now, objects)
     }
 
-    /// The Node that `shadow` belongs to: the same name and, where the shadow can be read, the same uid.
-    #[must_use]
-    pub fn node_of(&self, shadow: &ShadowFacts) -> Option<&NodeFacts> {
-        self.nodes.get(shadow.node_name()).filter(|node| shadow.belongs_to(node))
-    }
-
-    /// Every Node with its shadow, in the order of their names.
+    /// Every Node with its shadow, in the order of their names; that of an earlier Node of the same name is none.
     pub fn nodes_and_shadows(&self) -> impl Iterator<Item = (&NodeFacts, Option<&ShadowFacts>)> {
-        // Both are sorted: to look each shadow up by its name would take as long as the rest of a plan.
-        let mut shadows = self.shadows.iter().peekable();
-        self.nodes.iter().map(move |(name, node)| {
-            let mut shadow = shadows.next_if(|(of, _)| *of <= name);
-            while let Some(next) = shadows.next_if(|(of, _)| *of <= name) {
-                shadow = Some(next);
-            }
-            let shadow = shadow.map(|(_, shadow)| shadow.as_ref());
-            (node, shadow.filter(|shadow| shadow.belongs_to(node)))
-        })
+        side_by_side(&self.nodes, &self.shadows)
+            .map(|(node, shadow)| (node, shadow.map(AsRef::as_ref).filter(|shadow| shadow.belongs_to(node))))
     }
 
     /// The shadows whose Node is gone, or was made again under the same name.
     pub fn orphans(&self) -> impl Iterator<Item = &ShadowFacts> {
-        let mut nodes = self.nodes.iter().peekable();
-        let shadows = self.shadows.iter().filter(move |(name, shadow)| {
-            while nodes.next_if(|(of, _)| of < name).is_some() {}
-            let node = nodes.next_if(|(of, _)| of == name);
-            !node.is_some_and(|(_, node)| shadow.belongs_to(node))
-        });
-        shadows.map(|(_, shadow)| shadow.as_ref())
+        let orphans = side_by_side(&self.shadows, &self.nodes)
+            .filter(|(shadow, node)| !node.is_some_and(|node| shadow.belongs_to(node)));
+        orphans.map(|(shadow, _)| shadow.as_ref())
     }
+}
 
-    /// The shadow of `node`, unless it belongs to an earlier Node of that name.
-    #[must_use]
-    pub fn shadow_of(&self, node: &NodeFacts) -> Option<&ShadowFacts> {
-        self.shadows.get(&node.name).map(AsRef::as_ref).filter(|shadow| shadow.belongs_to(node))
-    }
+/// Everything on the one side, with what has the same key on the other. Both are sorted: to look each up would take as long as the
+/// rest of a plan.
+fn side_by_side<'a, A, B>(
+    one: &'a BTreeMap<String, A>,
+    other: &'a BTreeMap<String, B>,
+) -> impl Iterator<Item = (&'a A, Option<&'a B>)> {
+    let mut other = other.iter().peekable();
+    one.iter().map(move |(key, here)| {
+        while other.next_if(|(at, _)| *at < key).is_some() {}
+        (here, other.next_if(|(at, _)| *at == key).map(|(_, there)| there))
+    })
 }
 
 /// The name of an object that came from the API; empty never happens there.
@@ -111,12 +100,12 @@ fn guarded_name<K: kube::Resource>(guarded: &DeserializeGuard<K>) -> String {
 }
 
 /// Of an object's metadata only which object it is, at which version.
-pub(crate) fn identity(metadata: ObjectMeta) -> ObjectMeta {
+pub(crate) fn identity(metadata: &ObjectMeta) -> ObjectMeta {
     ObjectMeta {
-        name: metadata.name,
-        namespace: metadata.namespace,
-        uid: metadata.uid,
-        resource_version: metadata.resource_version,
+        name: metadata.name.clone(),
+        namespace: metadata.namespace.clone(),
+        uid: metadata.uid.clone(),
+        resource_version: metadata.resource_version.clone(),
         ..ObjectMeta::default()
     }
 }

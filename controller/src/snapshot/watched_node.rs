@@ -53,7 +53,7 @@ impl TryFrom<Node> for WatchedNode {
             ..NodeStatus::default()
         });
         let text = serde_json::to_string(&node)?.into_boxed_str();
-        Ok(Self { object: Arc::new(NodeObject::read(&node)), metadata: identity(node.metadata), text })
+        Ok(Self { object: Arc::new(NodeObject::read(&node)), metadata: identity(&node.metadata), text })
     }
 }
 

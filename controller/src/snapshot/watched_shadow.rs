@@ -21,7 +21,7 @@ pub struct WatchedShadow {
 
 impl From<&DeserializeGuard<BottlerocketShadow>> for WatchedShadow {
     fn from(guarded: &DeserializeGuard<BottlerocketShadow>) -> Self {
-        Self { metadata: identity(guarded.meta().clone()), facts: Arc::new(ShadowFacts::read(guarded)) }
+        Self { metadata: identity(guarded.meta()), facts: Arc::new(ShadowFacts::read(guarded)) }
     }
 }
 

@@ -32,9 +32,9 @@ impl AgentPod {
 impl From<Pod> for AgentPod {
     fn from(pod: Pod) -> Self {
         Self {
+            metadata: identity(&pod.metadata),
             ready: is_ready(&pod),
             node: pod.spec.and_then(|spec| spec.node_name).map(String::into_boxed_str),
-            metadata: identity(pod.metadata),
         }
     }
 }

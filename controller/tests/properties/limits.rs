@@ -21,8 +21,8 @@ use crate::{
 const LONGEST_GO: SignedDuration = SignedDuration::from_mins(10);
 
 fn flying(snapshot: &Snapshot) -> usize {
-    let managed = snapshot.nodes.values().filter(|node| node.managed);
-    managed.filter(|node| in_flight(node, snapshot.shadow_of(node), snapshot.now)).count()
+    let managed = snapshot.nodes_and_shadows().filter(|(node, _)| node.managed);
+    managed.filter(|(node, shadow)| in_flight(node, *shadow, snapshot.now)).count()
 }
 
 proptest! {
