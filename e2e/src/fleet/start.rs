@@ -8,11 +8,11 @@ use futures::future::try_join_all;
 
 use super::agents::{Agent, Site};
 use super::installation::Installed;
-use super::kubelet::Kubelet;
 use super::options::FleetOptions;
 use super::programs::Programs;
+use super::takeover::Bare;
 use super::tap::Tap;
-use super::{Fleet, admission, agents, installation, nodes, original};
+use super::{Fleet, agents, installation, nodes, original};
 use crate::controlplane::ControlPlane;
 use crate::host::{Host, HostOptions, Repository};
 
@@ -30,35 +30,11 @@ impl Fleet {
         };
         let plane = ControlPlane::start().await?;
         installation::apply_manifests(&plane).await?;
-        let repository = Repository::of([options.version.clone()]);
-        let hosts = (1..=options.nodes).map(|number| host(&plane, &options, &repository, number));
-        let hosts = try_join_all(hosts).await?;
-        let installed = installation::start_programs(&plane, &programs, &options.log_filter).await?;
-        let webhook = admission::start(&plane, &programs, &options.log_filter).await?;
-        let taps = taps(&options, &installed, &hosts).await?;
-        let site =
-            Site { plane: &plane, programs: &programs, certificates: &installed.certificates, options: &options };
-        let agents = agents(site, &hosts, &taps, installed.apiserver_port).await?;
-        let kubelets = hosts
-            .into_iter()
-            .zip(agents)
-            .map(|(host, agent)| (host.name().to_owned(), Kubelet::start(plane.client(), host, agent)));
-        let kubelets = kubelets.collect();
-        Ok(Self {
-            kubelets,
-            taps,
-            repository,
-            controller: installed.controller,
-            apiserver: installed.apiserver,
-            webhook,
-            controller_metrics_port: installed.controller_metrics,
-            apiserver_metrics_port: installed.apiserver_metrics,
-            apiserver_port: installed.apiserver_port,
-            certificates: installed.certificates,
-            programs,
-            options,
-            plane,
-        })
+        let ready = Bare::on(plane, programs, options).await?.run_programs().await?;
+        let Bare { options, hosts, .. } = &ready.cluster;
+        let taps = taps(options, &ready.installed, hosts).await?;
+        let agents = agents(ready.site(), hosts, &taps, ready.installed.apiserver_port).await?;
+        Ok(ready.with_agents(agents, taps))
     }
 }
 

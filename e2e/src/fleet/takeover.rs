@@ -23,6 +23,7 @@ use super::kubelet::Kubelet;
 use super::nodes::{annotate, up};
 use super::options::FleetOptions;
 use super::programs::Programs;
+use super::tap::Tap;
 use super::{Fleet, original, start};
 use crate::controlplane::ControlPlane;
 use crate::controlplane::wait::eventually;
@@ -31,8 +32,8 @@ use crate::host::{Deed, Host, Repository};
 /// A cluster with hosts, in which none of our programs runs yet.
 pub struct Bare {
     programs: Programs,
-    options: FleetOptions,
-    hosts: Vec<Arc<Host>>,
+    pub(super) options: FleetOptions,
+    pub(super) hosts: Vec<Arc<Host>>,
     /// The versions that hosts are offered.
     pub repository: Repository,
     /// The control plane. Last, so that it outlives what talks to it.
@@ -46,7 +47,11 @@ impl Bare {
     /// When any of that fails; the message says what.
     pub async fn start(options: FleetOptions) -> anyhow::Result<Self> {
         let programs = Programs::build().await?;
-        let plane = ControlPlane::start().await?;
+        Self::on(ControlPlane::start().await?, programs, options).await
+    }
+
+    /// Starts the hosts of a control plane that runs.
+    pub(super) async fn on(plane: ControlPlane, programs: Programs, options: FleetOptions) -> anyhow::Result<Self> {
         let repository = Repository::of([options.version.clone()]);
         let hosts = (1..=options.nodes).map(|number| start::host(&plane, &options, &repository, number));
         let hosts = try_join_all(hosts).await?;
@@ -109,7 +114,7 @@ impl Bare {
 
 /// A cluster in which our programs run, but for the agents.
 pub struct Agentless {
-    installed: Installed,
+    pub(super) installed: Installed,
     webhook: Webhook,
     /// The cluster. Last, so that it outlives what talks to it.
     pub cluster: Bare,
@@ -121,21 +126,31 @@ impl Agentless {
     /// # Errors
     /// When one of them cannot be started.
     pub async fn run_agents(self) -> anyhow::Result<Fleet> {
+        let Bare { hosts, plane, .. } = &self.cluster;
+        let access = original::access(plane).await?;
+        let starts = hosts.iter().map(async |host| {
+            let pod = pod_on(plane, host.name()).await?;
+            start_agent(self.site(), host, &pod, self.installed.apiserver_port, &access).await
+        });
+        let agents = try_join_all(starts).await?;
+        Ok(self.with_agents(agents, BTreeMap::new()))
+    }
+
+    /// What agents are started with.
+    pub(super) fn site(&self) -> Site<'_> {
+        let Bare { plane, programs, options, .. } = &self.cluster;
+        Site { plane, programs, certificates: &self.installed.certificates, options }
+    }
+
+    /// The fleet with these agents, one for each host, and what some of them call the apiserver through.
+    pub(super) fn with_agents(self, agents: Vec<Agent>, taps: BTreeMap<String, Tap>) -> Fleet {
         let Self { installed, webhook, cluster } = self;
         let Bare { programs, options, hosts, repository, plane } = cluster;
-        let site =
-            Site { plane: &plane, programs: &programs, certificates: &installed.certificates, options: &options };
-        let access = original::access(&plane).await?;
-        let starts = hosts.iter().map(async |host| {
-            let pod = pod_on(&plane, host.name()).await?;
-            start_agent(site, host, &pod, installed.apiserver_port, &access).await
-        });
-        let agents = try_join_all(starts).await?.into_iter();
         let kubelet =
             |(host, agent): (Arc<Host>, Agent)| (host.name().to_owned(), Kubelet::start(plane.client(), host, agent));
-        Ok(Fleet {
+        Fleet {
             kubelets: hosts.into_iter().zip(agents).map(kubelet).collect(),
-            taps: BTreeMap::new(),
+            taps,
             repository,
             controller: installed.controller,
             controller_metrics_port: installed.controller_metrics,
@@ -147,7 +162,7 @@ impl Agentless {
             programs,
             options,
             plane,
-        })
+        }
     }
 }
 
