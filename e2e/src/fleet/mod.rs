@@ -132,6 +132,18 @@ impl Fleet {
         self.shadows().get(&names::shadow_name(node)).await.with_context(|| format!("shadow of {node}"))
     }
 
+    /// Waits until the shadow of a node says these words of what its agent does, and answers with the whole message.
+    ///
+    /// # Errors
+    /// When that has not come about within `patience`.
+    pub async fn says(&self, node: &str, words: &str, patience: Duration) -> anyhow::Result<String> {
+        eventually(&format!("{node} to say {words:?}"), patience, async || {
+            let message = self.shadow(node).await?.status.and_then(|status| status.message).unwrap_or_default();
+            Ok(message.contains(words).then_some(message))
+        })
+        .await
+    }
+
     /// The policies.
     pub fn policies(&self) -> Api<UpdatePolicy> {
         Api::all(self.plane.client())

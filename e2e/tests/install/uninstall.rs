@@ -81,12 +81,7 @@ async fn one_is_updated_and_one_in_the_middle_of_it(fleet: &Fleet) {
     fleet.updated(&NEW, 1, PATIENCE).await.unwrap();
     STUBBORN.run(&fleet.plane, PATIENCE).await.unwrap();
     fleet.plane.apply(&policy("node-3")).await.unwrap();
-    eventually("the drain of node-3 to be held", PATIENCE, async || {
-        let message = fleet.shadow("node-3").await?.status.and_then(|status| status.message).unwrap_or_default();
-        Ok(message.contains("default/stubborn").then_some(()))
-    })
-    .await
-    .unwrap();
+    fleet.says("node-3", "default/stubborn", PATIENCE).await.unwrap();
     assert!(is_marked(fleet, "node-3").await);
 }
 

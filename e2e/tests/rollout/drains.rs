@@ -14,12 +14,7 @@ async fn a_budget_without_room_holds_the_drain_until_it_has_room() {
     PINNED.run(&fleet.plane, PATIENCE).await.unwrap();
     fleet.plane.apply(&policy(1)).await.unwrap();
     fleet.publish(&NEW);
-    let message = eventually("the drain to say which budget blocks it", PATIENCE, async || {
-        let message = fleet.shadow("node-1").await?.status.and_then(|status| status.message).unwrap_or_default();
-        Ok(message.contains("default/pinned").then_some(message))
-    })
-    .await
-    .unwrap();
+    let message = fleet.says("node-1", "default/pinned", PATIENCE).await.unwrap();
     println!("the shadow says: {message}");
     assert_eq!(fleet.boots()["node-1"], 0, "no reboot before the drain has ended");
     PINNED.allow(&fleet.plane, 1).await.unwrap();

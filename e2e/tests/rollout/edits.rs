@@ -88,12 +88,7 @@ async fn a_draining_node_that_loses_its_interface_label_is_given_back() {
     PINNED.run(&fleet.plane, PATIENCE).await.unwrap();
     fleet.plane.apply(&policy(1)).await.unwrap();
     fleet.publish(&NEW);
-    eventually("the drain to be blocked", PATIENCE, async || {
-        let message = fleet.shadow("node-1").await?.status.and_then(|status| status.message).unwrap_or_default();
-        Ok(message.contains("default/pinned").then_some(()))
-    })
-    .await
-    .unwrap();
+    fleet.says("node-1", "default/pinned", PATIENCE).await.unwrap();
     let unlabel = format!("{}-", names::UPDATER_INTERFACE_LABEL);
     fleet.plane.kubectl(&["label", "node", "node-1", &unlabel]).await.unwrap();
     eventually("node-1 to be given back", PATIENCE, async || {

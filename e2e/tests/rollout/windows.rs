@@ -37,15 +37,6 @@ async fn all_have_their_go(fleet: &Fleet) -> Vec<BottlerocketShadow> {
     .unwrap()
 }
 
-async fn says(fleet: &Fleet, node: &str, words: &str) {
-    eventually(&format!("{node} to say {words:?}"), PATIENCE, async || {
-        let message = fleet.shadow(node).await?.status.and_then(|status| status.message).unwrap_or_default();
-        Ok(message.contains(words).then_some(()))
-    })
-    .await
-    .unwrap();
-}
-
 async fn marks(fleet: &Fleet, node: &str) -> Option<Marks> {
     let node = fleet.node_objects().get(node).await.unwrap();
     Marks::decode(node.metadata.annotations.as_ref()).unwrap()
@@ -99,18 +90,17 @@ async fn a_disruption_begins_only_while_the_schedule_is_open_and_finishes_after_
     fleet.controller.kill().unwrap();
     fleet.agent("node-2").signal(Signal::STOP).unwrap();
     fleet.apiserver.signal(Signal::CONT).unwrap();
-    says(&fleet, "node-1", "default/pinned").await;
+    fleet.says("node-1", "default/pinned", PATIENCE).await.unwrap();
     let began = marks(&fleet, "node-1").await.unwrap().began;
     assert!((opens..closes).contains(&began), "{opens} {began} {closes}");
     eventually("the schedule to close", PATIENCE, async || Ok((now() > closes).then_some(()))).await.unwrap();
     fleet.agent("node-2").signal(Signal::CONT).unwrap();
-    says(&fleet, "node-2", "the go has expired").await;
+    fleet.says("node-2", "the go has expired", PATIENCE).await.unwrap();
     fleet.controller.restart().unwrap();
     held_for(&fleet, "OutsideWindow", 1).await;
     assert_eq!(marks(&fleet, "node-2").await, None);
     // What was in the middle of its drain finishes.
-    let room = json!({"spec": {"maxUnavailable": 1}}).to_string();
-    fleet.plane.kubectl(["patch", "pdb", "pinned", "--type=merge", "-p", &room]).await.unwrap();
+    PINNED.allow(&fleet.plane, 1).await.unwrap();
     fleet.updated(&NEW, 1, PATIENCE).await.unwrap();
     assert_eq!((fleet.boots()["node-1"], fleet.boots()["node-2"]), (1, 0));
     let ignore = format!("{}={NEW}", names::IGNORE_WINDOW_ANNOTATION);
