@@ -12,7 +12,7 @@ use kube::{Api, ResourceExt};
 use serde_json::json;
 
 use crate::apply::kubectl;
-use crate::guide::{follow, section};
+use crate::guide::{commands, follow, section};
 
 const GUIDE: &str = "docs/migrating.md";
 const SHADOWS: &str = "bottlerocketshadows.brupop.bottlerocket.aws";
@@ -33,13 +33,13 @@ async fn the_guide_takes_an_original_installation_over_and_what_it_leaves_is_as_
     let refused = kubectl(&plane, &["apply", "--filename", ours.to_str().unwrap()], "").await;
     assert!(!refused.accepted && refused.err.contains("storedVersions"), "{}", refused.err);
 
-    follow(&plane, &section(GUIDE, "## In this order")).await;
+    follow_all(&plane, "## In this order").await;
     is_ours(&plane).await;
     let shadows: Api<BottlerocketShadow> = Api::namespaced(plane.client(), names::DEFAULT_NAMESPACE);
     let after = shadows.get("brs-node-1").await.unwrap();
     assert_eq!((after.uid(), after.spec.state), (shadow.uid(), shadow.spec.state), "what is under way is kept");
 
-    follow(&plane, &section(GUIDE, "## Back out, or remove it")).await;
+    follow_all(&plane, "## Back out, or remove it").await;
     let node = Api::<Node>::all(plane.client()).get("node-1").await.unwrap();
     assert_eq!(node.spec.as_ref().and_then(|spec| spec.unschedulable), Some(true), "its cordon is the original's");
     assert!(
@@ -78,6 +78,14 @@ async fn node_in_the_middle_of_an_update(plane: &ControlPlane) -> BottlerocketSh
     let answer = kubectl(plane, &["create", "--filename=-"], &shadow.to_string()).await;
     assert!(answer.accepted, "{}", answer.err);
     Api::namespaced(plane.client(), names::DEFAULT_NAMESPACE).get("brs-node-1").await.unwrap()
+}
+
+/// Runs the commands below a heading of the guide.
+async fn follow_all(plane: &ControlPlane, heading: &str) {
+    let section = section(GUIDE, heading);
+    let count = commands(&section).len();
+    assert!(count >= 3, "{heading} has {count} commands");
+    follow(plane, &section).await;
 }
 
 async fn is_ours(plane: &ControlPlane) {

@@ -1,7 +1,6 @@
 //! The samples that say how a node is disrupted, with their waits cut short, watched at work.
 
 use api::{Marks, names};
-use e2e::controlplane::wait::eventually;
 use futures::TryStreamExt as _;
 use k8s_openapi::api::core::v1::{Node, Pod};
 use kube::api::ListParams;
@@ -65,27 +64,18 @@ async fn a_node_leaves_the_load_balancers_before_it_is_cordoned() {
     observer.assert_no_breach().await;
 }
 
-/// The pods of the workload without room.
-fn pinned() -> ListParams {
-    ListParams::default().labels("app=pinned")
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_drain_that_may_force_does_so_when_its_time_is_up() {
     let (fleet, observer) = fleet(1).await;
     PINNED.run(&fleet.plane, PATIENCE).await.unwrap();
     let pods: Api<Pod> = Api::default_namespaced(fleet.plane.client());
-    let first = pods.list(&pinned()).await.unwrap().items[0].uid();
+    let pinned = ListParams::default().labels("app=pinned");
+    let first = pods.list(&pinned).await.unwrap().items[0].uid();
     fleet.plane.apply(&shortened("stubborn-workloads", "timeout: 15m", "timeout: 5s")).await.unwrap();
     fleet.publish(&NEW);
-    fleet.updated(&NEW, 1, 2 * PATIENCE).await.unwrap();
+    fleet.updated(&NEW, 1, PATIENCE).await.unwrap();
     assert_eq!(fleet.boots()["node-1"], 1);
-    // A drain that is over may leave a pod behind that was deleted and whose end takes longer than it should.
-    eventually("the pod to be gone", PATIENCE, async || {
-        let left = pods.list(&pinned()).await?.items;
-        Ok(left.iter().all(|pod| pod.uid() != first).then_some(()))
-    })
-    .await
-    .unwrap();
+    let left = pods.list(&pinned).await.unwrap().items;
+    assert!(left.iter().all(|pod| pod.uid() != first), "the pod was deleted");
     observer.assert_no_breach().await;
 }
