@@ -122,12 +122,7 @@ async fn take_back_a_go(fleet: &Fleet) {
     wait_for(fleet, "the go to be taken back", |state, _| state != State::RebootedIntoUpdate).await;
     fleet.apiserver.signal(Signal::CONT).unwrap();
     fleet.edit_policy("default", json!({"paused": false})).await.unwrap();
-    eventually("the drain to be blocked", PATIENCE, async || {
-        let message = fleet.shadow("node-1").await?.status.and_then(|status| status.message).unwrap_or_default();
-        Ok(message.contains("stubborn").then_some(()))
-    })
-    .await
-    .unwrap();
+    fleet.says("node-1", "stubborn", PATIENCE).await.unwrap();
 }
 
 async fn wait_for(fleet: &Fleet, what: &str, condition: impl Fn(State, Option<State>) -> bool) {
