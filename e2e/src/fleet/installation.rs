@@ -183,7 +183,10 @@ pub(crate) fn local(port: u16) -> String {
 }
 
 /// Ports that were free a moment ago, and that nobody else in this process is given.
-pub(crate) fn free_ports<const N: usize>() -> anyhow::Result<[u16; N]> {
+///
+/// # Errors
+/// When there is none.
+pub fn free_ports<const N: usize>() -> anyhow::Result<[u16; N]> {
     let mut ports = [0; N];
     for port in &mut ports {
         *port = free_port().context("no free port")?;

@@ -8,7 +8,7 @@ use std::{
 use anyhow::Context as _;
 use api::{BottlerocketShadow, State, UpdatePolicy, names};
 use e2e::controlplane::{ControlPlane, Process, Program, wait::eventually};
-use e2e::fleet::installation::is_ready;
+use e2e::fleet::installation::{free_ports, is_ready};
 use futures::TryStreamExt as _;
 use k8s_openapi::api::core::v1::Node;
 use kube::{
@@ -66,7 +66,7 @@ impl Site {
         let policies: Api<UpdatePolicy> = Api::all(plane.client());
         policies.create(&PostParams::default(), &policy).await?;
         let account = names::CONTROLLER_SERVICE_ACCOUNT;
-        let metrics = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+        let [metrics] = free_ports()?;
         let program = Program::new(program::controller().await?)
             .args(["--metrics-listen".to_owned(), format!("127.0.0.1:{metrics}")])
             .env("KUBECONFIG", plane.service_account_kubeconfig(names::DEFAULT_NAMESPACE, account).await?);

@@ -4,7 +4,7 @@ use std::{path::Path, process::Stdio, time::Duration};
 
 use anyhow::Context as _;
 use e2e::controlplane::wait::eventually;
-use e2e::fleet::installation::is_ready;
+use e2e::fleet::installation::{free_ports, is_ready};
 use tokio::{process::Command, time::sleep};
 
 use crate::{program, stub};
@@ -30,7 +30,7 @@ pub(crate) async fn print() -> anyhow::Result<()> {
 async fn measure(folder: &Path, port: u16) -> anyhow::Result<()> {
     let kubeconfig = folder.join("kubeconfig");
     std::fs::write(&kubeconfig, kubeconfig_for(port))?;
-    let metrics = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+    let [metrics] = free_ports()?;
     let mut controller = Command::new(program::controller().await?)
         .args(["--metrics-listen", &format!("127.0.0.1:{metrics}")])
         .env("KUBECONFIG", &kubeconfig)
