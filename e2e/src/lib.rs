@@ -6,6 +6,7 @@ pub mod bench;
 pub mod certmanager;
 pub mod controlplane;
 pub mod demo;
+pub mod distribution;
 pub mod fleet;
 pub mod host;
 pub mod image;

@@ -18,6 +18,7 @@ use serde_json::{Value, json};
 
 use crate::controlplane::wait::eventually;
 use crate::controlplane::{ControlPlane, Process, Program};
+use crate::distribution;
 use crate::fleet::installation::{free_ports, get, local};
 
 /// Seconds on an idle machine.
@@ -28,10 +29,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// # Errors
 /// One sentence that says why there is none.
 pub fn available() -> anyhow::Result<PathBuf> {
-    #[expect(clippy::disallowed_methods, reason = "the edge that reads the environment for Prometheus")]
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let found = std::env::split_paths(&path).map(|folder| folder.join("prometheus")).find(|file| file.is_file());
-    found.context("monitoring takes prometheus, which is not in the PATH (Debian's package prometheus)")
+    distribution::find(&distribution::path(), "prometheus")
+        .context("monitoring takes prometheus, which is not in the PATH (Debian's package prometheus)")
 }
 
 /// Where the metrics of a pod are on this machine, which has no pod network.

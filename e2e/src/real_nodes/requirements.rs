@@ -3,6 +3,8 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
+use crate::distribution;
+
 /// Programs of the distribution, and the package that has them on Debian.
 const PROGRAMS: [(&str, &str); 8] = [
     ("ip", "iproute2"),
@@ -32,8 +34,7 @@ pub(super) struct Machine {
 /// # Errors
 /// What is missing.
 pub(super) fn machine() -> anyhow::Result<Machine> {
-    #[expect(clippy::disallowed_methods, reason = "the edge that reads the environment for real nodes")]
-    let path = std::env::var_os("PATH").unwrap_or_default();
+    let path = distribution::path();
     let root = rustix::process::geteuid().is_root();
     look(root, &path, &CNI_FOLDERS.map(Path::new), Path::new("/sys/fs/cgroup"))
 }
@@ -41,7 +42,7 @@ pub(super) fn machine() -> anyhow::Result<Machine> {
 fn look(root: bool, path: &OsString, cni: &[&Path], groups: &Path) -> anyhow::Result<Machine> {
     anyhow::ensure!(cfg!(target_os = "linux"), "real nodes take Linux");
     anyhow::ensure!(root, "real nodes take root: they are namespaces with networks and mounts of their own");
-    let find = |name: &str| std::env::split_paths(path).map(|folder| folder.join(name)).find(|file| file.is_file());
+    let find = |name: &str| distribution::find(path, name);
     let missing: Vec<_> = PROGRAMS.iter().filter(|(name, _)| find(name).is_none()).collect();
     if let Some((name, package)) = missing.first() {
         anyhow::bail!("real nodes take {name}, which is not in the PATH (Debian's package {package})");

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use api::names;
 use e2e::controlplane::wait::eventually;
 use e2e::controlplane::{ControlPlane, prometheus_operator_folder};
+use e2e::distribution::is_required;
 use e2e::fleet::{Bare, Fleet, FleetOptions};
 use e2e::install::{Manifest, build_with, workspace};
 use e2e::prometheus::{Prometheus, available};
@@ -44,7 +45,7 @@ async fn a_real_prometheus_finds_every_program_by_the_sample_and_sees_a_rollout(
     let program = match available() {
         Ok(program) => program,
         Err(why) => {
-            assert!(!required(), "{why:#}");
+            assert!(!is_required("PROMETHEUS"), "{why:#}");
             println!("not run: {why:#}");
             return;
         }
@@ -189,9 +190,4 @@ async fn account(plane: &ControlPlane) -> std::path::PathBuf {
     plane.apply(ACCOUNT).await.unwrap();
     plane.apply_path(&workspace("samples/monitoring/prometheus-role.yaml")).await.unwrap();
     plane.service_account_kubeconfig("monitoring", "prometheus").await.unwrap()
-}
-
-#[expect(clippy::disallowed_methods, reason = "the switch for machines that must have Prometheus")]
-fn required() -> bool {
-    std::env::var("PROMETHEUS").is_ok_and(|value| value == "required")
 }

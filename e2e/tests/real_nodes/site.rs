@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use api::{BottlerocketShadow, names};
 use e2e::controlplane::wait::eventually;
+use e2e::distribution::is_required;
 use e2e::fleet::rest;
 use e2e::host::{Cause, Client, Release};
 use e2e::observer::Observer;
@@ -36,7 +37,7 @@ impl Site {
     pub(crate) async fn start(options: RealClusterOptions, manifest: Option<&str>) -> Option<Self> {
         let turn = TURNS.acquire().await.unwrap();
         if let Err(why) = available() {
-            assert!(!required(), "{why:#}");
+            assert!(!is_required("REAL_NODES"), "{why:#}");
             println!("not run: {why:#}");
             return None;
         }
@@ -116,9 +117,4 @@ impl Site {
 fn runs(node: &Node, version: &Version) -> bool {
     let info = node.status.as_ref().and_then(|status| status.node_info.as_ref());
     info.is_some_and(|info| info.os_image.contains(&version.to_string()))
-}
-
-#[expect(clippy::disallowed_methods, reason = "the switch for machines that must be able to carry nodes")]
-fn required() -> bool {
-    std::env::var("REAL_NODES").is_ok_and(|value| value == "required")
 }
