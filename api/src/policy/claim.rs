@@ -4,7 +4,7 @@
 //! claims its nodes whatever else is wrong with it: a paused or invalid policy must not let its nodes fall to the next one. Where
 //! not even the selector or the priority can be read, it may be any node and any priority.
 
-use std::collections::BTreeMap;
+use std::{cmp::Ordering, collections::BTreeMap};
 
 use kube::core::{Selector, SelectorExt as _};
 
@@ -21,13 +21,44 @@ pub fn selects(selector: Option<&Selector>, labels: &BTreeMap<String, String>) -
     selector.is_none_or(|selector| selector.matches(labels))
 }
 
-/// Of the policies that claim a node those of the highest rank: the one that applies, or all that are tied. Their order is kept.
-pub fn foremost<P>(claims: impl IntoIterator<Item = P>, rank: impl Fn(&P) -> i64) -> Vec<P> {
-    let mut claims: Vec<_> = claims.into_iter().collect();
-    if let Some(highest) = claims.iter().map(&rank).max() {
-        claims.retain(|policy| rank(policy) == highest);
+/// The policies of the highest rank of those that claim a node.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Foremost<P> {
+    /// No policy claims it.
+    Nobody,
+    /// This one applies.
+    One(P),
+    /// These are tied, in the order in which they came.
+    Tied(Vec<P>),
+}
+
+/// Of the policies that claim a node those of the highest rank.
+pub fn foremost<P>(claims: impl IntoIterator<Item = P>, rank: impl Fn(&P) -> i64) -> Foremost<P> {
+    claims.into_iter().fold(Foremost::Nobody, |foremost, next| {
+        let highest = match &foremost {
+            Foremost::Nobody => return Foremost::One(next),
+            Foremost::One(one) => rank(one),
+            Foremost::Tied(tied) => tied.first().map_or(i64::MIN, &rank),
+        };
+        match rank(&next).cmp(&highest) {
+            Ordering::Less => foremost,
+            Ordering::Equal => foremost.tied_with(next),
+            Ordering::Greater => Foremost::One(next),
+        }
+    })
+}
+
+impl<P> Foremost<P> {
+    fn tied_with(self, next: P) -> Self {
+        match self {
+            Self::Nobody => Self::One(next),
+            Self::One(one) => Self::Tied(vec![one, next]),
+            Self::Tied(mut tied) => {
+                tied.push(next);
+                Self::Tied(tied)
+            }
+        }
     }
-    claims
 }
 
 #[cfg(test)]
@@ -51,17 +82,21 @@ mod tests {
     #[test]
     fn the_highest_priority_applies_and_what_cannot_be_read_is_higher() {
         let foremost = |priorities: &[Option<i32>]| foremost(priorities.to_vec(), |priority| rank(*priority));
-        assert_eq!(foremost(&[]), []);
-        assert_eq!(foremost(&[Some(-1), Some(7), Some(0)]), [Some(7)]);
-        assert_eq!(foremost(&[Some(i32::MAX), None, Some(0)]), [None]);
-        assert_eq!(foremost(&[Some(3), Some(1), Some(3)]), [Some(3), Some(3)], "a tie");
-        assert_eq!(foremost(&[None, None]), [None, None]);
+        assert_eq!(foremost(&[]), Foremost::Nobody);
+        assert_eq!(foremost(&[Some(-1), Some(7), Some(0)]), Foremost::One(Some(7)));
+        assert_eq!(foremost(&[Some(i32::MAX), None, Some(0)]), Foremost::One(None));
+        assert_eq!(foremost(&[Some(3), Some(1), Some(3)]), Foremost::Tied(vec![Some(3), Some(3)]), "a tie");
+        assert_eq!(foremost(&[None, None]), Foremost::Tied(vec![None, None]));
     }
 
     proptest! {
         #[test]
         fn what_is_foremost_has_no_higher_beside_it_and_leaves_no_equal_out(ranks in proptest::collection::vec(-3_i64..3, 0..6)) {
-            let first = foremost(ranks.clone(), |rank| *rank);
+            let first = match foremost(ranks.clone(), |rank| *rank) {
+                Foremost::Nobody => Vec::new(),
+                Foremost::One(one) => vec![one],
+                Foremost::Tied(tied) => tied,
+            };
             prop_assert_eq!(first.is_empty(), ranks.is_empty());
             for rank in &first {
                 prop_assert!(ranks.iter().all(|other| other <= rank));

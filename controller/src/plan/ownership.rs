@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use api::policy::claim;
+use api::policy::claim::{self, Foremost};
 
 use crate::snapshot::{NodeFacts, PolicyFacts};
 
@@ -43,10 +43,9 @@ pub(super) fn owner<'a>(policies: &'a BTreeMap<String, PolicyFacts>, node: &Node
         return Owner::Nobody;
     }
     let claims = policies.values().filter(|policy| claim::selects(policy.selector.as_ref(), &node.labels));
-    let foremost = claim::foremost(claims, |policy| claim::rank(policy.priority));
-    match foremost.as_slice() {
-        [] => Owner::Nobody,
-        [only] => Owner::Policy(only),
-        _ => Owner::Tied(foremost),
+    match claim::foremost(claims, |policy| claim::rank(policy.priority)) {
+        Foremost::Nobody => Owner::Nobody,
+        Foremost::One(policy) => Owner::Policy(policy),
+        Foremost::Tied(policies) => Owner::Tied(policies),
     }
 }

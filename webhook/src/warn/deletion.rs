@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 
 use api::{
     UpdatePolicy,
-    policy::{claim, parse},
+    policy::{
+        claim::{self, Foremost},
+        parse,
+    },
 };
 
 use super::nodes;
@@ -39,10 +42,13 @@ pub fn of_deletion(old: &UpdatePolicy, cluster: Option<&Cluster>) -> Vec<String>
 }
 
 fn heir(claims: &[&StoredPolicy]) -> String {
-    match claim::foremost(claims, |policy| policy.priority).as_slice() {
-        [] => "will not be updated".to_owned(),
-        [only] => format!("will be updated under {}", only.name),
-        [first, second, ..] => format!("will be held by a tie of {} and {}", first.name, second.name),
+    match claim::foremost(claims, |policy| policy.priority) {
+        Foremost::Nobody => "will not be updated".to_owned(),
+        Foremost::One(heir) => format!("will be updated under {}", heir.name),
+        Foremost::Tied(heirs) => {
+            let names: Vec<_> = heirs.iter().map(|heir| heir.name.as_str()).collect();
+            format!("will be held by a tie of {}", names.join(" and "))
+        }
     }
 }
 
