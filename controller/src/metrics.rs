@@ -161,7 +161,7 @@ impl Metrics {
         self.held.show(held);
         let mut in_flight: BTreeMap<String, i64> = snapshot.policies.keys().map(|policy| (policy.clone(), 0)).collect();
         for standing in plan.nodes.values().filter(|standing| standing.in_flight) {
-            for policy in &standing.owners {
+            for policy in standing.owners.iter() {
                 *in_flight.entry(policy.clone()).or_default() += 1;
             }
         }

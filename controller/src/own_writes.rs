@@ -186,7 +186,7 @@ mod tests {
             serde_json::from_value(serde_json::json!([{"apiVersion": "v1", "kind": "Node", "name": "a", "uid": "n"}]))
                 .unwrap();
         let shadow = api::Shadow::try_from(&raw).unwrap();
-        let mut shadows = BTreeMap::from([("a".to_owned(), Arc::new(ShadowFacts::Readable(Box::new(shadow))))]);
+        let mut shadows = BTreeMap::from([("a".to_owned(), Arc::new(ShadowFacts::Readable(shadow)))]);
         own.obscure_unknown(&mut shadows);
         assert!(shadows["a"].readable().is_none());
         let policies = ["after", "another", "before"].map(|name| (name.to_owned(), ())).into();

@@ -57,11 +57,11 @@ fn status(snapshot: &Snapshot, node: &str, standing: &Standing) -> Option<Shadow
     // In whatever order they are stored.
     let same =
         conditions.len() == shadow.conditions.len() && conditions.iter().all(|it| shadow.conditions.contains(it));
-    (!same || standing.failed != report.failed).then(|| ShadowStatus {
+    (!same || standing.failed.as_deref() != report.failed.as_ref()).then(|| ShadowStatus {
         node: node.to_owned(),
         shadow: shadow.name.clone(),
         uid: shadow.uid.clone(),
         conditions,
-        failed: standing.failed.as_ref().map(Failed::stored),
+        failed: standing.failed.as_deref().map(Failed::stored),
     })
 }

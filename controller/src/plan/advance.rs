@@ -88,8 +88,8 @@ pub(super) fn hold_the_silent(draft: &mut Draft<'_>) {
 /// Names the version-lock of nodes that an administrator keeps where they are.
 pub(super) fn hold_the_locked(draft: &mut Draft<'_>) {
     for at in draft.open_in(&[Phase::Resting]) {
-        let report = draft.situations[at].report().filter(|_| draft.choices[at] == Choice::Current);
-        if let Some(lock) = report.and_then(|report| report.version_lock.as_ref()) {
+        let stays = draft.offer(at).filter(|_| *draft.choice(at) == Choice::Current);
+        if let Some(lock) = stays.and_then(|offer| offer.lock) {
             let message = format!("the host's version-lock is {lock}, and not the operator's");
             draft.hold(at, Hold::new(HoldReason::VersionLocked, message));
         }
@@ -99,9 +99,8 @@ pub(super) fn hold_the_locked(draft: &mut Draft<'_>) {
 /// Clears what is left of an update that is over, so that a shadow at rest names no policy and no version.
 pub(super) fn rest(draft: &mut Draft<'_>) {
     for at in draft.open_in(&[Phase::Resting]) {
-        let remembers = given_up_until(&draft.situations[at], draft.now).is_some();
-        let rests = |shadow: &Shadow| shadow.order == Order::default() || remembers;
-        if !draft.situations[at].readable().is_none_or(rests) {
+        let situation = &draft.situations[at];
+        if !situation.digest.has_no_order && given_up_until(situation, draft.now).is_none() {
             draft.act(at, Verb::Rest, Order::default());
         }
     }

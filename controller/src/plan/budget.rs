@@ -144,14 +144,14 @@ fn is_disrupted(situation: &Situation<'_>) -> bool {
 
 /// Whether the node has a go, used or not, or the marks of one, and is not out for a failure. A shadow that cannot be read may have one.
 pub(super) fn has_go_or_marks(situation: &Situation<'_>) -> bool {
-    let asked = situation.readable().is_some_and(|shadow| shadow.order.state == State::RebootedIntoUpdate);
-    !situation.has_failed && (asked || situation.node.is_marked() || situation.phase == Phase::Unreadable)
+    let asked = situation.digest.asked == Some(State::RebootedIntoUpdate);
+    !situation.has_failed && (asked || situation.digest.marked || situation.phase == Phase::Unreadable)
 }
 
 /// Whether the node was asked to go back to Idle and has not said that it did. It may still be cordoned under a mark that no watch
 /// has shown yet: its place is free for another disruption only when it reports Idle.
 fn is_giving_back(situation: &Situation<'_>) -> bool {
-    let asked = situation.readable().is_some_and(|shadow| shadow.order.state == State::Idle);
-    let reports = situation.report().is_some_and(|report| report.state != State::Idle);
+    let asked = situation.digest.asked == Some(State::Idle);
+    let reports = situation.digest.reports.is_some_and(|state| state != State::Idle);
     situation.in_flight && asked && reports
 }

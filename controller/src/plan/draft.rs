@@ -2,22 +2,25 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use api::{HoldReason, Shadow, State, shadow::Order};
+use api::{Shadow, State, shadow::Order};
 use jiff::Timestamp;
 use semver::Version;
 
 use super::{
-    Hold, Plan, Standing,
+    Hold, Plan,
     budget::Budgets,
     halt::{Failures, Halts},
+    offers::{Offer, Offers},
     phase::Phase,
     releases::{Choice, Releases, choose},
     situation::Situation,
+    standing::standings,
+    survey::Survey,
     window::{Window, window},
 };
 use crate::{
     action::{Action, Verb},
-    snapshot::{PolicyFacts, Snapshot},
+    snapshot::{PolicyFacts, ShadowFacts, Snapshot},
 };
 
 /// A plan while its steps write it.
@@ -27,14 +30,17 @@ pub(super) struct Draft<'a> {
     pub(super) situations: Vec<Situation<'a>>,
     pub(super) budgets: Budgets<'a>,
     pub(super) releases: Releases<'a>,
-    /// Which version each node takes, by its position.
-    pub(super) choices: Vec<Choice<'a>>,
+    /// The shadows whose Node is gone.
+    pub(super) orphans: Vec<&'a ShadowFacts>,
+    offers: Offers<'a>,
+    /// Which version nodes take that tell an offer, by its number.
+    choices: Vec<Choice<'a>>,
     pub(super) windows: BTreeMap<&'a str, Window>,
     pub(super) halts: Halts<'a>,
     /// The positions of the situations in each phase, in order.
     phases: BTreeMap<Phase, Vec<usize>>,
     /// What is asked for, by the position of its node.
-    actions: BTreeMap<usize, Action>,
+    actions: Vec<Option<Box<Action>>>,
     /// The deletions of shadows that have no node.
     deletions: Vec<Action>,
     /// Why each node does not move, by its position.
@@ -44,36 +50,50 @@ pub(super) struct Draft<'a> {
 
 impl<'a> Draft<'a> {
     pub(super) fn new(snapshot: &'a Snapshot) -> Self {
-        let situations = Situation::all(snapshot);
-        let budgets = Budgets::count(&situations);
-        let failures = Failures::count(&situations);
-        let releases = Releases::of(snapshot, &situations, &failures);
+        let survey = Survey::of(snapshot);
+        let budgets = Budgets::count(&survey.situations);
+        let failures = Failures::count(&survey.situations);
+        let releases = Releases::of(snapshot, &survey, &failures);
+        let Survey { situations, offers, orphans } = survey;
         let windows = snapshot.policies.values();
         let windows = windows.filter_map(|policy| Some((policy.name.as_str(), window(policy, snapshot.now)?)));
-        let choices = situations.iter().map(|situation| choose(&releases, situation, snapshot.now));
+        let policy = |offer: &Offer<'_>| offer.policy.and_then(|name| snapshot.policies.get(name));
+        let choices = offers.iter().map(|(offer, _)| choose(&releases, policy(offer), offer, snapshot.now));
         let (choices, changes): (Vec<_>, Vec<_>) = choices.unzip();
         let wake_at = changes.into_iter().flatten().min();
         Self {
             snapshot,
             now: snapshot.now,
+            orphans,
             choices,
+            offers,
             releases,
             windows: windows.collect(),
             halts: Halts::of(snapshot, failures, |policy| budgets.matched(policy)),
             budgets,
             phases: by_phase(&situations),
+            actions: situations.iter().map(|_| None).collect(),
             holds: situations.iter().map(|_| None).collect(),
             situations,
-            actions: BTreeMap::new(),
             deletions: Vec::new(),
             plan: Plan { wake_at, ..Plan::default() },
         }
     }
 
+    /// What the node at `at` tells of versions; `None` if it has not reported.
+    pub(super) fn offer(&self, at: usize) -> Option<&Offer<'a>> {
+        self.offers.get(self.situations[at].offer?)
+    }
+
+    /// Which version the node at `at` takes.
+    pub(super) fn choice(&self, at: usize) -> &Choice<'a> {
+        self.situations[at].offer.and_then(|offer| self.choices.get(offer)).unwrap_or(&Choice::Current)
+    }
+
     /// The positions of the situations in one of `phases` that no step has acted on yet.
     pub(super) fn open_in(&self, phases: &[Phase]) -> Vec<usize> {
         let all = phases.iter().filter_map(|phase| self.phases.get(phase)).flatten();
-        let mut open: Vec<_> = all.filter(|at| !self.actions.contains_key(at)).copied().collect();
+        let mut open: Vec<_> = all.copied().filter(|at| self.actions[*at].is_none()).collect();
         open.sort_unstable();
         open
     }
@@ -81,7 +101,7 @@ impl<'a> Draft<'a> {
     /// The positions of the nodes in flight that count for `policy` and that no step has asked to go back to Idle.
     pub(super) fn in_flight_for(&self, policy: &PolicyFacts) -> impl Iterator<Item = usize> {
         let returns = |at: usize| {
-            let act = self.actions.get(&at);
+            let act = self.actions[at].as_ref();
             self.situations[at].phase == Phase::Returning || act.is_some_and(|act| act.order.state == State::Idle)
         };
         let all = self.situations.iter().enumerate();
@@ -93,7 +113,7 @@ impl<'a> Draft<'a> {
     /// Asks for a write to the shadow of the node at `at`. The first step that asks for one has the word.
     pub(super) fn act(&mut self, at: usize, verb: Verb, order: Order) {
         if let Some(shadow) = self.situations[at].readable() {
-            self.actions.entry(at).or_insert_with(|| Action::new(verb, shadow, order));
+            self.actions[at].get_or_insert_with(|| Box::new(Action::new(verb, shadow, order)));
         }
     }
 
@@ -118,12 +138,7 @@ impl<'a> Draft<'a> {
     }
 
     pub(super) fn finish(mut self) -> Plan {
-        let holds = std::mem::take(&mut self.holds);
-        let nodes = self.situations.iter().zip(&self.choices).zip(holds);
-        let nodes = nodes.filter(|((situation, _), _)| situation.node.managed);
-        self.plan.nodes = nodes
-            .map(|((situation, choice), hold)| (situation.node.name.clone(), standing(situation, choice, hold)))
-            .collect();
+        self.plan.nodes = standings(&self.situations, &self.choices, std::mem::take(&mut self.holds));
         let changes = self.windows.values().flat_map(|window| [window.closes_at, window.next_opens_at]);
         for change in changes.flatten().collect::<Vec<_>>() {
             self.wake_at(change);
@@ -131,17 +146,14 @@ impl<'a> Draft<'a> {
         let limit = |policy: &PolicyFacts| Some((policy.name.clone(), self.budgets.most_in_flight(policy)?));
         self.plan.limits = self.snapshot.policies.values().filter_map(limit).collect();
         self.plan.windows = self.windows.into_iter().map(|(policy, window)| (policy.to_owned(), window)).collect();
-        let newest = newest(&self.situations, &self.choices);
-        let mut all_taken = BTreeSet::new();
-        // One by one: thousands of nodes take a few versions, and to collect them would be to sort them all.
-        for taken in taken(&self.situations, &self.choices) {
-            all_taken.insert(taken);
-        }
+        let newest = newest(&self.offers, &self.choices);
+        let all_taken: BTreeSet<_> = taken(&self.offers, &self.choices).collect();
         self.plan.halted = self.halts.sentences(|policy, version| {
             newest.get(policy).is_none_or(|newest| *newest <= version) || all_taken.contains(&(policy, version))
         });
         self.plan.releases = self.releases.into_all();
-        let mut actions: Vec<_> = self.actions.into_values().chain(self.deletions).collect();
+        let actions = self.actions.into_iter().flatten().map(|action| *action);
+        let mut actions: Vec<_> = actions.chain(self.deletions).collect();
         actions.sort_by(|one, other| one.node.cmp(&other.node));
         self.plan.actions = actions;
         self.plan
@@ -157,41 +169,19 @@ fn by_phase(situations: &[Situation<'_>]) -> BTreeMap<Phase, Vec<usize>> {
 }
 
 /// The versions that nodes take, by policy.
-fn taken<'a>(
-    situations: &'a [Situation<'a>],
-    choices: &'a [Choice<'a>],
-) -> impl Iterator<Item = (&'a str, &'a Version)> {
-    let all = situations.iter().zip(choices);
-    all.filter_map(|(situation, choice)| Some((situation.owner.policy()?.name.as_str(), choice.taken()?)))
+fn taken<'a>(offers: &Offers<'a>, choices: &[Choice<'a>]) -> impl Iterator<Item = (&'a str, &'a Version)> {
+    offers.iter().zip(choices).filter_map(|((offer, _), choice)| Some((offer.policy?, choice.taken()?)))
 }
 
 /// The newest version that a node of each policy runs or takes.
-fn newest<'a>(situations: &'a [Situation<'a>], choices: &[Choice<'a>]) -> BTreeMap<&'a str, &'a Version> {
+fn newest<'a>(offers: &Offers<'a>, choices: &[Choice<'a>]) -> BTreeMap<&'a str, &'a Version> {
     let mut newest = BTreeMap::new();
-    for (situation, choice) in situations.iter().zip(choices) {
-        let Some(policy) = situation.owner.policy() else { continue };
-        let runs = situation.report().map(|report| &report.current_version);
-        for version in runs.into_iter().chain(choice.taken()) {
-            let known = newest.entry(policy.name.as_str()).or_insert(version);
+    for ((offer, _), choice) in offers.iter().zip(choices) {
+        let Some(policy) = offer.policy else { continue };
+        for version in [offer.current].into_iter().chain(choice.taken()) {
+            let known = newest.entry(policy).or_insert(version);
             *known = (*known).max(version);
         }
     }
     newest
-}
-
-fn standing(situation: &Situation<'_>, choice: &Choice<'_>, hold: Option<Hold>) -> Standing {
-    let unreadable = |message: String| Some(Hold::new(HoldReason::Unreadable, message));
-    let hold = match (&situation.node.marks, situation.shadow) {
-        (Err(error), _) => unreadable(format!("Node {}: {error}", situation.node.name)),
-        (_, Some(crate::snapshot::ShadowFacts::Unreadable { reason, .. })) => unreadable(reason.clone()),
-        _ => hold,
-    };
-    Standing {
-        owners: situation.owner.names(),
-        in_flight: situation.in_flight,
-        up_to_date: situation.phase == Phase::Resting && *choice == Choice::Current,
-        hold,
-        booted: situation.booted,
-        failed: situation.failed.clone(),
-    }
 }

@@ -8,12 +8,27 @@ use jiff::Timestamp;
 use semver::Version;
 
 use super::{
-    Hold, backoff, deadline::given_up_until, draft::Draft, in_flight::agent_is_silent, situation::Situation, window,
+    Hold, backoff, deadline::given_up_until, draft::Draft, has_original_agent, in_flight::agent_is_silent,
+    situation::Situation, window,
 };
-use crate::snapshot::PolicyFacts;
+use crate::snapshot::{NodeFacts, PolicyFacts};
+
+/// Whether anything about the node could be a [`hindrance`] for some version. Of most nodes of a cluster nothing could.
+pub(super) fn may_be_hindered(node: &NodeFacts, report: Option<&Report>) -> bool {
+    let leave_it = node.hold.is_some() || node.leaving.is_some() || !node.ready || node.cordoned;
+    let has_met_failures = |report: &Report| {
+        report.failure.is_some() || report.failed.is_some() || report.crash_count > 0 || report.failed_at.is_some()
+    };
+    leave_it
+        || agent_is_silent(node, report)
+        || report.is_some_and(|report| has_original_agent(report) || has_met_failures(report))
+}
 
 /// Why the node must not be started, or must not go on towards its disruption; the first reason that applies.
 pub(super) fn hindrance(situation: &Situation<'_>, version: &Version, now: Timestamp) -> Option<Hold> {
+    if !situation.digest.may_be_hindered {
+        return None;
+    }
     let node = situation.node;
     let report = situation.report();
     if let Some(reason) = &node.hold {

@@ -31,10 +31,10 @@ pub(super) fn give_and_take_back(draft: &mut Draft<'_>) {
     let mut staged: Vec<_> = draft
         .open_in(&[Phase::Staged])
         .into_iter()
-        .filter_map(|at| Some((rank(&draft.situations[at], draft.situations[at].ordered_version()?), at)))
+        .filter_map(|at| Some(rank(draft, at, draft.situations[at].ordered_version()?)))
         .collect();
     staged.sort();
-    let staged: Vec<_> = staged.into_iter().map(|(_, at)| at).collect();
+    let staged: Vec<_> = staged.into_iter().map(|rank| rank.at).collect();
     for at in staged {
         give(draft, at);
     }

@@ -24,7 +24,7 @@ impl<'a> Failures<'a> {
             let Some(verdict) = &situation.failed else { continue };
             for policy in situation.counts_for() {
                 let versions = failed.entry(&policy.name).or_default();
-                versions.entry(verdict.version.clone()).or_default().push(&situation.node.name);
+                versions.entry(verdict.version.clone()).or_default().push(situation.digest.name);
             }
         }
         Self(failed)

@@ -13,12 +13,14 @@ mod booted;
 mod budget;
 mod cleanup;
 mod deadline;
+mod digest;
 mod draft;
 mod eligible;
 mod gate;
 mod go;
 mod halt;
 mod in_flight;
+mod offers;
 mod order;
 mod ownership;
 mod phase;
@@ -26,7 +28,9 @@ mod releases;
 mod retreat;
 mod settings;
 mod situation;
+mod standing;
 mod start;
+mod survey;
 mod topology;
 mod unavailable;
 mod verdict;
@@ -34,10 +38,7 @@ mod window;
 
 use std::collections::BTreeMap;
 
-use api::{
-    HoldReason,
-    shadow::{Failed, Report},
-};
+use api::{HoldReason, shadow::Report};
 use jiff::Timestamp;
 use semver::Version;
 
@@ -46,6 +47,7 @@ pub use booted::{Booted, CONDITION as BOOTED};
 use draft::Draft;
 pub use in_flight::in_flight;
 pub use releases::Release;
+pub use standing::Standing;
 pub use window::Window;
 
 /// What to write now, and why nothing is written for the rest.
@@ -67,23 +69,6 @@ pub struct Plan {
     pub halted: BTreeMap<String, String>,
     /// When time alone will change the plan.
     pub wake_at: Option<Timestamp>,
-}
-
-/// Where one node stands.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Standing {
-    /// The policy that applies to it; several when they conflict.
-    pub owners: Vec<String>,
-    /// Whether it is in flight.
-    pub in_flight: bool,
-    /// Whether it runs the version it should.
-    pub up_to_date: bool,
-    /// Why it does not move.
-    pub hold: Option<Hold>,
-    /// Whether it has come up, of a node that was to reboot.
-    pub booted: Option<Booted>,
-    /// The verdict that stands on it.
-    pub failed: Option<Failed>,
 }
 
 /// Why a node does not move.

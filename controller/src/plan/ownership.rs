@@ -27,15 +27,6 @@ impl<'a> Owner<'a> {
             Self::Nobody | Self::Tied(_) => None,
         }
     }
-
-    /// The names of all that claim the node.
-    pub(super) fn names(&self) -> Vec<String> {
-        match self {
-            Self::Nobody => Vec::new(),
-            Self::Policy(policy) => vec![policy.name.clone()],
-            Self::Tied(policies) => policies.iter().map(|policy| policy.name.clone()).collect(),
-        }
-    }
 }
 
 pub(super) fn owner<'a>(policies: &'a BTreeMap<String, PolicyFacts>, node: &NodeFacts) -> Owner<'a> {

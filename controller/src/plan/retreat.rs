@@ -60,10 +60,10 @@ fn returnable(draft: &Draft<'_>, policy: &PolicyFacts) -> Vec<usize> {
     let mut candidates: Vec<_> = open
         .filter(|(_, situation)| situation.counts_for().any(|counted| counted.name == policy.name))
         .filter(|(_, situation)| !situation.has_original_agent())
-        .filter_map(|(at, situation)| Some((rank(situation, situation.ordered_version()?), at)))
+        .filter_map(|(at, situation)| Some(rank(draft, at, situation.ordered_version()?)))
         .collect();
     candidates.sort();
-    candidates.into_iter().map(|(_, at)| at).collect()
+    candidates.into_iter().map(|rank| rank.at).collect()
 }
 
 /// An original agent that has not staged in time has most likely not begun: its place is given to another node. The order keeps
@@ -90,9 +90,11 @@ fn is_no_longer_eligible(draft: &Draft<'_>, at: usize) -> bool {
         Owner::Tied(policies) => policies.iter().all(|policy| shadow.order.policy.as_ref() != Some(&policy.name)),
     };
     let frozen = situation.phase == Phase::Going && *version != report.current_version;
-    let newest = draft.choices[at].taken() == Some(version);
-    let taken = newest || (frozen && may_take(&draft.releases, situation, version, draft.now));
-    let halted = situation.owner.policy().and_then(|policy| draft.halts.forbid(&policy.name, version));
+    let newest = draft.choice(at).taken() == Some(version);
+    let policy = situation.owner.policy();
+    let may_take = |offer| may_take(&draft.releases, policy, offer, version, draft.now);
+    let taken = newest || (frozen && draft.offer(at).is_some_and(may_take));
+    let halted = policy.and_then(|policy| draft.halts.forbid(&policy.name, version));
     lost_its_policy || !taken || halted.is_some() || eligible::hindrance(situation, version, draft.now).is_some()
 }
 

@@ -11,8 +11,10 @@ use semver::Version;
 
 use super::{
     booted::{Booted, booted},
+    digest::Digest,
     gate::{Closed, gate},
     in_flight::{has_failed, in_flight},
+    offers::Offers,
     ownership::{Owner, owner},
     phase::{Phase, phase},
     verdict,
@@ -26,10 +28,18 @@ pub(super) struct Situation<'a> {
     pub(super) node: &'a NodeFacts,
     /// Its shadow.
     pub(super) shadow: Option<&'a ShadowFacts>,
+    /// Its shadow, if there is one that can be read.
+    readable: Option<&'a Shadow>,
+    /// What the agent reported.
+    report: Option<&'a Report>,
+    /// What steps ask of every node.
+    pub(super) digest: Digest<'a>,
     /// Whose it is.
     pub(super) owner: Owner<'a>,
     /// The policies that its order names or may name, where they still exist.
     began_under: Vec<&'a PolicyFacts>,
+    /// Where among the offers that is which it tells of versions.
+    pub(super) offer: Option<usize>,
     /// How far its update is.
     pub(super) phase: Phase,
     /// Whether it counts for the limits.
@@ -39,28 +49,33 @@ pub(super) struct Situation<'a> {
     /// Whether it has come up, of a node that was to reboot.
     pub(super) booted: Option<Booted>,
     /// The verdict that stands on it, stored or due.
-    pub(super) failed: Option<Failed>,
+    pub(super) failed: Option<Box<Failed>>,
     /// What counts as healthy; `None` is Ready, within the default time.
     pub(super) health: Option<&'a HealthGate>,
     /// What the gate has answered, once it was asked.
-    gate: OnceCell<Result<(), Closed>>,
+    gate: OnceCell<Result<(), Box<Closed>>>,
 }
 
 impl<'a> Situation<'a> {
-    /// Every node that is managed or still has something of an update about it.
-    pub(super) fn all(snapshot: &'a Snapshot) -> Vec<Self> {
-        let concerns_us = |node: &NodeFacts, shadow| node.managed || node.is_marked() || Option::is_some(&shadow);
-        let all = snapshot.nodes_and_shadows().filter(|(node, shadow)| concerns_us(node, *shadow));
-        all.map(|(node, shadow)| Self::of(snapshot, node, shadow)).collect()
-    }
-
-    fn of(snapshot: &'a Snapshot, node: &'a NodeFacts, shadow: Option<&'a ShadowFacts>) -> Self {
+    pub(super) fn of(
+        snapshot: &'a Snapshot,
+        node: &'a NodeFacts,
+        shadow: Option<&'a ShadowFacts>,
+        offers: &mut Offers<'a>,
+    ) -> Self {
         let owner = owner(&snapshot.policies, node);
         let began_under = began_under(snapshot, shadow);
+        let readable = shadow.and_then(ShadowFacts::readable);
+        let report = readable.and_then(|shadow| shadow.report.as_ref());
+        let policy = owner.policy().map(|policy| policy.name.as_str());
         let mut situation = Self {
             node,
             shadow,
+            readable,
+            report,
+            digest: Digest::of(node, readable),
             health: health(&began_under, owner.policy()),
+            offer: readable.zip(report).map(|(shadow, report)| offers.add(policy, &shadow.order, report)),
             owner,
             began_under,
             phase: phase(node, shadow),
@@ -70,7 +85,7 @@ impl<'a> Situation<'a> {
             failed: None,
             gate: OnceCell::new(),
         };
-        situation.failed = verdict::standing(&situation, snapshot);
+        situation.failed = verdict::standing(&situation, snapshot).map(Box::new);
         if situation.has_failed && situation.phase == Phase::Booted && situation.gate(snapshot).is_ok() {
             // It is given back, and counts again until it is.
             (situation.has_failed, situation.in_flight) = (false, true);
@@ -81,27 +96,27 @@ impl<'a> Situation<'a> {
     /// Whether the node passes its health gate. It is asked once for a plan, however many rules want to know: a check reads the whole
     /// Node.
     pub(super) fn gate(&self, snapshot: &Snapshot) -> Result<(), &Closed> {
-        self.gate.get_or_init(|| gate(self, snapshot)).as_ref().copied()
+        self.gate.get_or_init(|| gate(self, snapshot).map_err(Box::new)).as_ref().copied().map_err(AsRef::as_ref)
     }
 
     /// The shadow, if there is one that can be read.
-    pub(super) fn readable(&self) -> Option<&'a Shadow> {
-        self.shadow.and_then(ShadowFacts::readable)
+    pub(super) const fn readable(&self) -> Option<&'a Shadow> {
+        self.readable
     }
 
     /// What the agent reported.
-    pub(super) fn report(&self) -> Option<&'a Report> {
-        self.readable().and_then(|shadow| shadow.report.as_ref())
+    pub(super) const fn report(&self) -> Option<&'a Report> {
+        self.report
     }
 
     /// Whether an agent of the original operator serves the node: it has reported and told no version of its own.
-    pub(super) fn has_original_agent(&self) -> bool {
-        self.report().is_some_and(super::has_original_agent)
+    pub(super) const fn has_original_agent(&self) -> bool {
+        self.digest.has_original_agent
     }
 
     /// The version the node is asked to run.
     pub(super) fn ordered_version(&self) -> Option<&'a Version> {
-        self.readable().and_then(|shadow| shadow.order.version.as_ref())
+        self.readable.and_then(|shadow| shadow.order.version.as_ref())
     }
 
     /// The policies whose limits the node counts for while it is in flight: the one it began under and the one that applies

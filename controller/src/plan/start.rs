@@ -17,10 +17,10 @@ pub(super) fn begin(draft: &mut Draft<'_>) {
     let mut candidates = Vec::new();
     for at in draft.open_in(&[Phase::Resting, Phase::Booted]) {
         let situation = &draft.situations[at];
-        if situation.phase == Phase::Booted && !may_try_a_newer_one(situation, &draft.choices[at]) {
+        if situation.phase == Phase::Booted && !may_try_a_newer_one(situation, draft.choice(at)) {
             continue;
         }
-        let version = match draft.choices[at].clone() {
+        let version = match draft.choice(at).clone() {
             Choice::Current => continue,
             Choice::Take(version) => version,
             Choice::Held(hold) => {
@@ -33,11 +33,11 @@ pub(super) fn begin(draft: &mut Draft<'_>) {
                 wake_after_back_off(draft, at, version);
                 draft.hold(at, hold);
             }
-            None => candidates.push((rank(situation, version), at)),
+            None => candidates.push(rank(draft, at, version)),
         }
     }
     candidates.sort();
-    let candidates: Vec<_> = candidates.into_iter().map(|(_, at)| at).collect();
+    let candidates: Vec<_> = candidates.into_iter().map(|rank| rank.at).collect();
     for at in candidates {
         start(draft, at);
     }
@@ -92,7 +92,7 @@ pub(super) fn wake_after_back_off(draft: &mut Draft<'_>, at: usize, version: &Ve
 
 fn start(draft: &mut Draft<'_>, at: usize) {
     let situation = &draft.situations[at];
-    let (Some(policy), Some(version)) = (situation.owner.policy(), draft.choices[at].taken()) else { return };
+    let (Some(policy), Some(version)) = (situation.owner.policy(), draft.choice(at).taken()) else { return };
     if situation.readable().is_none() {
         return;
     }
@@ -102,7 +102,7 @@ fn start(draft: &mut Draft<'_>, at: usize) {
     }
     if let Some(paused) = eligible::forbids_start(draft, policy, situation, version) {
         if full.is_none() {
-            draft.would_start(&policy.name, &situation.node.name, version.clone());
+            draft.would_start(&policy.name, situation.digest.name, version.clone());
         }
         return draft.hold(at, paused);
     }

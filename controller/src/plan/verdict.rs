@@ -40,7 +40,7 @@ fn is_recovered(situation: &Situation<'_>, failed: &Failed) -> bool {
     let past = |report: &Report| match report.current_version.cmp(&failed.version) {
         Ordering::Less => false,
         Ordering::Equal => true,
-        Ordering::Greater => !is_locked_to(report, &failed.version),
+        Ordering::Greater => !is_locked_to(report.version_lock.as_deref(), &failed.version),
     };
     given_back && situation.report().is_some_and(past)
 }
@@ -56,7 +56,8 @@ fn due(situation: &Situation<'_>, snapshot: &Snapshot) -> Option<Failed> {
     let is_back = |version: &Version| {
         let to_older = situation.phase == Phase::Failed && order.version.as_ref() == Some(version);
         report.current_version < *version
-            || (report.current_version > *version && (to_older || is_locked_to(report, version)))
+            || (report.current_version > *version
+                && (to_older || is_locked_to(report.version_lock.as_deref(), version)))
     };
     if let Some(fallback) = fallback.filter(|fallback| is_back(&fallback.version)) {
         return Some(Failed { kind: Verdict::Fallback, version: fallback.version.clone(), time: fallback.time });
@@ -92,7 +93,7 @@ pub(super) fn hold_the_failed(draft: &mut Draft<'_>) {
         let situation = &draft.situations[at];
         let answers = matches!(situation.phase, Phase::Failed | Phase::Returning);
         let about_it = |failed: &&Failed| answers || situation.ordered_version() == Some(&failed.version);
-        if let Some(failed) = situation.failed.as_ref().filter(about_it) {
+        if let Some(failed) = situation.failed.as_deref().filter(about_it) {
             let message = format!("update to {} failed: {}", failed.version, words(failed.kind));
             draft.hold(at, Hold::new(HoldReason::Failed, message));
         } else if let Some(deadline) = gate::deadline(situation).filter(|deadline| *deadline > draft.now) {

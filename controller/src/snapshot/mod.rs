@@ -16,6 +16,7 @@ use std::{
 };
 
 use api::UpdatePolicy;
+use itertools::{EitherOrBoth, Itertools as _};
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::core::{DeserializeGuard, Resource as _};
@@ -62,31 +63,33 @@ impl Snapshot {
         Parsed::default().snapshot(now, objects)
     }
 
-    /// Every Node with its shadow, in the order of their names; that of an earlier Node of the same name is none.
-    pub fn nodes_and_shadows(&self) -> impl Iterator<Item = (&NodeFacts, Option<&ShadowFacts>)> {
-        side_by_side(&self.nodes, &self.shadows)
-            .map(|(node, shadow)| (node, shadow.map(AsRef::as_ref).filter(|shadow| shadow.belongs_to(node))))
+    /// Every name of a Node or a shadow, in order.
+    pub fn by_name(&self) -> impl Iterator<Item = Named<'_>> {
+        // Both are sorted: to look each up would take as long as the rest of a plan.
+        let pairs = self.nodes.iter().merge_join_by(&self.shadows, |(node, _), (shadow, _)| node.cmp(shadow));
+        pairs.map(|pair| match pair {
+            EitherOrBoth::Both((_, node), (_, shadow)) if shadow.belongs_to(node) => {
+                Named { node: Some((node, Some(shadow))), orphan: None }
+            }
+            EitherOrBoth::Both((_, node), (_, shadow)) => Named { node: Some((node, None)), orphan: Some(shadow) },
+            EitherOrBoth::Left((_, node)) => Named { node: Some((node, None)), orphan: None },
+            EitherOrBoth::Right((_, shadow)) => Named { node: None, orphan: Some(shadow) },
+        })
     }
 
-    /// The shadows whose Node is gone, or was made again under the same name.
-    pub fn orphans(&self) -> impl Iterator<Item = &ShadowFacts> {
-        let orphans = side_by_side(&self.shadows, &self.nodes)
-            .filter(|(shadow, node)| !node.is_some_and(|node| shadow.belongs_to(node)));
-        orphans.map(|(shadow, _)| shadow.as_ref())
+    /// Every Node with its shadow, in the order of their names.
+    pub fn nodes_and_shadows(&self) -> impl Iterator<Item = (&NodeFacts, Option<&ShadowFacts>)> {
+        self.by_name().filter_map(|named| named.node)
     }
 }
 
-/// Everything on the one side, with what has the same key on the other. Both are sorted: to look each up would take as long as the
-/// rest of a plan.
-fn side_by_side<'a, A, B>(
-    one: &'a BTreeMap<String, A>,
-    other: &'a BTreeMap<String, B>,
-) -> impl Iterator<Item = (&'a A, Option<&'a B>)> {
-    let mut other = other.iter().peekable();
-    one.iter().map(move |(key, here)| {
-        while other.next_if(|(at, _)| *at < key).is_some() {}
-        (here, other.next_if(|(at, _)| *at == key).map(|(_, there)| there))
-    })
+/// What there is under one name.
+#[derive(Debug, Clone, Copy)]
+pub struct Named<'a> {
+    /// The Node, and its shadow.
+    pub node: Option<(&'a NodeFacts, Option<&'a ShadowFacts>)>,
+    /// A shadow whose Node is gone, or was made again under the same name.
+    pub orphan: Option<&'a ShadowFacts>,
 }
 
 /// The name of an object that came from the API; empty never happens there.
@@ -107,5 +110,41 @@ pub(crate) fn identity(metadata: &ObjectMeta) -> ObjectMeta {
         uid: metadata.uid.clone(),
         resource_version: metadata.resource_version.clone(),
         ..ObjectMeta::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn shadow(name: &str, uid: &str) -> Value {
+        let owner = json!({"apiVersion": "v1", "kind": "Node", "name": name, "uid": uid});
+        let name = format!("brs-{name}");
+        json!({
+            "metadata": {"name": name, "uid": "uid", "resourceVersion": "1", "ownerReferences": [owner]},
+            "spec": {"state": "Idle"},
+        })
+    }
+
+    #[test]
+    fn every_name_is_met_once_and_a_shadow_of_an_earlier_node_is_an_orphan() {
+        let node = |name| json!({"metadata": {"name": name, "uid": format!("uid-{name}")}});
+        let nodes: [WatchedNode; 3] = ["a", "b", "d"].map(|name| serde_json::from_value(node(name)).unwrap());
+        let shadows = [shadow("b", "uid-b"), shadow("c", "uid-c"), shadow("d", "another"), shadow("e", "uid-e")];
+        let shadows: [WatchedShadow; 4] = shadows.map(|shadow| serde_json::from_value(shadow).unwrap());
+        let objects =
+            Objects { nodes: nodes.iter().collect(), shadows: shadows.iter().collect(), ..Objects::default() };
+        let snapshot = Snapshot::build(Timestamp::UNIX_EPOCH, &objects);
+        let met = |named: Named<'_>| {
+            let node =
+                named.node.map(|(node, shadow)| format!("{}{}", node.name, if shadow.is_some() { "+" } else { "" }));
+            let orphan = named.orphan.map(|shadow| format!("-{}", shadow.node_name()));
+            [node, orphan].into_iter().flatten().collect::<String>()
+        };
+        let all: Vec<_> = snapshot.by_name().map(met).collect();
+        assert_eq!(all, ["a", "b+", "-c", "d-d", "-e"]);
+        assert_eq!(snapshot.nodes_and_shadows().count(), 3);
     }
 }

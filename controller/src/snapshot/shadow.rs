@@ -9,9 +9,10 @@ use super::{NodeFacts, guarded_name};
 
 /// One shadow, or why it cannot be read.
 #[derive(Debug, Clone)]
+#[expect(clippy::large_enum_variant, reason = "nearly all can be read, and each has an allocation of its own already")]
 pub enum ShadowFacts {
     /// It can be read.
-    Readable(Box<Shadow>),
+    Readable(Shadow),
     /// It cannot be read, or a write to it has an outcome that is not known yet. It counts as in flight and gets no action.
     Unreadable {
         /// The name of its Node, taken from its own name.
@@ -51,7 +52,7 @@ impl ShadowFacts {
             failed: raw.status.as_ref().and_then(|status| Failed::try_from(status.failed.as_ref()?).ok()),
         };
         match Shadow::try_from(raw) {
-            Ok(shadow) if shadow.name == names::shadow_name(&shadow.node.name) => Self::Readable(Box::new(shadow)),
+            Ok(shadow) if shadow.name == names::shadow_name(&shadow.node.name) => Self::Readable(shadow),
             Ok(shadow) => {
                 unreadable(format!("shadow {name} belongs to Node {} by its owner reference", shadow.node.name))
             }
@@ -68,10 +69,10 @@ impl ShadowFacts {
         }
     }
 
-    /// Whether it is that of `node`, and not of an earlier Node of the same name, as far as it can be read.
-    #[must_use]
-    pub fn belongs_to(&self, node: &NodeFacts) -> bool {
-        self.node_name() == node.name && self.readable().is_none_or(|shadow| shadow.node.uid == node.uid)
+    /// Whether it is that of `node`, which has the name of its Node, and not of an earlier Node of that name, as far as it can be
+    /// read.
+    pub(super) fn belongs_to(&self, node: &NodeFacts) -> bool {
+        self.readable().is_none_or(|shadow| shadow.node.uid == node.uid)
     }
 
     /// Those of `policies` that it names, or may name: its node began under one of them.

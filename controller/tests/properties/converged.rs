@@ -37,7 +37,7 @@ fn written(snapshot: &Snapshot, plan: &Plan) -> Snapshot {
         let shadow = next.shadows.get_mut(&said.node).map(Arc::make_mut);
         if let Some(ShadowFacts::Readable(shadow)) = shadow {
             shadow.conditions = said.conditions;
-            shadow.report.as_mut().unwrap().failed = plan.nodes[&said.node].failed.clone();
+            shadow.report.as_mut().unwrap().failed = plan.nodes[&said.node].failed.as_deref().cloned();
         }
     }
     for (policy, status) in statuses(snapshot, plan, &check(snapshot, plan)) {

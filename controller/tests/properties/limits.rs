@@ -98,7 +98,7 @@ proptest! {
             let own = plan.nodes[&action.node].failed.as_ref().map(|failed| &failed.version);
             prop_assert!(own != version, "{action:?}");
             let policy = action.order.policy.as_ref().unwrap();
-            let of_policy = plan.nodes.values().filter(|standing| standing.owners == [policy.clone()]);
+            let of_policy = plan.nodes.values().filter(|standing| *standing.owners == [policy.clone()]);
             let all = of_policy.clone().count();
             let failed = of_policy.filter_map(|standing| standing.failed.as_ref()).filter(|it| Some(&it.version) == version);
             let most = snapshot.policies[policy].accepted.as_ref().unwrap().halt_after.of(all);

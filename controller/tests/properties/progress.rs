@@ -129,7 +129,7 @@ proptest! {
             let moves = standing.in_flight || plan.actions.iter().any(|action| action.node == *name);
             // A verdict that is over is taken back first; what the node counts as follows from that.
             let report = snapshot.shadows.get(name).and_then(|it| it.readable()?.report.as_ref());
-            let settles = report.is_some_and(|report| report.failed != standing.failed);
+            let settles = report.is_some_and(|report| report.failed.as_ref() != standing.failed.as_deref());
             let quiet = !moves && !settles && !standing.up_to_date;
             prop_assert!(!quiet || standing.hold.is_some(), "{name}: {standing:?}");
         }

@@ -47,10 +47,10 @@ fn unused(draft: &Draft<'_>, policy: &PolicyFacts) -> Vec<usize> {
     let going = draft.open_in(&[Phase::Going]).into_iter().map(|at| (at, &draft.situations[at]));
     let mut going: Vec<_> = going
         .filter(|(_, situation)| situation.counts_for().any(|counted| counted.name == policy.name))
-        .filter_map(|(at, situation)| Some((rank(situation, situation.ordered_version()?), at)))
+        .filter_map(|(at, situation)| Some(rank(draft, at, situation.ordered_version()?)))
         .collect();
     going.sort();
-    going.into_iter().map(|(_, at)| at).collect()
+    going.into_iter().map(|rank| rank.at).collect()
 }
 
 /// The policy's nodes that have a go or marks, without the gos that this plan takes back. What an earlier go has left marks on stays
@@ -59,7 +59,7 @@ fn disrupted(draft: &Draft<'_>, policy: &PolicyFacts) -> Vec<usize> {
     let open = draft.open_in(&[Phase::Going]);
     let all = draft.situations.iter().enumerate();
     let taken_back = |at: &usize, situation: &Situation<'_>| {
-        situation.phase == Phase::Going && !situation.node.is_marked() && open.binary_search(at).is_err()
+        situation.phase == Phase::Going && !situation.digest.marked && open.binary_search(at).is_err()
     };
     all.filter(|(at, situation)| has_go_or_marks(situation) && !taken_back(at, situation))
         .filter(|(_, situation)| situation.counts_for().any(|counted| counted.name == policy.name))

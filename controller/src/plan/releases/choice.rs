@@ -1,12 +1,11 @@
 //! Which version one node takes.
 
-use api::shadow::Report;
 use jiff::Timestamp;
 use semver::Version;
 
 use super::{Held, Releases};
 use crate::{
-    plan::{Hold, has_original_agent, situation::Situation},
+    plan::{Hold, offers::Offer},
     snapshot::PolicyFacts,
 };
 
@@ -34,11 +33,11 @@ impl<'a> Choice<'a> {
 /// The newest that may be taken of what the node is offered, and when time alone may change that.
 pub(crate) fn choose<'a>(
     releases: &Releases<'_>,
-    situation: &Situation<'a>,
+    policy: Option<&PolicyFacts>,
+    offer: &Offer<'a>,
     now: Timestamp,
 ) -> (Choice<'a>, Option<Timestamp>) {
-    let policy = situation.owner.policy();
-    let mut candidates: Vec<_> = candidates(situation, policy).collect();
+    let mut candidates: Vec<_> = candidates(offer, policy).collect();
     candidates.sort_by(|one, other| other.cmp(one));
     let (mut newest, mut changes): (_, Option<Timestamp>) = (Choice::Current, None);
     for version in candidates {
@@ -54,34 +53,37 @@ pub(crate) fn choose<'a>(
 }
 
 /// Whether the node may still take `version`, whatever newer ones there are.
-pub(crate) fn may_take(releases: &Releases<'_>, situation: &Situation<'_>, version: &Version, now: Timestamp) -> bool {
-    let policy = situation.owner.policy();
+pub(crate) fn may_take(
+    releases: &Releases<'_>,
+    policy: Option<&PolicyFacts>,
+    offer: &Offer<'_>,
+    version: &Version,
+    now: Timestamp,
+) -> bool {
     let held = policy.and_then(|policy| releases.hold(policy, version, now));
-    held.is_none() && candidates(situation, policy).any(|candidate| candidate == version)
+    held.is_none() && candidates(offer, policy).any(|candidate| candidate == version)
 }
 
 /// What the node is offered and its policy's range allows.
-fn candidates<'a>(situation: &Situation<'a>, policy: Option<&'a PolicyFacts>) -> impl Iterator<Item = &'a Version> {
-    let report = situation.report();
+fn candidates<'a>(offer: &Offer<'a>, policy: Option<&PolicyFacts>) -> impl Iterator<Item = &'a Version> {
     let range = policy.and_then(|policy| policy.accepted.as_ref().ok()?.versions.constraint.as_ref());
     let in_range = move |version: &&Version| range.is_none_or(|range| range.matches(version));
-    report.into_iter().flat_map(offered).filter(in_range)
+    offered(*offer).filter(in_range)
 }
 
 /// What the node is offered and would move it: newer versions, and an older one only where an administrator's version-lock
 /// names it. A host with an original agent has chosen by itself.
-fn offered(report: &Report) -> impl Iterator<Item = &Version> {
-    let listed = report.available_versions.iter();
-    let chosen = Some(&report.target_version).filter(|_| report.available_versions.is_empty());
-    let moves = |version: &&Version| {
-        let newer = **version > report.current_version || has_original_agent(report) || is_locked_to(report, version);
-        newer && **version != report.current_version
+fn offered(offer: Offer<'_>) -> impl Iterator<Item = &Version> {
+    let chosen = Some(offer.target).filter(|_| offer.available.is_empty());
+    let moves = move |version: &&Version| {
+        let newer = *version > offer.current || offer.original || is_locked_to(offer.lock, version);
+        newer && *version != offer.current
     };
-    listed.chain(chosen).filter(moves)
+    offer.available.iter().chain(chosen).filter(moves)
 }
 
-/// Whether an administrator's version-lock names `version`.
-pub(crate) fn is_locked_to(report: &Report, version: &Version) -> bool {
-    let lock = report.version_lock.as_deref().map(|lock| lock.strip_prefix('v').unwrap_or(lock));
+/// Whether `lock`, an administrator's version-lock, names `version`.
+pub(crate) fn is_locked_to(lock: Option<&str>, version: &Version) -> bool {
+    let lock = lock.map(|lock| lock.strip_prefix('v').unwrap_or(lock));
     lock.and_then(|lock| Version::parse(lock).ok()).as_ref() == Some(version)
 }

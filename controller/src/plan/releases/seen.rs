@@ -4,10 +4,7 @@
 //! where nodes name more than there is room for, each has an equal share (see [`shares`]). A few that nobody offers any more are
 //! kept, because an offer may come back.
 
-use std::{
-    cmp::Reverse,
-    collections::{BTreeMap, BTreeSet},
-};
+use std::collections::{BTreeMap, BTreeSet};
 
 use api::{policy::MAX_LISTED_VERSIONS, policy::VersionSeen, timestamp};
 use jiff::Timestamp;
@@ -15,7 +12,7 @@ use semver::Version;
 
 use super::Release;
 use crate::{
-    plan::{halt::Failures, phase::Phase, situation::Situation},
+    plan::{halt::Failures, phase::Phase, situation::Situation, survey::Survey},
     snapshot::Snapshot,
 };
 
@@ -26,14 +23,14 @@ const KEPT: usize = 64;
 
 type Listed<'a> = BTreeMap<&'a str, BTreeMap<Version, Release>>;
 
-pub(super) fn seen<'a>(snapshot: &'a Snapshot, situations: &[Situation<'a>], failures: &Failures<'a>) -> Listed<'a> {
+pub(super) fn seen<'a>(snapshot: &'a Snapshot, survey: &Survey<'a>, failures: &Failures<'a>) -> Listed<'a> {
     let stored: BTreeMap<&str, _> =
         snapshot.policies.values().map(|policy| (policy.name.as_str(), stored(policy, snapshot.now))).collect();
     let first_seen = |version: &Version| {
         let times = stored.values().filter_map(|releases: &BTreeMap<Version, Release>| releases.get(version));
         times.map(|release| release.first_seen).min().unwrap_or(snapshot.now)
     };
-    let alive = alive(situations);
+    let alive = alive(survey);
     let mut listed = Listed::new();
     for (policy, known) in &stored {
         let alive = alive.get(policy);
@@ -52,7 +49,7 @@ pub(super) fn seen<'a>(snapshot: &'a Snapshot, situations: &[Situation<'a>], fai
             release.first_seen = first_seen(version).min(release.first_seen);
             release.failed = failures.of(policy, version);
             release.nodes = alive.and_then(|alive| alive.nodes.get(version)).copied().unwrap_or_default();
-            release.run = alive.and_then(|alive| longest_run(&alive.healthy, known, version, snapshot.now));
+            release.run = alive.and_then(|alive| longest_run(alive, known, version, snapshot.now));
         }
         listed.insert(policy, releases);
     }
@@ -91,26 +88,30 @@ pub(super) struct Alive<'a> {
     nodes: BTreeMap<&'a Version, usize>,
     /// What those run that are at rest, or given back, Ready and not failed, by the names of the nodes, which are in order.
     healthy: Vec<(&'a str, &'a Version)>,
-    /// The different lists there are: what the node runs, what it is asked for and would take, and what else it is offered.
+    /// The first of those that run the newest version.
+    newest: Option<(&'a str, &'a Version)>,
+    /// The different lists there are: what nodes run, what they are asked for and would take, and what else they are offered.
     lists: Vec<Vec<&'a Version>>,
 }
 
-fn alive<'a>(situations: &[Situation<'a>]) -> BTreeMap<&'a str, Alive<'a>> {
+fn alive<'a>(survey: &Survey<'a>) -> BTreeMap<&'a str, Alive<'a>> {
     let mut alive: BTreeMap<&str, Alive<'a>> = BTreeMap::new();
-    for situation in situations {
-        let (Some(policy), Some(report)) = (situation.owner.policy(), situation.report()) else { continue };
-        let alive = alive.entry(&policy.name).or_default();
-        *alive.nodes.entry(&report.current_version).or_default() += 1;
-        if is_healthy(situation) {
-            alive.healthy.push((&situation.node.name, &report.current_version));
-        }
-        let offered = report.available_versions.iter();
-        let own = [&report.current_version].into_iter().chain(situation.ordered_version());
-        let list = own.chain([&report.target_version]).chain(offered);
-        // Most nodes say what the one before said.
-        if !alive.lists.last().is_some_and(|last| list.clone().eq(last.iter().copied())) {
-            alive.versions.extend(list.clone());
-            alive.lists.push(list.collect());
+    for (offer, nodes) in survey.offers.iter() {
+        let Some(policy) = offer.policy else { continue };
+        let list: Vec<_> =
+            [offer.current].into_iter().chain(offer.ordered).chain([offer.target]).chain(offer.available).collect();
+        let alive = alive.entry(policy).or_default();
+        *alive.nodes.entry(offer.current).or_default() += nodes;
+        alive.versions.extend(&list);
+        alive.lists.push(list);
+    }
+    for situation in survey.situations.iter().filter(|situation| is_healthy(situation)) {
+        let offer = situation.offer.and_then(|offer| survey.offers.get(offer));
+        let Some((policy, current)) = offer.and_then(|offer| Some((offer.policy?, offer.current))) else { continue };
+        let alive = alive.entry(policy).or_default();
+        alive.healthy.push((situation.digest.name, current));
+        if alive.newest.is_none_or(|(_, newest)| newest < current) {
+            alive.newest = Some((situation.digest.name, current));
         }
     }
     alive
@@ -119,7 +120,7 @@ fn alive<'a>(situations: &[Situation<'a>]) -> BTreeMap<&'a str, Alive<'a>> {
 /// The healthy node that has run a version, or a newer one, for longest, and since when. One that does not any more begins anew
 /// when it does again.
 fn longest_run(
-    healthy: &[(&str, &Version)],
+    Alive { healthy, newest, .. }: &Alive<'_>,
     stored: &BTreeMap<Version, Release>,
     version: &Version,
     now: Timestamp,
@@ -128,12 +129,11 @@ fn longest_run(
     let runs = |node: &str| known(node).is_some_and(|runs| runs >= version);
     let stored = stored.range(version..).filter_map(|(_, release)| release.run.as_ref());
     let longest = stored.filter(|(node, _)| runs(node)).min_by_key(|(_, since)| *since).cloned();
-    let newest = || healthy.iter().max_by_key(|(node, version)| (*version, Reverse(*node)));
-    longest.or_else(|| newest().filter(|(_, runs)| *runs >= version).map(|(node, _)| ((*node).to_owned(), now)))
+    longest.or_else(|| newest.filter(|(_, runs)| *runs >= version).map(|(node, _)| (node.to_owned(), now)))
 }
 
 /// At rest, or given back, Ready and not failed.
 fn is_healthy(situation: &Situation<'_>) -> bool {
     let rests = matches!(situation.phase, Phase::Resting | Phase::GivenBack);
-    rests && situation.node.ready && situation.failed.is_none()
+    rests && situation.digest.ready && situation.failed.is_none()
 }
