@@ -23,10 +23,8 @@ pub(crate) async fn publish_conditions(
     heartbeat: &Heartbeat,
     changed: Vec<ShadowStatus>,
 ) -> Vec<Result<BottlerocketShadow, (String, WriteError)>> {
-    let write = |change: ShadowStatus| async move {
-        let written = writer.conditions(&change.shadow, &change.uid, &change.conditions, change.failed.as_ref()).await;
-        written.map_err(|error| (change.shadow, error))
-    };
+    let write =
+        |change: ShadowStatus| async move { writer.conditions(&change).await.map_err(|error| (change.shadow, error)) };
     let begun = stream::iter(changed).take_while(|_| ready(mandate.holds()));
     begun.map(write).buffer_unordered(CONCURRENCY).inspect(|_| heartbeat.beat()).collect().await
 }

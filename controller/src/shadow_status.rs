@@ -20,6 +20,9 @@ pub struct ShadowStatus {
     pub shadow: String,
     /// The shadow's uid, the precondition of the write.
     pub uid: String,
+    /// The version that this was decided on, the precondition of the write: a verdict that was stored meanwhile must not be taken back
+    /// unseen, since others' places depend on it.
+    pub resource_version: String,
     /// `Held` where the node does not move, and `Booted` where it was to reboot.
     pub conditions: Vec<Condition>,
     /// The verdict, if one stands.
@@ -61,6 +64,7 @@ fn status(snapshot: &Snapshot, node: &str, standing: &Standing) -> Option<Shadow
         node: node.to_owned(),
         shadow: shadow.name.clone(),
         uid: shadow.uid.clone(),
+        resource_version: shadow.resource_version.clone(),
         conditions,
         failed: standing.failed.as_deref().map(Failed::stored),
     })

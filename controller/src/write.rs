@@ -23,6 +23,7 @@ use tokio::time::timeout;
 use crate::{
     action::{Action, stored},
     list::{List, ListError, list},
+    shadow_status::ShadowStatus,
     watch::agents,
 };
 
@@ -113,15 +114,13 @@ impl Writer {
         self.send(request.map_err(Error::BuildRequest)?).await
     }
 
-    /// Replaces what the controller owns on a shadow's status: the conditions, and the verdict if there is one.
-    pub(crate) async fn conditions(
-        &self,
-        shadow: &str,
-        uid: &str,
-        conditions: &[Condition],
-        failed: Option<&FailureVerdict>,
-    ) -> Result<BottlerocketShadow, WriteError> {
-        let body = apply::<BottlerocketShadow>(shadow, uid, &owned_status(conditions, failed));
+    /// Replaces what the controller owns on a shadow's status, the conditions and the verdict if there is one, if the shadow is as the
+    /// plan saw it.
+    pub(crate) async fn conditions(&self, change: &ShadowStatus) -> Result<BottlerocketShadow, WriteError> {
+        let shadow = change.shadow.as_str();
+        let status = owned_status(&change.conditions, change.failed.as_ref());
+        let mut body = apply::<BottlerocketShadow>(shadow, &change.uid, &status);
+        body["metadata"]["resourceVersion"] = json!(change.resource_version);
         let params = PatchParams::apply(names::CONTROLLER_FIELD_MANAGER).force();
         let request = Request::new(self.shadows.resource_url());
         let request = request.patch_subresource("status", shadow, &params, &Patch::Apply(body));

@@ -81,8 +81,9 @@ impl Cycle {
         self.edge.metrics.planned(started.elapsed().as_secs_f64());
         self.edge.metrics.show(&snapshot, &plan);
         self.log(&plan, &objections);
-        let Written { conflicts, more } = self.execute(&snapshot, &plan, &objections, now).await;
-        let more = more | self.publish(&snapshot, &plan, &objections, now).await;
+        let executed = self.execute(&snapshot, &plan, &objections, now).await;
+        let published = self.publish(&snapshot, &plan, &objections, &executed.shadows, now).await;
+        let (conflicts, more) = (executed.conflicts | published.conflicts, executed.more | published.more);
         // A conflict ends with the watch showing what somebody else wrote; it is looked for again in case it does not.
         // So is a write whose outcome is unknown.
         let again = conflicts || !self.own.unknown().is_empty();
@@ -171,7 +172,8 @@ impl Cycle {
     async fn execute(&mut self, snapshot: &Snapshot, plan: &Plan, objections: &[Objection], now: Timestamp) -> Written {
         let actions = unobjected(plan, objections).filter(|action| self.delays.may_write(&action.shadow, now)).cloned();
         let Portion { now: actions, more } = portion::of_actions(actions.collect());
-        let mut written = Written { conflicts: false, more };
+        let shadows = actions.iter().map(|action| action.shadow.clone()).collect();
+        let mut written = Written { conflicts: false, more, shadows };
         let Edge { writer, mandate, heartbeat, .. } = &self.edge;
         for Executed { action, outcome, error, settle_from } in execute(writer, mandate, heartbeat, actions).await {
             let verb = action.verb.as_str();
@@ -208,22 +210,36 @@ impl Cycle {
         written
     }
 
-    /// Publishes a portion of what has changed; says whether there is more.
-    async fn publish(&mut self, snapshot: &Snapshot, plan: &Plan, objections: &[Objection], now: Timestamp) -> bool {
+    /// Publishes a portion of what has changed; not of the shadows that were `executed` upon, which are as no plan has seen them yet.
+    async fn publish(
+        &mut self,
+        snapshot: &Snapshot,
+        plan: &Plan,
+        objections: &[Objection],
+        executed: &BTreeSet<String>,
+        now: Timestamp,
+    ) -> Written {
         let mut changed = shadow_status::changed(snapshot, plan);
         // The answer to such a write would pass for an answer to the one that is unknown.
         let unknown = self.own.unknown();
         let may_write = |shadow: &str| self.delays.may_write(&conditions_of(shadow), now);
-        changed.retain(|change| may_write(&change.shadow) && !unknown.contains_key(&change.shadow));
-        let Portion { now: changed, mut more } = portion(changed);
+        changed.retain(|change| !executed.contains(&change.shadow) && !unknown.contains_key(&change.shadow));
+        changed.retain(|change| may_write(&change.shadow));
+        let Portion { now: changed, more } = portion(changed);
+        let mut written = Written { conflicts: false, more, shadows: BTreeSet::new() };
         let Edge { writer, mandate, heartbeat, .. } = &self.edge;
-        for written in publish_conditions(writer, mandate, heartbeat, changed).await {
-            self.edge.metrics.wrote("conditions", written.as_ref().map_or_else(|(_, error)| error.as_str(), |_| "ok"));
-            match written {
+        for published in publish_conditions(writer, mandate, heartbeat, changed).await {
+            let result = published.as_ref().map_or_else(|(_, error)| error.as_str(), |_| "ok");
+            self.edge.metrics.wrote("conditions", result);
+            match published {
                 Ok(object) => {
                     let name = kube::ResourceExt::name_any(&object);
                     self.delays.succeeded(&conditions_of(&name));
                     self.own.note(&name, Outcome::Stored(Box::new(object)));
+                }
+                Err((shadow, WriteError::Conflict)) => {
+                    tracing::debug!(shadow, "shadow has changed meanwhile");
+                    written.conflicts = true;
                 }
                 Err((shadow, error)) => {
                     tracing::warn!(shadow, %error, "conditions not written");
@@ -235,12 +251,12 @@ impl Cycle {
         self.pace.begin(|policy| snapshot.policies.contains_key(policy));
         changed.retain(|change| self.delays.may_write(&status_of(&change.policy), now));
         let paced = changed.into_iter().filter(|change| self.pace.may_write(&change.policy, now));
-        let Portion { now: changed, more: more_statuses } = portion(paced);
-        more |= more_statuses;
+        let Portion { now: changed, more } = portion(paced);
+        written.more |= more;
         let Edge { writer, mandate, heartbeat, .. } = &self.edge;
-        for (policy, written) in publish_statuses(writer, mandate, heartbeat, changed).await {
-            self.edge.metrics.wrote("status", written.as_ref().map_or_else(WriteError::as_str, |_| "ok"));
-            match written {
+        for (policy, published) in publish_statuses(writer, mandate, heartbeat, changed).await {
+            self.edge.metrics.wrote("status", published.as_ref().map_or_else(WriteError::as_str, |_| "ok"));
+            match published {
                 Ok(status) => {
                     self.delays.succeeded(&status_of(&policy));
                     let before = snapshot.policies.get(&policy);
@@ -254,17 +270,19 @@ impl Cycle {
                 }
             }
         }
-        more
+        written
     }
 }
 
 /// How a portion of writes ended.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 struct Written {
     /// Some object was not as the plan saw it.
     conflicts: bool,
     /// The plan asks for more than the portion.
     more: bool,
+    /// The shadows that orders were written to.
+    shadows: BTreeSet<String>,
 }
 
 /// What a shadow's conditions are called among the delays: a failure to write them keeps no order back.

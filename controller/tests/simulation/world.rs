@@ -9,9 +9,11 @@ use std::{
 use api::{
     BottlerocketShadow, GoId, Marks, Shadow, UpdatePolicy, names,
     policy::{PromotionStep, VersionSeen},
-    shadow::FailureVerdict,
 };
-use controller::action::{Action, Verb, stored};
+use controller::{
+    action::{Action, Verb, stored},
+    shadow_status::ShadowStatus,
+};
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::{api::core::v1::Node, apimachinery::pkg::apis::meta::v1::Condition};
 use kube::{ResourceExt as _, core::DeserializeGuard};
@@ -262,14 +264,14 @@ impl World {
         shadow
     }
 
-    /// The controller's clock of the boot and its verdict, if the shadow is the one they are about.
-    pub(crate) fn say(&mut self, node: &str, uid: &str, clock: Option<Condition>, failed: Option<FailureVerdict>) {
-        let Some(mut shadow) = self.raw_shadow(node).cloned() else { return };
-        if let Some(status) = shadow.status.as_mut().filter(|_| shadow.metadata.uid.as_deref() == Some(uid)) {
-            status.conditions = Some(clock.into_iter().collect());
-            status.failed = failed;
-            self.put_shadow(node, shadow);
-        }
+    /// The controller's clock of the boot and its verdict, if the shadow is as it was when they were decided.
+    pub(crate) fn say(&mut self, said: ShadowStatus, clock: Option<Condition>) -> Option<BottlerocketShadow> {
+        let mut shadow = self.raw_shadow(&said.node).cloned()?;
+        let known = (shadow.uid()?, shadow.resource_version()?);
+        let status = shadow.status.as_mut().filter(|_| known == (said.uid, said.resource_version))?;
+        status.conditions = Some(clock.into_iter().collect());
+        status.failed = said.failed;
+        Some(self.put_shadow(&said.node, shadow))
     }
 
     /// What a policy's status knows of versions.

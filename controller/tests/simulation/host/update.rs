@@ -2,7 +2,7 @@
 
 use api::{
     Shadow, State,
-    shadow::{FailureKind, RebootIntent},
+    shadow::{FailureKind, RebootIntent, Report},
 };
 
 use super::{Call, Flaw, Host, node::restore};
@@ -10,12 +10,17 @@ use crate::{observer::Observer, world::World};
 
 impl Host {
     pub(super) fn rest(&mut self, world: &mut World, seen: &Shadow, reported: State) -> bool {
-        let newest = seen.report.as_ref().is_some_and(|report| report.target_version == self.offered);
         match reported {
-            State::Idle => !newest && self.report(world, seen, |_| {}),
+            State::Idle => self.tell_what_it_runs(world, seen),
             State::MonitoringUpdate => self.report(world, seen, |status| status.current_state = State::Idle),
             _ => self.give_back(world, seen, State::Idle),
         }
+    }
+
+    /// Reports what runs and what is offered, where that has changed.
+    fn tell_what_it_runs(&self, world: &mut World, seen: &Shadow) -> bool {
+        let told = |report: &Report| report.target_version == self.offered && report.current_version == self.running;
+        !seen.report.as_ref().is_some_and(told) && self.report(world, seen, |_| {})
     }
 
     pub(super) fn give_back(&mut self, world: &mut World, seen: &Shadow, end: State) -> bool {
@@ -47,7 +52,7 @@ impl Host {
         // A node that failed its health gate may be started on a newer version.
         let fresh = reported == State::Idle || (reported == State::RebootedIntoUpdate && !self.original);
         if !fresh || Some(&self.running) == seen.order.version.as_ref() {
-            return false;
+            return self.tell_what_it_runs(world, seen);
         }
         if world.chance(self.failing) {
             return self.fail(world, seen, FailureKind::Stage);

@@ -60,7 +60,8 @@ fn counts(
     let uid = node.uid();
     let shadow = world.shadow(&name).filter(|shadow| Some(&shadow.node.uid) == uid.as_ref());
     let Some(shadow) = shadow else { return marked && managed && is_of(sight, node, None, policy) };
-    if is_out_for_a_failure(world, node, &shadow) {
+    let shown = sight.node(&name).filter(|shown| shown.uid() == uid).unwrap_or(node);
+    if is_out_for_a_failure(world, shown, &shadow) {
         return false;
     }
     let asked = shadow.order.state;
@@ -83,7 +84,8 @@ fn is_of(sight: &Sight<'_>, node: &Node, shadow: Option<&Shadow>, policy: &str) 
         || shadow.is_some_and(|shadow| shadow.order.policy.as_deref() == Some(policy))
 }
 
-/// Whether the node has failed on what it is asked for, or on what is marked on it, and nobody has acknowledged that.
+/// Whether the node has failed on what it is asked for, or on what is marked on it, and nobody has acknowledged that, as far as the
+/// plan could know.
 fn is_out_for_a_failure(world: &World, node: &Node, shadow: &Shadow) -> bool {
     let Some(failed) = shadow.report.as_ref().and_then(|report| report.failed.as_ref()) else { return false };
     let about = match shadow.order.state {

@@ -51,8 +51,8 @@ impl Observer {
                 .find(|(of, _)| *of == names::shadow_name(&node.name_any()));
             let known =
                 known.and_then(|(_, shadow)| shadow.as_ref()?.0.as_ref().ok()?.status.as_ref()?.failed.as_ref());
-            // One that was given back in the version has recovered.
-            let shadow = world.shadow(&node.name_any());
+            // One that was given back in the version has recovered, and that of an earlier Node is over with it.
+            let shadow = world.shadow(&node.name_any()).filter(|shadow| Some(&shadow.node.uid) == node.uid().as_ref());
             let out = shadow.filter(|shadow| shadow.order.state == State::RebootedIntoUpdate || !runs(shadow, version));
             let still = out.and_then(|shadow| shadow.report.clone()?.failed);
             let acknowledged = node.annotations().get(names::FAILURE_ACKNOWLEDGED_ANNOTATION);

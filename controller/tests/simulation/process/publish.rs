@@ -1,10 +1,13 @@
 //! What a controller says of nodes and versions, as far as a later plan reads it.
 
+use std::collections::BTreeSet;
+
 use api::{
     policy::{PromotionStep, VersionSeen},
     shadow::Failed,
 };
 use controller::{
+    own_writes::Outcome,
     plan::{BOOTED, Plan, Release},
     shadow_status,
     snapshot::Snapshot,
@@ -18,15 +21,20 @@ use crate::world::World;
 
 impl Process {
     /// Says of nodes and versions what the plan says, as far as a later plan reads it: not why a node is held, and no counts. Such
-    /// a write has no version as its precondition and may be lost.
+    /// a write may be lost, or its answer.
     pub(super) fn publish(&mut self, world: &mut World, snapshot: &Snapshot, plan: &Plan) {
-        for said in shadow_status::changed(snapshot, plan) {
+        // What is ordered is said of later, as in the controller.
+        let ordered: BTreeSet<_> = plan.actions.iter().map(|action| &action.shadow).collect();
+        let changed = shadow_status::changed(snapshot, plan).into_iter();
+        for said in changed.filter(|said| !ordered.contains(&said.shadow)) {
             let known = snapshot.shadows[&said.node].readable().unwrap();
             let clock = |all: &[Condition]| all.iter().find(|condition| condition.type_ == BOOTED).cloned();
             let verdict = known.report.as_ref().and_then(|report| report.failed.as_ref()).map(Failed::stored);
             let news = (clock(&said.conditions), &said.failed) != (clock(&known.conditions), &verdict);
             if news && (world.calm || !world.chance(8)) {
-                world.say(&said.node, &said.uid, clock(&said.conditions), said.failed);
+                let (shadow, clock) = (said.shadow.clone(), clock(&said.conditions));
+                let stored = world.say(said, clock).filter(|_| world.calm || !world.chance(8));
+                stored.into_iter().for_each(|stored| self.own.note(&shadow, Outcome::Stored(Box::new(stored))));
             }
         }
         for (policy, releases) in &plan.releases {
