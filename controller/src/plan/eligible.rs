@@ -66,8 +66,8 @@ fn earlier_failure(situation: &Situation<'_>, report: &Report, version: &Version
     next.map(|next| Hold::new(HoldReason::BackOff, format!("next try after {next}")))
 }
 
-/// Why the policy lets the node not start `version` now, whatever else is in flight. An image may be staged before a window
-/// opens; an original agent activates while it stages.
+/// Why the policy would let the node not start `version` now even if it were not paused, whatever else is in flight. An image may be
+/// staged before a window opens; an original agent activates while it stages.
 pub(super) fn forbids_start(
     draft: &Draft<'_>,
     policy: &PolicyFacts,
@@ -92,16 +92,20 @@ pub(super) fn forbids_go(
     situation: &Situation<'_>,
     version: &Version,
 ) -> Option<Hold> {
-    forbids(draft, policy, version).or_else(|| is_closed(draft, policy, situation, version))
+    let paused = is_paused(policy).or_else(|| forbids(draft, policy, version));
+    paused.or_else(|| is_closed(draft, policy, situation, version))
 }
 
-/// Why the policy lets none of its nodes start or be disrupted for `version`.
+/// That the policy is paused. A start asks last: what is next is what nothing else keeps.
+pub(super) fn is_paused(policy: &PolicyFacts) -> Option<Hold> {
+    let paused = policy.accepted.as_ref().is_ok_and(|accepted| accepted.paused);
+    paused.then(|| Hold::new(HoldReason::Paused, format!("policy {} is paused", policy.name)))
+}
+
+/// Why the policy would let none of its nodes start or be disrupted for `version` even if it were not paused.
 fn forbids(draft: &Draft<'_>, policy: &PolicyFacts, version: &Version) -> Option<Hold> {
     match &policy.accepted {
         Err(why) => Some(Hold::new(HoldReason::PolicyNotAccepted, format!("policy {}: {why}", policy.name))),
-        Ok(accepted) if accepted.paused => {
-            Some(Hold::new(HoldReason::Paused, format!("policy {} is paused", policy.name)))
-        }
         Ok(_) => draft.halts.forbid(&policy.name, version),
     }
 }

@@ -55,7 +55,6 @@ fn may_try_a_newer_one(situation: &Situation<'_>, choice: &Choice<'_>) -> bool {
 fn unfit(draft: &Draft<'_>, situation: &Situation<'_>, version: &Version) -> Option<Hold> {
     let Some(policy) = situation.owner.policy() else { return Some(ownerless(&situation.owner)) };
     let refused = eligible::forbids_start(draft, policy, situation, version);
-    let refused = refused.filter(|hold| hold.reason != HoldReason::Paused);
     let hindrance = eligible::hindrance(situation, version, draft.now);
     match (refused, hindrance) {
         // Of the node that failed itself its own failure says more than the halt that follows from it.
@@ -100,7 +99,7 @@ fn start(draft: &mut Draft<'_>, at: usize) {
     if full.is_none() {
         draft.budgets.add_start(policy, situation);
     }
-    if let Some(paused) = eligible::forbids_start(draft, policy, situation, version) {
+    if let Some(paused) = eligible::is_paused(policy) {
         if full.is_none() {
             draft.would_start(&policy.name, situation.digest.name, version.clone());
         }

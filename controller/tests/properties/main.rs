@@ -2,7 +2,7 @@
 //! versions, health gates and limits of all kinds, nodes in any state with any history, and shadows that fit them or do not.
 //!
 //! `limits`: what must not happen. `progress`: what must. `converged`: how it ends. `monotone`: what more room does.
-//! `determinism`: that nothing else than the snapshot decides.
+//! `determinism`: that nothing else than the snapshot decides. `dry_run`: that a pause shows what would start without it.
 
 #![expect(clippy::unwrap_used, reason = "a test's own data")]
 
@@ -11,6 +11,7 @@ mod arbitrary;
 mod cluster;
 mod converged;
 mod determinism;
+mod dry_run;
 mod limits;
 mod monotone;
 mod progress;
