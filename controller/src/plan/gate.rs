@@ -35,7 +35,7 @@ pub(super) fn gate(situation: &Situation<'_>, snapshot: &Snapshot) -> Result<(),
         return closed("the node is not Ready");
     }
     let rule = situation.health;
-    if let Some(at) = ready_long_enough(situation, booted, rule).filter(|at| *at > snapshot.now) {
+    if let Some(at) = ready_long_enough(situation, booted, rule, snapshot.now).filter(|at| *at > snapshot.now) {
         return Err(Closed { why: format!("the node must stay Ready until {at}"), until: Some(at) });
     }
     let answers = snapshot.gated.get(&situation.node.name);
@@ -44,12 +44,18 @@ pub(super) fn gate(situation: &Situation<'_>, snapshot: &Snapshot) -> Result<(),
     failing.map_or(Ok(()), |check| Err(Closed { why: answer(check, node), until: None }))
 }
 
-/// When the node will have been Ready for as long as asked. A reboot that was so fast that the node never turned NotReady counts
-/// from the first sight of the new boot.
-fn ready_long_enough(situation: &Situation<'_>, booted: Booted, rule: Option<&HealthGate>) -> Option<Timestamp> {
-    let least = rule.map_or(SignedDuration::ZERO, |rule| rule.min_ready);
-    let ready = situation.node.ready_since.filter(|_| least > SignedDuration::ZERO)?;
-    ready.max(booted.since).checked_add(least).ok()
+/// When the node will have been Ready for as long as asked. What counts from the first sight of the new boot: a reboot that was so fast
+/// that the node never turned NotReady, and a Node that tells no time, or one of the future: a clock that is not set yet after a boot
+/// must not keep the gate shut until the node has failed.
+fn ready_long_enough(
+    situation: &Situation<'_>,
+    booted: Booted,
+    rule: Option<&HealthGate>,
+    now: Timestamp,
+) -> Option<Timestamp> {
+    let least = rule.map(|rule| rule.min_ready).filter(|least| *least > SignedDuration::ZERO)?;
+    let ready = situation.node.ready_since.filter(|since| *since <= now);
+    ready.map_or(booted.since, |ready| ready.max(booted.since)).checked_add(least).ok()
 }
 
 fn answer(check: &NodeCheck, node: &serde_json::Value) -> String {
