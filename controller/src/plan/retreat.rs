@@ -11,7 +11,6 @@ use super::{
     draft::Draft,
     eligible,
     order::rank,
-    ownership::Owner,
     phase::Phase,
     releases::may_take,
     topology,
@@ -84,14 +83,11 @@ fn is_no_longer_eligible(draft: &Draft<'_>, at: usize) -> bool {
     let situation = &draft.situations[at];
     let (Some(shadow), Some(report)) = (situation.readable(), situation.report()) else { return false };
     let Some(version) = &shadow.order.version else { return true };
-    let lost_its_policy = match &situation.owner {
-        Owner::Nobody => true,
-        Owner::Policy(policy) => shadow.order.policy.as_ref() != Some(&policy.name),
-        Owner::Tied(policies) => policies.iter().all(|policy| shadow.order.policy.as_ref() != Some(&policy.name)),
-    };
     let frozen = situation.phase == Phase::Going && *version != report.current_version;
     let newest = draft.choice(at).taken() == Some(version);
     let policy = situation.owner.policy();
+    // Of policies that are tied none may update it.
+    let lost_its_policy = policy.is_none_or(|policy| shadow.order.policy.as_ref() != Some(&policy.name));
     let may_take = |offer| may_take(&draft.releases, policy, offer, version, draft.now);
     let taken = newest || (frozen && draft.offer(at).is_some_and(may_take));
     let halted = policy.and_then(|policy| draft.halts.forbid(&policy.name, version));
