@@ -17,15 +17,14 @@ fn with(policy: &Policy, order: Order) -> Order {
     Order { exclusion_wait_seconds: policy.exclusion_wait_seconds, drain: Some(policy.drain.stored()), ..order }
 }
 
-/// Brings the orders of nodes in flight up to what their policy says now, so that an edit reaches a drain under way. Neither the
-/// go nor its expiry changes. A node that another policy owns meanwhile keeps what it began with.
+/// Brings the orders of nodes in flight up to what the policy they began under says now, so that an edit reaches a drain under way, also
+/// where another policy owns the node meanwhile. Neither the go nor its expiry changes.
 pub(super) fn follow_edits(draft: &mut Draft<'_>) {
     for at in draft.open_in(&[Phase::Staging, Phase::Staged, Phase::Going, Phase::Disrupting]) {
         let situation = &draft.situations[at];
-        let (Some(shadow), Some(policy)) = (situation.readable(), situation.owner.policy()) else { continue };
-        if shadow.order.policy.as_ref() != Some(&policy.name) {
-            continue;
-        }
+        let Some(shadow) = situation.readable() else { continue };
+        let began_under = shadow.order.policy.as_ref().and_then(|policy| draft.snapshot.policies.get(policy));
+        let Some(policy) = began_under else { continue };
         let order = follow(situation, policy, &shadow.order);
         if order != shadow.order {
             draft.act(at, Verb::Adjust, order);
