@@ -39,7 +39,7 @@ pub(super) fn seen<'a>(snapshot: &'a Snapshot, survey: &Survey<'a>, failures: &F
         let named = |version: &Version| alive.is_some_and(|alive| alive.versions.contains(version));
         let mut releases: BTreeMap<_, _> = known.iter().filter(|(version, _)| living(version)).map(owned).collect();
         releases.extend(known.iter().rev().filter(|(version, _)| !named(version)).take(KEPT).map(owned));
-        for list in alive.iter().flat_map(|alive| &alive.lists) {
+        for (list, _) in alive.iter().flat_map(|alive| &alive.lists) {
             let added = list.iter().filter(|version| living(version) && !releases.contains_key(**version)).max();
             if let Some(version) = added.filter(|_| releases.len() < MAX_LISTED_VERSIONS) {
                 releases.insert((*version).clone(), fresh(first_seen(version)));
@@ -86,12 +86,13 @@ pub(super) struct Alive<'a> {
     versions: BTreeSet<&'a Version>,
     /// How many run each version.
     nodes: BTreeMap<&'a Version, usize>,
-    /// What those run that are at rest, or given back, Ready and not failed, by the names of the nodes, which are in order.
+    /// What those run that are healthy, by the names of the nodes, which are in order.
     healthy: Vec<(&'a str, &'a Version)>,
     /// The first of those that run the newest version.
     newest: Option<(&'a str, &'a Version)>,
-    /// The different lists there are: what nodes run, what they are asked for and would take, and what else they are offered.
-    lists: Vec<Vec<&'a Version>>,
+    /// The different lists there are, with the number of nodes that name each: what they run, what they are asked for and would take,
+    /// and what else they are offered.
+    lists: Vec<(Vec<&'a Version>, usize)>,
 }
 
 fn alive<'a>(survey: &Survey<'a>) -> BTreeMap<&'a str, Alive<'a>> {
@@ -103,7 +104,7 @@ fn alive<'a>(survey: &Survey<'a>) -> BTreeMap<&'a str, Alive<'a>> {
         let alive = alive.entry(policy).or_default();
         *alive.nodes.entry(offer.current).or_default() += nodes;
         alive.versions.extend(&list);
-        alive.lists.push(list);
+        alive.lists.push((list, nodes));
     }
     for situation in survey.situations.iter().filter(|situation| is_healthy(situation)) {
         let offer = situation.offer.and_then(|offer| survey.offers.get(offer));
@@ -132,8 +133,12 @@ fn longest_run(
     longest.or_else(|| newest.filter(|(_, runs)| *runs >= version).map(|(node, _)| (node.to_owned(), now)))
 }
 
-/// At rest, or given back, Ready and not failed.
+/// At rest, given back, or on its way to another version but not disrupted for it yet; Ready and not failed.
 fn is_healthy(situation: &Situation<'_>) -> bool {
-    let rests = matches!(situation.phase, Phase::Resting | Phase::GivenBack);
-    rests && situation.digest.ready && situation.failed.is_none()
+    let runs = match situation.phase {
+        Phase::Resting | Phase::GivenBack => true,
+        Phase::Staging | Phase::Staged | Phase::Going => !situation.digest.marked,
+        _ => false,
+    };
+    runs && situation.digest.ready && situation.failed.is_none()
 }

@@ -22,13 +22,13 @@ pub(super) fn listable<'a>(alive: &Alive<'a>) -> BTreeSet<&'a Version> {
     if alive.versions.len() <= ROOM {
         return alive.versions.clone();
     }
-    // The turn in which a version comes, and how many lists name it.
+    // The turn in which a version comes, and how many nodes name it.
     let mut turns: BTreeMap<&Version, (usize, usize)> = BTreeMap::new();
-    for list in &alive.lists {
+    for (list, nodes) in &alive.lists {
         for (turn, version) in list.iter().enumerate() {
             let (first, named) = turns.entry(version).or_insert((turn, 0));
             *first = turn.min(*first);
-            *named += 1;
+            *named += nodes;
         }
     }
     let mut order: Vec<_> = turns.into_iter().collect();
@@ -40,10 +40,11 @@ pub(super) fn listable<'a>(alive: &Alive<'a>) -> BTreeSet<&'a Version> {
 mod tests {
     use super::*;
 
+    /// Each of the lists is named by one node.
     fn alive(lists: &[Vec<Version>]) -> Alive<'_> {
         Alive {
             versions: lists.iter().flatten().collect(),
-            lists: lists.iter().map(|list| list.iter().collect()).collect(),
+            lists: lists.iter().map(|list| (list.iter().collect(), 1)).collect(),
             ..Alive::default()
         }
     }
@@ -81,5 +82,16 @@ mod tests {
         lists.push(honest());
         let alive = alive(&lists);
         assert!(listable(&alive).contains(&honest()[0]));
+    }
+
+    #[test]
+    fn what_many_nodes_name_in_the_same_words_is_not_crowded_out_by_as_many_different_lies() {
+        // They take every turn's room, with newer versions.
+        let mut lists: Vec<_> = (0..1000).map(made_up).collect();
+        lists.push(honest());
+        let mut alive = alive(&lists);
+        assert!(!listable(&alive).contains(&honest()[0]), "one node's word");
+        alive.lists.iter_mut().rev().take(1).for_each(|(_, nodes)| *nodes = 4000);
+        assert!(listable(&alive).contains(&honest()[0]), "thousands'");
     }
 }
