@@ -159,13 +159,9 @@ impl Metrics {
             *held.entry(hold.reason.as_str().to_owned()).or_default() += 1;
         }
         self.held.show(held);
-        let mut in_flight: BTreeMap<String, i64> = snapshot.policies.keys().map(|policy| (policy.clone(), 0)).collect();
-        for standing in plan.nodes.values().filter(|standing| standing.in_flight) {
-            for policy in standing.owners.iter() {
-                *in_flight.entry(policy.clone()).or_default() += 1;
-            }
-        }
-        self.in_flight.show(in_flight);
+        let in_flight = snapshot.policies.keys().map(|policy| (policy, plan.in_flight.get(policy).copied()));
+        let number = |nodes: Option<usize>| i64::try_from(nodes.unwrap_or_default()).unwrap_or(i64::MAX);
+        self.in_flight.show(in_flight.map(|(policy, nodes)| (policy.clone(), number(nodes))).collect());
         let limits =
             plan.limits.iter().map(|(policy, limit)| (policy.clone(), i64::try_from(*limit).unwrap_or(i64::MAX)));
         self.budget.show(limits.collect());

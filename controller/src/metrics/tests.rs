@@ -242,6 +242,16 @@ fn nodes_are_counted_by_why_they_are_held_and_by_policy_while_they_are_in_flight
 }
 
 #[test]
+fn a_node_whose_policy_changed_on_the_way_is_in_flight_for_both() {
+    let mut cluster = rollout();
+    let began_under = json!({"nodeSelector": {"matchLabels": {"pool": "none"}}});
+    cluster.policies.push(("other", began_under));
+    cluster.shadows.push(staging("other"));
+    let counted = [("policy=\"default\"", 2), ("policy=\"other\"", 1)];
+    assert_eq!(shown(&cluster).family("brupop_nodes_in_flight"), counted);
+}
+
+#[test]
 fn a_policys_window_and_when_it_changes_are_told() {
     let mut cluster = rollout();
     let scrape = shown(&cluster);

@@ -143,6 +143,7 @@ impl<'a> Draft<'a> {
         for change in changes.flatten().collect::<Vec<_>>() {
             self.wake_at(change);
         }
+        self.plan.in_flight = counted_in_flight(&self.situations);
         let limit = |policy: &PolicyFacts| Some((policy.name.clone(), self.budgets.most_in_flight(policy)?));
         self.plan.limits = self.snapshot.policies.values().filter_map(limit).collect();
         self.plan.windows = self.windows.into_iter().map(|(policy, window)| (policy.to_owned(), window)).collect();
@@ -166,6 +167,14 @@ fn by_phase(situations: &[Situation<'_>]) -> BTreeMap<Phase, Vec<usize>> {
         phases.entry(situation.phase).or_default().push(at);
     }
     phases
+}
+
+fn counted_in_flight(situations: &[Situation<'_>]) -> BTreeMap<String, usize> {
+    let mut counted = BTreeMap::new();
+    for policy in situations.iter().filter(|situation| situation.in_flight).flat_map(Situation::counts_for) {
+        *counted.entry(policy.name.clone()).or_default() += 1;
+    }
+    counted
 }
 
 /// The versions that nodes take, by policy.

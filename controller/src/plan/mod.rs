@@ -59,6 +59,8 @@ pub struct Plan {
     pub nodes: BTreeMap<String, Standing>,
     /// What would start if nothing but the pause were lifted, by policy.
     pub next: BTreeMap<String, Vec<(String, Version)>>,
+    /// How many nodes are in flight, by the policies whose limits they count for; nothing where none is.
+    pub in_flight: BTreeMap<String, usize>,
     /// The most nodes that may be in flight, by policy; nothing where there is no limit.
     pub limits: BTreeMap<String, usize>,
     /// Whether the schedule is open, by policy; nothing of a policy that cannot be followed.
