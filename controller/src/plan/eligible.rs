@@ -11,7 +11,7 @@ use super::{
     Hold, backoff, deadline::given_up_until, draft::Draft, has_original_agent, in_flight::agent_is_silent,
     situation::Situation, window,
 };
-use crate::snapshot::{NodeFacts, PolicyFacts};
+use crate::snapshot::{NodeFacts, PolicyFacts, Snapshot};
 
 /// Whether anything about the node could be a [`hindrance`] for some version. Of most nodes of a cluster nothing could.
 pub(super) fn may_be_hindered(node: &NodeFacts, report: Option<&Report>) -> bool {
@@ -51,6 +51,12 @@ pub(super) fn hindrance(situation: &Situation<'_>, version: &Version, now: Times
         return Some(Hold::new(HoldReason::AgentSilent, message));
     }
     report.and_then(|report| earlier_failure(situation, report, version, now))
+}
+
+/// Why the node gets no further place although nothing is wrong with it: what was decided for it could not be stored, time and again.
+pub(super) fn is_stuck(snapshot: &Snapshot, situation: &Situation<'_>) -> Option<Hold> {
+    let stuck = situation.readable().is_some_and(|shadow| snapshot.stuck.contains(&shadow.name));
+    stuck.then(|| Hold::new(HoldReason::BackOff, "the last writes to its shadow have failed"))
 }
 
 fn earlier_failure(situation: &Situation<'_>, report: &Report, version: &Version, now: Timestamp) -> Option<Hold> {

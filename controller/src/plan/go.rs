@@ -86,7 +86,8 @@ fn give(draft: &mut Draft<'_>, at: usize) {
         return draft.hold(at, hold);
     }
     let (Some(policy), Some(version)) = (situation.owner.policy(), situation.ordered_version()) else { return };
-    if let Some(hold) = draft.budgets.forbid_go(policy, situation) {
+    let stuck = eligible::is_stuck(draft.snapshot, situation);
+    if let Some(hold) = stuck.or_else(|| draft.budgets.forbid_go(policy, situation)) {
         return draft.hold(at, hold);
     }
     draft.budgets.add_go(policy, situation);

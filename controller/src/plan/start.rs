@@ -56,6 +56,7 @@ fn unfit(draft: &Draft<'_>, situation: &Situation<'_>, version: &Version) -> Opt
     let Some(policy) = situation.owner.policy() else { return Some(ownerless(&situation.owner)) };
     let refused = eligible::forbids_start(draft, policy, situation, version);
     let hindrance = eligible::hindrance(situation, version, draft.now);
+    let hindrance = hindrance.or_else(|| eligible::is_stuck(draft.snapshot, situation));
     match (refused, hindrance) {
         // Of the node that failed itself its own failure says more than the halt that follows from it.
         (Some(halted), Some(own)) if (halted.reason, own.reason) == (HoldReason::Halted, HoldReason::VersionFailed) => {

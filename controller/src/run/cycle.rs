@@ -141,6 +141,7 @@ impl Cycle {
             .chain(snapshot.policies.keys().map(|policy| status_of(policy)))
             .collect();
         self.delays.keep(|object| known.contains(object));
+        snapshot.stuck = self.delays.stuck(now).map(str::to_owned).collect();
         snapshot
     }
 

@@ -6,6 +6,8 @@ use jiff::{SignedDuration, Timestamp};
 
 /// First wait after a failure, doubled with each further one.
 const FIRST: SignedDuration = SignedDuration::from_millis(500);
+/// After so many failures in a row an object is stuck: others need not wait for it.
+const STUCK: u32 = 3;
 /// Longest wait.
 const LONGEST: SignedDuration = SignedDuration::from_secs(30);
 
@@ -46,6 +48,12 @@ impl Delays {
         self.0.get(object).is_none_or(|delay| !delay.holds(now))
     }
 
+    /// The objects that wait because several writes to them failed in a row.
+    pub(super) fn stuck(&self, now: Timestamp) -> impl Iterator<Item = &str> {
+        let stuck = self.0.iter().filter(move |(_, delay)| delay.failures >= STUCK && delay.holds(now));
+        stuck.map(|(object, _)| object.as_str())
+    }
+
     /// When the first of the objects may be written again.
     pub(super) fn next(&self, now: Timestamp) -> Option<Timestamp> {
         self.0.values().filter(|delay| delay.holds(now)).map(|delay| delay.until).min()
@@ -75,6 +83,21 @@ mod tests {
         assert!(delays.may_write("b", now), "another object is not delayed");
         delays.succeeded("a");
         assert!(delays.may_write("a", now));
+    }
+
+    #[test]
+    fn an_object_is_stuck_after_three_failures_in_a_row_until_it_is_tried_again() {
+        let mut delays = Delays::default();
+        let now = Timestamp::UNIX_EPOCH;
+        let stuck = |delays: &Delays, now| delays.stuck(now).map(str::to_owned).collect::<Vec<_>>();
+        for _ in 0..2 {
+            delays.failed("a", now, 0.0);
+        }
+        delays.failed("b", now, 0.0);
+        assert!(stuck(&delays, now).is_empty());
+        delays.failed("a", now, 0.0);
+        assert_eq!(stuck(&delays, now), ["a"]);
+        assert!(stuck(&delays, now + SignedDuration::from_secs(2)).is_empty(), "its time has come");
     }
 
     #[test]

@@ -41,6 +41,8 @@ pub struct Snapshot {
     pub policies: BTreeMap<String, PolicyFacts>,
     /// The Nodes that stand before the health gate or may come there, whole as far as it is kept, by name: what checks are asked of.
     pub gated: BTreeMap<String, Arc<serde_json::Value>>,
+    /// The shadows, by their own names, that several writes in a row could not be stored to. They get no place that others could use.
+    pub stuck: BTreeSet<String>,
 }
 
 /// The objects that a snapshot is made of, as the watches hold them.

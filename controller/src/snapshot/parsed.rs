@@ -29,7 +29,14 @@ impl Parsed {
             (node.object.name.clone(), NodeFacts { object: node.object.clone(), agent_ready })
         });
         let shadows = objects.shadows.iter().map(|shadow| (shadow.facts.node_name().to_owned(), shadow.facts.clone()));
-        Snapshot { now, nodes: nodes.collect(), shadows: shadows.collect(), gated: gated(&policies, objects), policies }
+        Snapshot {
+            now,
+            nodes: nodes.collect(),
+            shadows: shadows.collect(),
+            gated: gated(&policies, objects),
+            policies,
+            stuck: BTreeSet::new(),
+        }
     }
 
     fn policy(&mut self, policy: &DeserializeGuard<UpdatePolicy>) -> PolicyFacts {

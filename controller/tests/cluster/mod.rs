@@ -32,6 +32,9 @@ pub(crate) struct Cluster {
     /// Specs and statuses of shadows, by the names of their nodes.
     #[serde(default)]
     pub(crate) shadows: BTreeMap<String, ShadowLines>,
+    /// Names of nodes whose shadows cannot be written, time and again.
+    #[serde(default)]
+    pub(crate) stuck: BTreeSet<String>,
 }
 
 /// What is not said of a node is as it is on a managed, healthy one.
@@ -83,7 +86,8 @@ impl Raw {
 impl Cluster {
     /// The snapshot that the controller would take of it.
     pub(crate) fn snapshot(&self) -> Snapshot {
-        Snapshot::build(self.now(), &self.raw().objects())
+        let stuck = self.stuck.iter().map(|node| names::shadow_name(node)).collect();
+        Snapshot { stuck, ..Snapshot::build(self.now(), &self.raw().objects()) }
     }
 
     pub(crate) fn now(&self) -> Timestamp {

@@ -34,17 +34,20 @@ const NOW: &str = "2026-11-22T02:00:00Z";
 /// A request, as far as a test looks at it.
 type Asked = (Method, String, Value);
 
-/// Stores whatever it is sent, each answer after `delay`; but somebody else has written the `conflicting` node's shadow.
-async fn store(mut server: Server, delay: Duration, conflicting: Option<usize>, asked: Arc<Mutex<Vec<Asked>>>) {
+/// A node whose shadow cannot be written, the code that such a write is answered with, and its reason.
+type Refused = (usize, u16, &'static str);
+
+/// Stores whatever it is sent, each answer after `delay`, but nothing to the shadow that is `refused`.
+async fn store(mut server: Server, delay: Duration, refused: Option<Refused>, asked: Arc<Mutex<Vec<Asked>>>) {
     let mut version = 1_000_000;
     while let Some((request, send)) = server.next_request().await {
         tokio::time::sleep(delay).await;
         let (method, path) = (request.method().clone(), request.uri().path().to_owned());
         let body: Value = serde_json::from_slice(&request.into_body().collect_bytes().await.unwrap()).unwrap();
-        if conflicting.is_some_and(|number| path.ends_with(&format!("/brs-n-{number}"))) {
-            let status =
-                json!({"kind": "Status", "status": "Failure", "reason": "Conflict", "message": "", "code": 409});
-            let answer = Response::builder().status(409).body(Body::from(serde_json::to_vec(&status).unwrap()));
+        let refused = refused.filter(|(number, ..)| path.ends_with(&format!("/brs-n-{number}")));
+        if let Some((_, code, reason)) = refused {
+            let status = json!({"kind": "Status", "status": "Failure", "reason": reason, "message": "", "code": code});
+            let answer = Response::builder().status(code).body(Body::from(serde_json::to_vec(&status).unwrap()));
             send.send_response(answer.unwrap());
             continue;
         }
@@ -127,11 +130,11 @@ fn rig(delay: Duration) -> Rig {
     rig_with(delay, None)
 }
 
-fn rig_with(delay: Duration, conflicting: Option<usize>) -> Rig {
+fn rig_with(delay: Duration, refused: Option<Refused>) -> Rig {
     let (service, server) = pair::<Request<Body>, Response<Body>>();
     let client = Client::new(service, "default");
     let asked = Arc::default();
-    tokio::spawn(store(server, delay, conflicting, Arc::clone(&asked)));
+    tokio::spawn(store(server, delay, refused, Arc::clone(&asked)));
     let (nodes, _) = filled::<WatchedNode, WatchedNode>((0..NODES).map(node));
     let (shadows, _) = filled::<WatchedShadow, WatchedShadow>((0..NODES).map(shadow));
     let (policies, writer) = filled::<DeserializeGuard<UpdatePolicy>, DeserializeGuard<_>>([policy(false)].into_iter());
@@ -152,7 +155,11 @@ fn rig_with(delay: Duration, conflicting: Option<usize>) -> Rig {
 
 impl Rig {
     async fn round(&mut self) -> Option<Timestamp> {
-        self.cycle.round(&self.watches, NOW.parse().unwrap()).await
+        self.round_at(NOW.parse().unwrap()).await
+    }
+
+    async fn round_at(&mut self, now: Timestamp) -> Option<Timestamp> {
+        self.cycle.round(&self.watches, now).await
     }
 
     /// How many nodes were asked to start so far.
@@ -205,7 +212,7 @@ async fn a_loop_that_writes_slowly_shows_that_it_is_alive() {
 
 #[tokio::test(start_paused = true)]
 async fn what_a_round_has_seen_decided_and_written_is_exported() {
-    let mut rig = rig_with(Duration::ZERO, Some(0));
+    let mut rig = rig_with(Duration::ZERO, Some((0, 409, "Conflict")));
     rig.round().await;
     let text = prometheus::TextEncoder::new().encode_to_string(&rig.registry.gather()).unwrap();
     for line in [
@@ -219,4 +226,21 @@ async fn what_a_round_has_seen_decided_and_written_is_exported() {
     ] {
         assert!(text.lines().any(|exported| exported == line), "no {line} in {text}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_shadow_that_cannot_be_written_keeps_its_place_from_nobody_for_long() {
+    let mut rig = rig_with(Duration::ZERO, Some((0, 422, "Invalid")));
+    let mut one_at_a_time = policy(false);
+    one_at_a_time["spec"]["maxConcurrentUpdates"] = json!(1);
+    show(&mut rig.policies, serde_json::from_value(one_at_a_time).unwrap());
+    let now: Timestamp = NOW.parse().unwrap();
+    for seconds in 0..3 {
+        rig.round_at(now + SignedDuration::from_secs(10 * seconds)).await;
+        assert_eq!(rig.starts(), 0, "it is first in order, and may have been unlucky");
+    }
+    rig.round_at(now + SignedDuration::from_secs(21)).await;
+    assert_eq!(rig.starts(), 1, "another takes its turn");
+    rig.round_at(now + SignedDuration::from_secs(60)).await;
+    assert_eq!(rig.starts(), 1, "and no second one beside it");
 }
