@@ -1,0 +1,78 @@
+//! Nodes that must be left alone.
+
+use api::names::{HOLD_ANNOTATION, MARKS_ANNOTATION, UPDATE_NOW_ANNOTATION};
+use controller::{
+    action::Verb,
+    check::{Broken, check},
+    plan::plan,
+};
+use serde_json::{Value, json};
+
+use crate::{
+    annotate, assert_objects, assert_passes, cluster,
+    cluster::{Cluster, NodeLines},
+    node, outdated, report, set, verbs,
+};
+
+#[test]
+fn it_objects_to_nodes_that_must_be_left_alone() {
+    let held = outdated(|cluster| annotate(cluster, "a", HOLD_ANNOTATION, "a test"));
+    assert_objects(&held, "a", Verb::Start, Broken::Node);
+    let edits: [fn(&mut NodeLines); 4] = [
+        |node| node.not_ready = true,
+        |node| node.cordoned = true,
+        |node| node.agent_silent = true,
+        |node| node.taints.push("karpenter.sh/disrupted".to_owned()),
+    ];
+    for edit in edits {
+        assert_objects(&outdated(|cluster| edit(node(cluster, "b"))), "b", Verb::Go, Broken::Node);
+    }
+}
+
+#[test]
+fn it_objects_to_marks_that_cannot_be_read() {
+    let unreadable = outdated(|cluster| annotate(cluster, "b", MARKS_ANNOTATION, "{"));
+    assert_objects(&unreadable, "b", Verb::Go, Broken::Node);
+}
+
+#[test]
+fn an_agent_of_the_original_operator_is_never_silent() {
+    assert_passes(|cluster| {
+        node(cluster, "a").agent_silent = true;
+        report(cluster, "a")["agent_version"] = Value::Null;
+    });
+}
+
+#[test]
+fn a_cordoned_node_is_left_alone_unless_it_is_asked_for_now() {
+    for (name, verb) in [("a", Verb::Start), ("b", Verb::Go)] {
+        let asked_for = |cluster: &mut Cluster, version: &str| {
+            node(cluster, name).cordoned = true;
+            annotate(cluster, name, UPDATE_NOW_ANNOTATION, version);
+        };
+        assert_passes(|cluster| asked_for(cluster, "1.20.0"));
+        assert_objects(&outdated(|cluster| asked_for(cluster, "1.21.0")), name, verb, Broken::Node);
+    }
+}
+
+#[test]
+fn a_cordon_of_the_operators_own_stands_in_nobodys_way() {
+    let mut cluster = cluster();
+    has_failed(&mut cluster, "d", "1.20.0");
+    let in_zone_one = json!({"name": "zone", "node": {"jsonPath": "$.metadata.labels.zone", "expect": ["one"]}});
+    set(&mut cluster, "health", json!({"checks": [in_zone_one]}));
+    set(&mut cluster, "maxConcurrentUpdates", "unlimited".into());
+    report(&mut cluster, "d")["current_state"] = "RebootedIntoUpdate".into();
+    report(&mut cluster, "d")["current_version"] = "1.20.0".into();
+    report(&mut cluster, "d")["target_version"] = "1.21.0".into();
+    let snapshot = cluster.snapshot();
+    let plan = plan(&snapshot);
+    assert!(verbs(&plan).contains(&("d", Verb::Start)), "a newer version");
+    assert_eq!(check(&snapshot, &plan), vec![]);
+}
+
+/// Node `name` has failed on `version` by a verdict.
+fn has_failed(cluster: &mut Cluster, name: &str, version: &str) {
+    set(cluster, "failures", json!({"haltAfter": 9}));
+    report(cluster, name)["failed"] = json!({"kind": "NoBoot", "version": version, "time": "2026-11-21T00:00:00Z"});
+}
