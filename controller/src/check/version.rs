@@ -11,7 +11,7 @@ use semver::Version;
 
 use super::Broken;
 use crate::{
-    action::{Action, Verb},
+    action::Action,
     snapshot::{PolicyFacts, Snapshot},
 };
 
@@ -25,11 +25,10 @@ pub(super) fn is_right(
     let version = action.order.version.as_ref().ok_or(Broken::Order)?;
     let rule = &applies.accepted.as_ref().map_err(|_| Broken::Policy)?.versions;
     let in_range = rule.constraint.as_ref().is_none_or(|range| range.matches(version));
-    let of_age = rule.minimum_age.is_none_or(|age| age <= SignedDuration::ZERO || is_of_age(snapshot, version, age));
+    let of_age = rule.minimum_age.is_none_or(|age| is_of_age(snapshot, version, age));
     let latched = is_same_rule(applies, rule) && entry(applies, version).is_some_and(|seen| seen.promoted_at.is_some());
     let promoted = latched || rule.after.iter().all(|step| is_soaked(snapshot, step, version));
-    let back = action.verb == Verb::Start && is_way_back(report, version);
-    if in_range && of_age && promoted && !back { Ok(()) } else { Err(Broken::Version) }
+    if in_range && of_age && promoted && !is_way_back(report, version) { Ok(()) } else { Err(Broken::Version) }
 }
 
 /// Whether what is stored as promoted was promoted under this rule.
@@ -54,9 +53,6 @@ fn is_of_age(snapshot: &Snapshot, version: &Version, age: SignedDuration) -> boo
 
 /// What runs a newer version has come past this one.
 fn is_soaked(snapshot: &Snapshot, step: &Promotion, version: &Version) -> bool {
-    if step.soak <= SignedDuration::ZERO {
-        return true;
-    }
     let first = snapshot.policies.get(&step.policy).and_then(|policy| policy.status.as_ref());
     let runs = first.into_iter().flat_map(|status| &status.versions);
     let newer = runs.filter(|seen| Version::parse(&seen.version).is_ok_and(|seen| seen >= *version));

@@ -3,6 +3,7 @@
 use controller::{
     action::Verb,
     check::{Broken, check},
+    plan::plan,
 };
 use serde_json::{Value, json};
 
@@ -61,6 +62,19 @@ fn it_objects_to_a_way_back() {
     let mut another = cluster();
     report(&mut another, "a")["version_lock"] = "v1.17.0".into();
     assert_objects(&(another.snapshot(), back.1), "a", Verb::Start, Broken::Version);
+}
+
+#[test]
+fn it_objects_to_a_go_on_a_way_back() {
+    let mut cluster = cluster();
+    cluster.shadows.get_mut("b").unwrap().spec["version"] = "1.18.0".into();
+    report(&mut cluster, "b")["target_version"] = "1.18.0".into();
+    report(&mut cluster, "b")["version_lock"] = "v1.18.0".into();
+    let locked = cluster.snapshot();
+    let plan = plan(&locked);
+    assert_eq!(check(&locked, &plan), vec![]);
+    report(&mut cluster, "b")["version_lock"] = Value::Null;
+    assert_objects(&(cluster.snapshot(), plan), "b", Verb::Go, Broken::Version);
 }
 
 #[test]
