@@ -5,6 +5,7 @@
 
 mod counts;
 mod group;
+mod node;
 mod tally;
 mod version;
 mod window;
@@ -61,7 +62,7 @@ pub enum Broken {
     /// The version is out of the policy's range, too young, or not promoted.
     #[error("the version may not be taken")]
     Version,
-    /// The node is held, away, silent, or cordoned by somebody else.
+    /// The node is held, away, silent, cordoned by somebody else, or has failed on the version.
     #[error("the node must be left alone")]
     Node,
     /// The order does not follow from the one before.
@@ -137,7 +138,7 @@ fn judge<'a>(snapshot: &'a Snapshot, action: &'a Action, tally: &mut Tally<'a>) 
     window::in_window(snapshot.now, policy, node, report, action)?;
     version::is_right(snapshot, applies, report, action)?;
     tally.not_halted(applies, policy, action)?;
-    leave_alone(node, action, report)?;
+    node::may_be_moved(node, action, report)?;
     follows(snapshot.now, shadow, report, action)?;
     tally.admit((&applies.name, policy), action.verb, node)
 }
@@ -158,17 +159,6 @@ fn applying<'a>(snapshot: &'a Snapshot, node: &NodeFacts) -> Option<&'a PolicyFa
 fn adjusts_only(before: &Order, after: &Order) -> Result<(), Broken> {
     let essence = |order: &Order| Order { drain: None, exclusion_wait_seconds: 0, ..order.clone() };
     if essence(before) == essence(after) { Ok(()) } else { Err(Broken::Adjustment) }
-}
-
-fn leave_alone(node: &NodeFacts, action: &Action, report: &Report) -> Result<(), Broken> {
-    let silent = report.agent_version.is_some() && !node.agent_ready;
-    let foreign_cordon = node.cordoned && matches!(node.marks, Ok(None)) && node.update_now != action.order.version;
-    let away = !node.ready || node.leaving.is_some();
-    if silent || foreign_cordon || away || node.hold.is_some() || node.marks.is_err() {
-        Err(Broken::Node)
-    } else {
-        Ok(())
-    }
 }
 
 fn follows(now: Timestamp, shadow: &Shadow, report: &Report, action: &Action) -> Result<(), Broken> {

@@ -1,6 +1,6 @@
 //! Nodes that must be left alone.
 
-use api::names::{HOLD_ANNOTATION, MARKS_ANNOTATION, UPDATE_NOW_ANNOTATION};
+use api::names::{FAILURE_ACKNOWLEDGED_ANNOTATION, HOLD_ANNOTATION, MARKS_ANNOTATION, UPDATE_NOW_ANNOTATION};
 use controller::{
     action::Verb,
     check::{Broken, check},
@@ -71,8 +71,54 @@ fn a_cordon_of_the_operators_own_stands_in_nobodys_way() {
     assert_eq!(check(&snapshot, &plan), vec![]);
 }
 
+/// Node `name` has failed on 1.20.0: its agent tells of `kind`. So few failures do not halt the policy.
+fn has_met(cluster: &mut Cluster, name: &str, kind: &str) {
+    set(cluster, "failures", json!({"haltAfter": 9}));
+    report(cluster, name)["failure"] = json!({"kind": kind, "version": "1.20.0", "time": "2026-11-21T00:00:00Z"});
+}
+
 /// Node `name` has failed on `version` by a verdict.
 fn has_failed(cluster: &mut Cluster, name: &str, version: &str) {
     set(cluster, "failures", json!({"haltAfter": 9}));
     report(cluster, name)["failed"] = json!({"kind": "NoBoot", "version": version, "time": "2026-11-21T00:00:00Z"});
+}
+
+/// Node c, which has met fewer failures than the others, would go first.
+fn passes_where_c_is_held(edit: impl FnOnce(&mut Cluster)) {
+    assert_passes(|cluster| {
+        annotate(cluster, "c", HOLD_ANNOTATION, "a test");
+        edit(cluster);
+    });
+}
+
+#[test]
+fn it_objects_to_a_node_that_has_failed_on_the_version_before() {
+    for (name, verb) in [("a", Verb::Start), ("b", Verb::Go)] {
+        assert_objects(&outdated(|cluster| has_failed(cluster, name, "1.20.0")), name, verb, Broken::Node);
+        assert_objects(&outdated(|cluster| has_met(cluster, name, "Fallback")), name, verb, Broken::Node);
+        let another_acknowledged = outdated(|cluster| {
+            has_failed(cluster, name, "1.20.0");
+            annotate(cluster, name, FAILURE_ACKNOWLEDGED_ANNOTATION, "1.18.0");
+        });
+        assert_objects(&another_acknowledged, name, verb, Broken::Node);
+    }
+}
+
+#[test]
+fn a_failure_that_was_acknowledged_stands_in_nobodys_way() {
+    for name in ["a", "b"] {
+        passes_where_c_is_held(|cluster| {
+            has_failed(cluster, name, "1.20.0");
+            has_met(cluster, name, "Fallback");
+            annotate(cluster, name, FAILURE_ACKNOWLEDGED_ANNOTATION, "1.20.0");
+        });
+    }
+}
+
+#[test]
+fn a_failure_on_another_version_and_one_that_is_only_waited_out_stand_in_nobodys_way() {
+    for name in ["a", "b"] {
+        passes_where_c_is_held(|cluster| has_failed(cluster, name, "1.18.0"));
+        passes_where_c_is_held(|cluster| has_met(cluster, name, "Drain"));
+    }
 }
