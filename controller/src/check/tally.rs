@@ -33,7 +33,7 @@ struct Out<'a> {
 pub(super) struct Tally<'a> {
     snapshot: &'a Snapshot,
     out: BTreeMap<&'a str, Out<'a>>,
-    /// Nodes whose unused go the plan takes back.
+    /// Nodes whose unused go the plan takes back; one that is not managed any more loses it with its shadow.
     taken_back: BTreeSet<&'a str>,
     /// How many nodes of each policy have a verdict about a version.
     failed: BTreeMap<(&'a str, &'a Version), usize>,
@@ -41,8 +41,8 @@ pub(super) struct Tally<'a> {
 
 impl<'a> Tally<'a> {
     pub(super) fn take(snapshot: &'a Snapshot, plan: &'a Plan) -> Self {
-        let taken_back = plan.actions.iter().filter(|action| matches!(action.verb, Verb::Withdraw | Verb::Return));
-        let taken_back = taken_back.map(|action| action.node.as_str()).collect();
+        let takes_back = |action: &&Action| matches!(action.verb, Verb::Withdraw | Verb::Return | Verb::Delete);
+        let taken_back = plan.actions.iter().filter(takes_back).map(|action| action.node.as_str()).collect();
         let mut tally = Self { snapshot, out: BTreeMap::new(), taken_back, failed: BTreeMap::new() };
         // A failed node that is given back counts again.
         let back = plan.actions.iter().filter(|action| action.verb == Verb::GiveBack);

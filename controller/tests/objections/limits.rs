@@ -3,9 +3,10 @@
 use controller::{
     action::Verb,
     check::{Broken, check},
+    plan::plan,
 };
 
-use crate::{assert_objects, outdated, renewing, set};
+use crate::{assert_objects, node, outdated, renewing, set, verbs};
 
 #[test]
 fn it_objects_to_counts_beyond_a_limit() {
@@ -21,6 +22,19 @@ fn it_objects_to_a_renewal_beyond_a_lowered_limit() {
     let (mut cluster, renewing) = renewing();
     set(&mut cluster, "maxConcurrentUpdates", 1.into());
     assert_objects(&(cluster.snapshot(), renewing), "b", Verb::Renew, Broken::Disrupted);
+}
+
+#[test]
+fn a_go_that_is_deleted_with_its_shadow_leaves_room_for_a_renewal() {
+    let (mut cluster, _) = renewing();
+    let of_b = cluster.shadows["b"].spec.clone();
+    cluster.shadows.get_mut("c").unwrap().spec = of_b;
+    node(&mut cluster, "c").unmanaged = true;
+    set(&mut cluster, "maxConcurrentUpdates", 2.into());
+    let snapshot = cluster.snapshot();
+    let plan = plan(&snapshot);
+    assert_eq!(verbs(&plan), [("b", Verb::Renew), ("c", Verb::Delete)]);
+    assert_eq!(check(&snapshot, &plan), vec![]);
 }
 
 #[test]
