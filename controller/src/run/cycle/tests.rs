@@ -244,3 +244,18 @@ async fn a_shadow_that_cannot_be_written_keeps_its_place_from_nobody_for_long() 
     rig.round_at(now + SignedDuration::from_secs(60)).await;
     assert_eq!(rig.starts(), 1, "and no second one beside it");
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_is_said_of_a_shadow_names_the_version_it_was_decided_on() {
+    let mut rig = rig(Duration::ZERO);
+    rig.round().await;
+    let said = |(_, path, _): &&Asked| path.contains("/brs-n-") && path.ends_with("/status");
+    let said_of_started = rig.asked.lock().unwrap().iter().filter(said).count();
+    assert_eq!((rig.starts(), said_of_started), (MOST, 0), "what was ordered is as no plan has seen it yet");
+    show(&mut rig.policies, serde_json::from_value(policy(true)).unwrap());
+    rig.round().await;
+    let asked = rig.asked.lock().unwrap();
+    let versions: Vec<_> = asked.iter().filter(said).map(|(_, _, body)| &body["metadata"]["resourceVersion"]).collect();
+    assert_eq!(versions.len(), MOST, "a portion of the others is held by the pause");
+    assert!(versions.iter().all(|version| **version == "2"), "{versions:?}");
+}
