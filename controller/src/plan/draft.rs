@@ -138,12 +138,13 @@ impl<'a> Draft<'a> {
     }
 
     pub(super) fn finish(mut self) -> Plan {
-        self.plan.nodes = standings(&self.situations, &self.choices, std::mem::take(&mut self.holds));
+        self.plan.in_flight = counted_in_flight(&self.situations);
+        self.plan.nodes =
+            standings(std::mem::take(&mut self.situations), &self.choices, std::mem::take(&mut self.holds));
         let changes = self.windows.values().flat_map(|window| [window.closes_at, window.next_opens_at]);
         for change in changes.flatten().collect::<Vec<_>>() {
             self.wake_at(change);
         }
-        self.plan.in_flight = counted_in_flight(&self.situations);
         let limit = |policy: &PolicyFacts| Some((policy.name.clone(), self.budgets.most_in_flight(policy)?));
         self.plan.limits = self.snapshot.policies.values().filter_map(limit).collect();
         self.plan.windows = self.windows.into_iter().map(|(policy, window)| (policy.to_owned(), window)).collect();

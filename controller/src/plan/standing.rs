@@ -24,27 +24,27 @@ pub struct Standing {
     pub failed: Option<Box<Failed>>,
 }
 
-/// The standings of the managed nodes, by name; `holds` are by position.
+/// The standings of the managed nodes, by name; `holds` are by position. The situations are given away, so that their memory serves.
 pub(super) fn standings<'a>(
-    situations: &[Situation<'a>],
+    situations: Vec<Situation<'a>>,
     choices: &[Choice<'_>],
     holds: Vec<Option<Hold>>,
 ) -> BTreeMap<String, Standing> {
     let mut owners = Owners::default();
-    let nodes = situations.iter().zip(holds).filter(|(situation, _)| situation.digest.managed);
-    let standing = |(situation, hold): (&Situation<'a>, _)| {
+    let nodes = situations.into_iter().zip(holds).filter(|(situation, _)| situation.digest.managed);
+    let standing = |(situation, hold): (Situation<'a>, _)| {
         let takes = situation.offer.and_then(|offer| choices.get(offer));
         let standing = Standing {
             owners: owners.of(&situation.owner),
             in_flight: situation.in_flight,
             up_to_date: situation.phase == Phase::Resting && takes == Some(&Choice::Current),
-            hold: unreadable(situation).or(hold),
+            hold: unreadable(&situation).or(hold),
             booted: situation.booted,
-            failed: situation.failed.clone(),
+            failed: situation.failed,
         };
         (situation.digest.name.to_owned(), standing)
     };
-    nodes.map(standing).collect()
+    nodes.map(standing).collect::<Vec<_>>().into_iter().collect()
 }
 
 /// That something of the node cannot be read says more than any other reason.
