@@ -7,8 +7,15 @@ use jiff::{SignedDuration, Timestamp};
 use semver::Version;
 
 use super::{
-    Hold, draft::Draft, eligible, order::rank, phase::Phase, settings, situation::Situation,
-    start::wake_after_back_off, window,
+    Hold,
+    draft::Draft,
+    eligible,
+    order::{in_order, rank},
+    phase::Phase,
+    settings,
+    situation::Situation,
+    start::wake_after_back_off,
+    window,
 };
 use crate::{action::Verb, snapshot::PolicyFacts};
 
@@ -28,14 +35,8 @@ pub(super) fn give_and_take_back(draft: &mut Draft<'_>) {
     for at in draft.open_in(&[Phase::Going]) {
         renew(draft, at);
     }
-    let mut staged: Vec<_> = draft
-        .open_in(&[Phase::Staged])
-        .into_iter()
-        .filter_map(|at| Some(rank(draft, at, draft.situations[at].ordered_version()?)))
-        .collect();
-    staged.sort();
-    let staged: Vec<_> = staged.into_iter().map(|rank| rank.at).collect();
-    for at in staged {
+    let staged = draft.open_in(&[Phase::Staged]).into_iter();
+    for at in in_order(staged.filter_map(|at| Some(rank(draft, at, draft.situations[at].ordered_version()?)))) {
         give(draft, at);
     }
 }

@@ -15,7 +15,7 @@ pub(super) struct Rank<'a> {
     version: Option<&'a Version>,
     topology: Option<Option<&'a str>>,
     /// The node's position, in the order of names.
-    pub(super) at: usize,
+    at: usize,
 }
 
 /// The rank of the node at `at`, which would take `version`.
@@ -29,6 +29,13 @@ pub(super) fn rank<'a>(draft: &Draft<'a>, at: usize, version: &Version) -> Rank<
         topology: policy.and_then(|policy| topology::value(policy, situation.node)),
         at,
     }
+}
+
+/// The positions of the nodes that were ranked, first in order first.
+pub(super) fn in_order<'a>(ranks: impl IntoIterator<Item = Rank<'a>>) -> Vec<usize> {
+    let mut ranks: Vec<_> = ranks.into_iter().collect();
+    ranks.sort();
+    ranks.into_iter().map(|rank| rank.at).collect()
 }
 
 /// Failures in a row, and drains that did not end.

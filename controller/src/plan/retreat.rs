@@ -10,7 +10,7 @@ use super::{
     deadline::deadline,
     draft::Draft,
     eligible,
-    order::rank,
+    order::{in_order, rank},
     phase::Phase,
     releases::may_take,
     topology,
@@ -56,13 +56,10 @@ fn return_other_topologies(draft: &mut Draft<'_>, policy: &PolicyFacts) {
 /// The nodes in flight for the policy that have no go and could give up their place, first in order first.
 fn returnable(draft: &Draft<'_>, policy: &PolicyFacts) -> Vec<usize> {
     let open = draft.open_in(&[Phase::Staging, Phase::Staged]).into_iter().map(|at| (at, &draft.situations[at]));
-    let mut candidates: Vec<_> = open
+    let candidates = open
         .filter(|(_, situation)| situation.counts_for().any(|counted| counted.name == policy.name))
-        .filter(|(_, situation)| !situation.has_original_agent())
-        .filter_map(|(at, situation)| Some(rank(draft, at, situation.ordered_version()?)))
-        .collect();
-    candidates.sort();
-    candidates.into_iter().map(|rank| rank.at).collect()
+        .filter(|(_, situation)| !situation.has_original_agent());
+    in_order(candidates.filter_map(|(at, situation)| Some(rank(draft, at, situation.ordered_version()?))))
 }
 
 /// An original agent that has not staged in time has most likely not begun: its place is given to another node. The order keeps

@@ -44,7 +44,7 @@ pub(super) fn standings<'a>(
         };
         (situation.digest.name.to_owned(), standing)
     };
-    nodes.map(standing).collect::<Vec<_>>().into_iter().collect()
+    nodes.map(standing).collect()
 }
 
 /// That something of the node cannot be read says more than any other reason.

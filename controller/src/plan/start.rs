@@ -4,8 +4,16 @@ use api::{HoldReason, State, shadow::Order};
 use semver::Version;
 
 use super::{
-    Hold, backoff, deadline::given_up_until, draft::Draft, eligible, order::rank, ownership::Owner, phase::Phase,
-    releases::Choice, settings, situation::Situation,
+    Hold, backoff,
+    deadline::given_up_until,
+    draft::Draft,
+    eligible,
+    order::{in_order, rank},
+    ownership::Owner,
+    phase::Phase,
+    releases::Choice,
+    settings,
+    situation::Situation,
 };
 use crate::action::Verb;
 
@@ -36,9 +44,7 @@ pub(super) fn begin(draft: &mut Draft<'_>) {
             None => candidates.push(rank(draft, at, version)),
         }
     }
-    candidates.sort();
-    let candidates: Vec<_> = candidates.into_iter().map(|rank| rank.at).collect();
-    for at in candidates {
+    for at in in_order(candidates) {
         start(draft, at);
     }
 }

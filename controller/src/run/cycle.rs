@@ -81,8 +81,8 @@ impl Cycle {
         self.edge.metrics.planned(started.elapsed().as_secs_f64());
         self.edge.metrics.show(&snapshot, &plan);
         self.log(&plan, &objections);
-        let executed = self.execute(&snapshot, &plan, &objections, now).await;
-        let published = self.publish(&snapshot, &plan, &objections, &executed.shadows, now).await;
+        let (executed, ordered) = self.execute(&snapshot, &plan, &objections, now).await;
+        let published = self.publish(&snapshot, &plan, &objections, &ordered, now).await;
         let (conflicts, more) = (executed.conflicts | published.conflicts, executed.more | published.more);
         // A conflict ends with the watch showing what somebody else wrote; it is looked for again in case it does not.
         // So is a write whose outcome is unknown.
@@ -169,12 +169,18 @@ impl Cycle {
         tracing::debug!(plan = report::render(plan, objections), "planned");
     }
 
-    /// Executes a portion of what was not refused and need not wait.
-    async fn execute(&mut self, snapshot: &Snapshot, plan: &Plan, objections: &[Objection], now: Timestamp) -> Written {
+    /// Executes a portion of what was not refused and need not wait; says to which shadows orders were written.
+    async fn execute(
+        &mut self,
+        snapshot: &Snapshot,
+        plan: &Plan,
+        objections: &[Objection],
+        now: Timestamp,
+    ) -> (Written, BTreeSet<String>) {
         let actions = unobjected(plan, objections).filter(|action| self.delays.may_write(&action.shadow, now)).cloned();
         let Portion { now: actions, more } = portion::of_actions(actions.collect());
-        let shadows = actions.iter().map(|action| action.shadow.clone()).collect();
-        let mut written = Written { conflicts: false, more, shadows };
+        let ordered = actions.iter().map(|action| action.shadow.clone()).collect();
+        let mut written = Written { conflicts: false, more };
         let Edge { writer, mandate, heartbeat, .. } = &self.edge;
         for Executed { action, outcome, error, settle_from } in execute(writer, mandate, heartbeat, actions).await {
             let verb = action.verb.as_str();
@@ -208,26 +214,25 @@ impl Cycle {
                 }
             }
         }
-        written
+        (written, ordered)
     }
 
-    /// Publishes a portion of what has changed; not of the shadows that were `executed` upon, which are as no plan has seen them yet.
+    /// Publishes a portion of what has changed; not of the shadows that were `ordered`, which are as no plan has seen them yet.
     async fn publish(
         &mut self,
         snapshot: &Snapshot,
         plan: &Plan,
         objections: &[Objection],
-        executed: &BTreeSet<String>,
+        ordered: &BTreeSet<String>,
         now: Timestamp,
     ) -> Written {
         let mut changed = shadow_status::changed(snapshot, plan);
         // The answer to such a write would pass for an answer to the one that is unknown.
         let unknown = self.own.unknown();
-        let may_write = |shadow: &str| self.delays.may_write(&conditions_of(shadow), now);
-        changed.retain(|change| !executed.contains(&change.shadow) && !unknown.contains_key(&change.shadow));
-        changed.retain(|change| may_write(&change.shadow));
+        changed.retain(|change| !ordered.contains(&change.shadow) && !unknown.contains_key(&change.shadow));
+        changed.retain(|change| self.delays.may_write(&conditions_of(&change.shadow), now));
         let Portion { now: changed, more } = portion(changed);
-        let mut written = Written { conflicts: false, more, shadows: BTreeSet::new() };
+        let mut written = Written { conflicts: false, more };
         let Edge { writer, mandate, heartbeat, .. } = &self.edge;
         for published in publish_conditions(writer, mandate, heartbeat, changed).await {
             let result = published.as_ref().map_or_else(|(_, error)| error.as_str(), |_| "ok");
@@ -276,14 +281,12 @@ impl Cycle {
 }
 
 /// How a portion of writes ended.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 struct Written {
     /// Some object was not as the plan saw it.
     conflicts: bool,
     /// The plan asks for more than the portion.
     more: bool,
-    /// The shadows that orders were written to.
-    shadows: BTreeSet<String>,
 }
 
 /// What a shadow's conditions are called among the delays: a failure to write them keeps no order back.

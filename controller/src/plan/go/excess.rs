@@ -6,7 +6,15 @@ use api::HoldReason;
 
 use super::take_back as take_back_one;
 use crate::{
-    plan::{Hold, budget::has_go_or_marks, draft::Draft, order::rank, phase::Phase, situation::Situation, topology},
+    plan::{
+        Hold,
+        budget::has_go_or_marks,
+        draft::Draft,
+        order::{in_order, rank},
+        phase::Phase,
+        situation::Situation,
+        topology,
+    },
     snapshot::PolicyFacts,
 };
 
@@ -45,12 +53,8 @@ fn owned(value: Option<&str>) -> Option<String> {
 /// The policy's nodes whose go is not used yet and was not taken back by this plan, first in order first.
 fn unused(draft: &Draft<'_>, policy: &PolicyFacts) -> Vec<usize> {
     let going = draft.open_in(&[Phase::Going]).into_iter().map(|at| (at, &draft.situations[at]));
-    let mut going: Vec<_> = going
-        .filter(|(_, situation)| situation.counts_for().any(|counted| counted.name == policy.name))
-        .filter_map(|(at, situation)| Some(rank(draft, at, situation.ordered_version()?)))
-        .collect();
-    going.sort();
-    going.into_iter().map(|rank| rank.at).collect()
+    let going = going.filter(|(_, situation)| situation.counts_for().any(|counted| counted.name == policy.name));
+    in_order(going.filter_map(|(at, situation)| Some(rank(draft, at, situation.ordered_version()?))))
 }
 
 /// The policy's nodes that have a go or marks, without the gos that this plan takes back. What an earlier go has left marks on stays
