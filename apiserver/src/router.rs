@@ -19,15 +19,14 @@ const ROUTES: [&str; 6] = [NODE_RESOURCE, CORDON_AND_DRAIN, UNCORDON, EXCLUDE_FR
 
 /// What agents and probes can ask.
 pub fn router(app: Arc<App>) -> Router {
-    let without_body = middleware::from_fn(routes::without_body);
-    let resource = get(routes::read).post(routes::create).layer(without_body.clone()).put(routes::report);
+    let resource = get(routes::read).post(routes::create).put(routes::report);
     Router::new()
         .route(NODE_RESOURCE, resource)
-        .route(CORDON_AND_DRAIN, post(routes::cordon_and_drain).layer(without_body.clone()))
-        .route(UNCORDON, post(routes::uncordon).layer(without_body.clone()))
-        .route(EXCLUDE_FROM_LB, post(routes::exclude).layer(without_body.clone()))
-        .route(REMOVE_EXCLUSION_FROM_LB, post(routes::include).layer(without_body.clone()))
-        .route(PING, get(async || "pong").layer(without_body))
+        .route(CORDON_AND_DRAIN, post(routes::cordon_and_drain))
+        .route(UNCORDON, post(routes::uncordon))
+        .route(EXCLUDE_FROM_LB, post(routes::exclude))
+        .route(REMOVE_EXCLUSION_FROM_LB, post(routes::include))
+        .route(PING, get(async || "pong"))
         .fallback(async || Refusal::new(Reason::NotFound, "there is no such path"))
         .method_not_allowed_fallback(async || {
             Refusal::new(Reason::MethodNotAllowed, "there is no such method on this path")

@@ -1,11 +1,8 @@
-//! Reading what a request carries.
-
-use axum::body::{Body, Bytes, to_bytes};
-use axum::extract::Request;
-use axum::middleware::Next;
-use axum::response::{IntoResponse, Response};
+//! Reading what a request carries, which comes after who sent it.
 
 use api::wire::Reason;
+use axum::body::{Body, Bytes, to_bytes};
+use http_body_util::{BodyExt, LengthLimitError};
 
 use super::{MAX_BODY, too_large};
 use crate::refusal::Refusal;
@@ -17,20 +14,27 @@ use crate::refusal::Refusal;
 pub(super) async fn read(body: Body) -> Result<Bytes, Refusal> {
     to_bytes(body, MAX_BODY).await.map_err(|error| {
         let cause = std::error::Error::source(&error);
-        if cause.is_some_and(|cause| cause.is::<http_body_util::LengthLimitError>()) {
-            too_large()
-        } else {
-            Refusal::new(Reason::BadRequest, "the body did not arrive")
-        }
+        if cause.is_some_and(|cause| cause.is::<LengthLimitError>()) { too_large() } else { did_not_arrive() }
     })
 }
 
-/// For routes that want no body: reads it away before anything is done. That the caller has hung up, which is to end what it
-/// asked for, is seen over HTTP/1.1 only once all it was to send has been read.
-pub async fn without_body(request: Request, next: Next) -> Response {
-    let (head, body) = request.into_parts();
-    match read(body).await {
-        Ok(_) => next.run(Request::from_parts(head, Body::empty())).await,
-        Err(refusal) => refusal.into_response(),
+/// Reads a body away that is not wanted, before anything is done. That the caller has hung up, which is to end what it asked
+/// for, is seen over HTTP/1.1 only once all it was to send has been read.
+///
+/// # Errors
+/// As [`read`].
+pub(super) async fn discard(mut body: Body) -> Result<(), Refusal> {
+    let mut length = 0;
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|_| did_not_arrive())?;
+        length += frame.data_ref().map_or(0, Bytes::len);
+        if length > MAX_BODY {
+            return Err(too_large());
+        }
     }
+    Ok(())
+}
+
+fn did_not_arrive() -> Refusal {
+    Refusal::new(Reason::BadRequest, "the body did not arrive")
 }

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use api::wire::Reason;
+use axum::body::Body;
 use axum::extract::State;
 use axum::response::Response;
 use http::StatusCode;
 
-use super::{Head, admit, is_owned, shadow_answer};
+use super::{Head, admit_without_body, is_owned, shadow_answer};
 use crate::app::App;
 use crate::cluster::ClusterError;
 use crate::identity::Identity;
@@ -15,9 +16,9 @@ use crate::node::read_node;
 use crate::refusal::Refusal;
 use crate::shadow::fresh;
 
-/// Creates the caller's shadow, or answers with the one there is. The body is not read: who calls is known.
-pub async fn create(State(app): State<Arc<App>>, head: Head) -> Result<Response, Refusal> {
-    let (identity, _admitted) = admit(&app, &head).await?;
+/// Creates the caller's shadow, or answers with the one there is. What the body says is not looked at: who calls is known.
+pub async fn create(State(app): State<Arc<App>>, head: Head, body: Body) -> Result<Response, Refusal> {
+    let (identity, _admitted) = admit_without_body(&app, &head, body).await?;
     let found = read_node(&app, &identity).await?;
     if let Some(existing) = existing(&app, &identity).await? {
         return Ok(existing);

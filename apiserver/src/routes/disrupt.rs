@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use api::wire::DrainProgress;
 use axum::Json;
+use axum::body::Body;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use tokio::time::{Instant, sleep};
 
-use super::{Head, admit};
+use super::{Head, admit_without_body};
 use crate::app::App;
 use crate::drain::{Outcome, drain, vetoed};
 use crate::identity::Identity;
@@ -22,8 +23,8 @@ use crate::refusal::Refusal;
 const RECHECK: Duration = Duration::from_secs(3);
 
 /// Takes the caller's node out of the load balancers.
-pub async fn exclude(State(app): State<Arc<App>>, head: Head) -> Result<Response, Refusal> {
-    let (identity, _admitted) = admit(&app, &head).await?;
+pub async fn exclude(State(app): State<Arc<App>>, head: Head, body: Body) -> Result<Response, Refusal> {
+    let (identity, _admitted) = admit_without_body(&app, &head, body).await?;
     loop {
         match disrupt(&app, &identity, Goal::Exclude).await {
             Ok(_) => return Ok(StatusCode::OK.into_response()),
@@ -33,8 +34,8 @@ pub async fn exclude(State(app): State<Arc<App>>, head: Head) -> Result<Response
 }
 
 /// Cordons the caller's node and evicts its pods.
-pub async fn cordon_and_drain(State(app): State<Arc<App>>, head: Head) -> Result<Response, Refusal> {
-    let (identity, _admitted) = admit(&app, &head).await?;
+pub async fn cordon_and_drain(State(app): State<Arc<App>>, head: Head, body: Body) -> Result<Response, Refusal> {
+    let (identity, _admitted) = admit_without_body(&app, &head, body).await?;
     let until = preferences::wait(&head.headers).map(|wait| Instant::now() + wait);
     loop {
         match once(&app, &identity, until).await {

@@ -1,4 +1,4 @@
-//! One function for each request: who is calling, may it, do it.
+//! One function for each request: who is calling, may it, do it. Nothing of a body is read before it is known who is calling.
 
 mod body;
 mod create;
@@ -12,6 +12,7 @@ use std::convert::Infallible;
 use api::BottlerocketShadow;
 use api::wire::Reason;
 use axum::Json;
+use axum::body::Body;
 use axum::extract::FromRequestParts;
 use axum::response::{IntoResponse, Response};
 use http::header::{ETAG, HeaderValue};
@@ -20,7 +21,6 @@ use http::{HeaderMap, StatusCode};
 use kube::ResourceExt;
 use runtime::server::{Connection, Proven};
 
-pub use body::without_body;
 pub use create::create;
 pub use disrupt::{cordon_and_drain, exclude};
 pub use read::read;
@@ -61,13 +61,20 @@ struct Admitted<'a> {
     _proven: Option<Proven>,
 }
 
-/// Who is calling, with a place among what its node has in flight. Until then the caller is a stranger, of whom each address
-/// may have few.
+/// Who is calling, with a place among what its node has in flight. Until then the caller is unauthenticated, and each
+/// address may have few such callers.
 async fn admit<'a>(app: &'a App, head: &Head) -> Result<(Identity, Admitted<'a>), Refusal> {
     let identity = authenticate(app, &head.headers).await?;
     let place = app.in_flight.enter(&identity.node, identity.ours).await?;
     let proven = head.connection.as_ref().map(Connection::proven);
     Ok((identity, Admitted { _place: place, _proven: proven }))
+}
+
+/// [`admit`] for a request that wants no body: one that is there is read away.
+async fn admit_without_body<'a>(app: &'a App, head: &Head, body: Body) -> Result<(Identity, Admitted<'a>), Refusal> {
+    let admitted = admit(app, head).await?;
+    body::discard(body).await?;
+    Ok(admitted)
 }
 
 /// Whether the shadow is that of the caller's Node, not of one that had its name before.

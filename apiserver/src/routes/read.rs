@@ -6,13 +6,14 @@ use std::time::Duration;
 use api::BottlerocketShadow;
 use api::names::shadow_name;
 use api::wire::{MAX_WAIT_SECONDS, ReadQuery, Reason};
+use axum::body::Body;
 use axum::extract::{Query, State};
 use axum::response::{IntoResponse, Response};
 use http::{StatusCode, Uri};
 use kube::ResourceExt;
 use tokio::time::{Instant, sleep_until};
 
-use super::{Head, admit, is_owned, present, shadow_answer};
+use super::{Head, admit_without_body, is_owned, present, shadow_answer};
 use crate::app::App;
 use crate::identity::Identity;
 use crate::preferences;
@@ -22,8 +23,8 @@ use crate::refusal::Refusal;
 const DEFAULT_WAIT_SECONDS: u32 = 60;
 
 /// Reads the caller's shadow, or waits until there is a newer one than the caller knows.
-pub async fn read(State(app): State<Arc<App>>, uri: Uri, head: Head) -> Result<Response, Refusal> {
-    let (identity, _admitted) = admit(&app, &head).await?;
+pub async fn read(State(app): State<Arc<App>>, uri: Uri, head: Head, body: Body) -> Result<Response, Refusal> {
+    let (identity, _admitted) = admit_without_body(&app, &head, body).await?;
     let (known, wait) = question(&uri)?;
     if preferences::no_cache(&head.headers) {
         return Ok(shadow_answer(StatusCode::OK, present(&app, &identity).await?));

@@ -3,27 +3,28 @@
 use std::sync::Arc;
 
 use api::wire::Reason;
+use axum::body::Body;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 
-use super::{Head, admit};
+use super::{Head, admit_without_body};
 use crate::app::App;
 use crate::node::{Restore, restore};
 use crate::refusal::Refusal;
 
 /// Gives the schedulability of the caller's node back.
-pub async fn uncordon(State(app): State<Arc<App>>, head: Head) -> Result<Response, Refusal> {
-    give_back(&app, &head, Restore::Schedulability).await
+pub async fn uncordon(State(app): State<Arc<App>>, head: Head, body: Body) -> Result<Response, Refusal> {
+    give_back(&app, &head, body, Restore::Schedulability).await
 }
 
 /// Lets load balancers use the caller's node again.
-pub async fn include(State(app): State<Arc<App>>, head: Head) -> Result<Response, Refusal> {
-    give_back(&app, &head, Restore::LoadBalancing).await
+pub async fn include(State(app): State<Arc<App>>, head: Head, body: Body) -> Result<Response, Refusal> {
+    give_back(&app, &head, body, Restore::LoadBalancing).await
 }
 
-async fn give_back(app: &App, head: &Head, what: Restore) -> Result<Response, Refusal> {
-    let (identity, _admitted) = admit(app, head).await?;
+async fn give_back(app: &App, head: &Head, body: Body, what: Restore) -> Result<Response, Refusal> {
+    let (identity, _admitted) = admit_without_body(app, head, body).await?;
     match restore(app, &identity, what).await {
         // An original asks too early, right after the boot, and once more when it is time.
         Err(refusal) if refusal.reason == Reason::NotGivingBack && !identity.ours => {}

@@ -14,6 +14,8 @@ mod hostile;
 #[cfg(test)]
 mod identity;
 #[cfg(test)]
+mod refusals;
+#[cfg(test)]
 mod shadows;
 #[cfg(test)]
 mod site;
@@ -23,3 +25,5 @@ mod states;
 mod telling;
 #[cfg(test)]
 mod unattended;
+#[cfg(test)]
+mod unauthenticated;
