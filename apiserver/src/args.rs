@@ -22,10 +22,11 @@ pub struct Args {
     #[arg(long, env = "TLS_DIR", default_value = "/etc/brupop-tls-keys")]
     pub tls_dir: PathBuf,
 
-    /// Connections at a time from one address (of IPv6: from one /64 network) whose callers have not proven who they are yet.
-    /// Further ones are closed at once. To be raised where the agents of many nodes come by way of one address.
-    #[arg(long, env = "STRANGERS_PER_ADDRESS", default_value_t = 256)]
-    pub strangers_per_address: usize,
+    /// Unauthenticated connections at a time from one IP address (of IPv6: from one /64 network), which are those without a
+    /// request whose caller has proven who it is. Further ones are closed at once, or take the place of one that keeps the
+    /// apiserver waiting. To be raised where the agents of many nodes come by way of one address.
+    #[arg(long, env = "MAX_UNAUTHENTICATED_CONNECTIONS_PER_IP", default_value_t = 256)]
+    pub max_unauthenticated_connections_per_ip: usize,
 
     /// The operator's namespace.
     #[arg(long, env = "POD_NAMESPACE", default_value = api::names::DEFAULT_NAMESPACE)]

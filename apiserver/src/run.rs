@@ -10,7 +10,7 @@ use kube::core::PartialObjectMeta;
 use kube::runtime::watcher::{self, Event};
 use prometheus::Registry;
 use runtime::health::{Condition, Health, metrics_routes};
-use runtime::server::{Limits, listen, serve};
+use runtime::server::{Limits, Refused, listen, serve};
 use runtime::shutdown::Signals;
 use runtime::supervise::Supervisor;
 use runtime::tls::{CertificateReloader, server_config};
@@ -38,7 +38,8 @@ const LAME_DUCK: Duration = Duration::from_secs(3);
 /// # Errors
 /// When it cannot start, or a part of it fails.
 pub async fn run(args: Args) -> anyhow::Result<()> {
-    let Args { listen: agents_at, metrics_listen, tls_dir, strangers_per_address, namespace, log } = args;
+    let Args { listen: agents_at, metrics_listen, tls_dir, max_unauthenticated_connections_per_ip, namespace, log } =
+        args;
     runtime::logging::init(&log)?;
     let signals = Signals::install().context("cannot listen for signals")?;
     let registry = Registry::new();
@@ -72,7 +73,12 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
     let listener = listen(agents_at).await.with_context(|| format!("cannot listen on {agents_at}"))?;
     let tls = Some(server_config(certificate)?);
     let routes = router(app).merge(health.routes());
-    let limits = Limits { strangers: strangers_per_address, ..Limits::default() };
+    let refused = Refused::register(&registry)?;
+    let limits = Limits {
+        unauthenticated_per_address: max_unauthenticated_connections_per_ip,
+        refused: refused.clone(),
+        ..Limits::default()
+    };
     let agents = serve(listener, tls, routes, limits, stop.clone().cancelled_owned());
     supervisor.spawn("agents", async {
         agents.await;
@@ -81,7 +87,7 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
 
     let listener = listen(metrics_listen).await.with_context(|| format!("cannot listen on {metrics_listen}"))?;
     let routes = metrics_routes(registry).merge(health.routes());
-    let probes = serve(listener, None, routes, Limits::probes(), stop.cancelled_owned());
+    let probes = serve(listener, None, routes, Limits { refused, ..Limits::probes() }, stop.cancelled_owned());
     supervisor.spawn("metrics", async {
         probes.await;
         Ok(())

@@ -5,8 +5,14 @@
 
 mod body;
 mod connection;
+mod connections;
+mod handshake;
 mod in_flight;
-mod strangers;
+mod lately;
+mod limits;
+mod member;
+mod network;
+mod refused;
 
 use std::io;
 use std::net::SocketAddr;
@@ -25,62 +31,17 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use connection::Host;
-use strangers::Strangers;
+use connections::Connections;
 
-pub use strangers::{Connection, Proven};
+pub use connections::{Connection, Proven};
+pub use limits::Limits;
+pub use refused::Refused;
 
 /// How long connections may take to end once they are cut.
 const CUTTING: Duration = Duration::from_secs(1);
 
-/// What one server lets its clients have.
-#[derive(Clone, Debug)]
-pub struct Limits {
-    /// Connections at a time. Further ones wait in the kernel's backlog.
-    pub connections: usize,
-    /// Connections at a time from one address, of IPv6 from one /64 network, on which no request is [`Proven`] to come from
-    /// somebody known. Further ones are closed at once, so that no stranger takes everybody's connections and memory.
-    pub strangers: usize,
-    /// TLS handshakes at a time. Further ones wait, within `handshake_timeout`.
-    pub handshakes: usize,
-    /// From the accepted connection to the end of its TLS handshake.
-    pub handshake_timeout: Duration,
-    /// How long a connection may be without a request in flight. It bounds the reading of a request's head, the taking of
-    /// a response and the keeping alive of an idle connection, the same for both protocols.
-    pub idle_timeout: Duration,
-    /// How long a request's body may keep its handler waiting.
-    pub body_timeout: Duration,
-    /// Bytes of a request's head. A larger one is answered with 431. Below 8 KiB it counts as 8 KiB over HTTP/1.
-    pub header_bytes: u32,
-    /// Requests at a time within one HTTP/2 connection.
-    pub streams: u32,
-    /// How long open requests may go on after the server was told to stop, before they are cut.
-    pub drain: Duration,
-}
-
-impl Default for Limits {
-    /// For a program's main port. Strangers are not bounded: that is for a program whose callers prove who they are.
-    fn default() -> Self {
-        Self {
-            connections: 4096,
-            strangers: usize::MAX,
-            handshakes: 128,
-            handshake_timeout: Duration::from_secs(10),
-            idle_timeout: Duration::from_secs(60),
-            body_timeout: Duration::from_secs(10),
-            header_bytes: 16 << 10,
-            streams: 100,
-            drain: Duration::from_secs(20),
-        }
-    }
-}
-
-impl Limits {
-    /// For a port that only the kubelet and a metrics scraper ask.
-    #[must_use]
-    pub fn probes() -> Self {
-        Self { connections: 64, strangers: 16, drain: Duration::from_secs(1), ..Self::default() }
-    }
-}
+/// Connections beyond the limit that may be about to end: cut for new ones, which wait until there are fewer.
+const LEAVING: usize = 64;
 
 /// Listens on an address. A peer that vanished without a word (its machine was switched off) is noticed within half a
 /// minute, by TCP keep-alive.
@@ -113,8 +74,8 @@ pub async fn serve<L>(
 ) where
     L: Listener<Addr = SocketAddr>,
 {
-    let slots = Arc::new(Semaphore::new(limits.connections));
-    let strangers = Strangers::new(limits.strangers);
+    let slots = Arc::new(Semaphore::new(limits.connections.saturating_add(LEAVING).min(Semaphore::MAX_PERMITS)));
+    let connections = Connections::new(&limits);
     let drain = limits.drain;
     let tasks = TaskTracker::new();
     let draining = CancellationToken::new();
@@ -128,7 +89,7 @@ pub async fn serve<L>(
             () = &mut stop => break,
             accepted = accept(&mut listener, &slots) => accepted,
         };
-        let Some(connection) = strangers.enter(peer) else {
+        let Some(connection) = connections.enter(peer) else {
             continue;
         };
         let (host, cut) = (host.clone(), cut.clone());

@@ -7,7 +7,7 @@ use kube::{Client, Config};
 use prometheus::Registry;
 use runtime::{
     health::{Health, metrics_routes},
-    server::{Limits, listen, serve},
+    server::{Limits, Refused, listen, serve},
     shutdown::Signals,
     supervise::Supervisor,
     tls::{CertificateReloader, server_config},
@@ -23,6 +23,20 @@ use crate::{
 /// How long the tasks have to end: more than the 10 s that the API server gives an admission call at most.
 const GRACE: Duration = Duration::from_secs(15);
 
+/// What the webhook's callers have. The API servers of a cluster are few, and each of them sends all its calls over one or two
+/// HTTP/2 connections. None of them proves who it is, so that there is nobody to keep a part for.
+fn limits() -> Limits {
+    Limits {
+        connections: 256,
+        unauthenticated: 256,
+        unauthenticated_per_address: 32,
+        // What kube-apiserver's client takes for granted until it is told.
+        streams: 100,
+        drain: GRACE / 2,
+        ..Limits::default()
+    }
+}
+
 /// Runs the webhook until it is told to stop.
 ///
 /// # Errors
@@ -33,6 +47,7 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
     runtime::logging::init(&log)?;
     let registry = Registry::new();
     let metrics = Metrics::register(&registry)?;
+    let refused = Refused::register(&registry)?;
     let (certificate, reloader) = CertificateReloader::load(&tls_dir, &registry).await?;
     let config = server_config(certificate)?;
     let client = Client::try_from(Config::infer().await.context("no access to a cluster")?)?;
@@ -49,12 +64,13 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
     let token = supervisor.token();
     // Ready as soon as it serves: it judges without its caches as well.
     let probes = Health::default().routes().merge(metrics_routes(registry));
+    let limits_of_probes = Limits { refused: refused.clone(), ..Limits::probes() };
     supervisor.spawn("metrics", async move {
-        serve(http, None, probes, Limits::probes(), token.cancelled()).await;
+        serve(http, None, probes, limits_of_probes, token.cancelled()).await;
         Ok(())
     });
     let token = supervisor.token();
-    let limits = Limits { drain: GRACE / 2, ..Limits::default() };
+    let limits = Limits { refused, ..limits() };
     supervisor.spawn("admission", async move {
         serve(https, Some(config), routes(judge), limits, token.cancelled()).await;
         Ok(())

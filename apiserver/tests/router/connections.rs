@@ -72,18 +72,19 @@ async fn a_body_that_is_owed_for_too_long_begins_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn callers_count_as_strangers_until_they_have_proven_who_they_are() {
-    let (site, address) = serving_within(Limits { strangers: 2, ..Limits::default() }).await;
+async fn connections_count_as_unauthenticated_until_their_caller_has_proven_who_it_is() {
+    let (site, address) = serving_within(Limits { unauthenticated_per_address: 2, ..Limits::default() }).await;
     let mut open = Vec::new();
     for _ in 0..6 {
         open.push(ask_for_a_drain(address, "\r\n").await);
         sleep(Duration::from_secs(1)).await;
     }
     assert!((site.scraped("brupop_apiserver_drains") - 6.0).abs() < 0.1);
+    let mut silent = TcpStream::connect(address).await.unwrap();
     for _ in 0..2 {
         open.push(TcpStream::connect(address).await.unwrap());
     }
-    let mut refused = TcpStream::connect(address).await.unwrap();
-    let closed = timeout(Duration::from_secs(20), refused.read(&mut [0])).await.expect("it is let in");
+    let closed = timeout(Duration::from_secs(20), silent.read(&mut [0])).await.expect("there is room for three");
     assert!(closed.is_err() || closed.is_ok_and(|read| read == 0));
+    assert!((site.scraped("brupop_apiserver_drains") - 6.0).abs() < 0.1);
 }

@@ -88,7 +88,7 @@ pub fn start_apiserver(
         .args(["--metrics-listen".to_owned(), local(metrics_port)])
         .args(["--tls-dir".into(), certificates.as_os_str().to_owned()])
         // Here the agents of all nodes have one address.
-        .args(["--strangers-per-address", "4096"])
+        .args(["--max-unauthenticated-connections-per-ip", "4096"])
         .args(["--log-filter", log_filter])
         .env("KUBECONFIG", kubeconfig);
     Ok(Replica { process: plane.spawn(name, program)?, port, metrics_port })

@@ -2,9 +2,11 @@
 
 use std::convert::Infallible;
 use std::fmt::Display;
+use std::future::poll_fn;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use axum::Router;
@@ -18,15 +20,16 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::graceful::GracefulConnection;
 use rustls::ServerConfig;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::sync::{Semaphore, watch};
-use tokio::time::timeout;
-use tokio_rustls::{TlsAcceptor, server::TlsStream};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
 use super::body::TimedBody;
+use super::connections::Connection;
+use super::handshake::handshake;
 use super::in_flight::{InFlight, idle};
-use super::{Connection, Limits};
+use super::limits::Limits;
+use super::member::Turn;
 
 /// How long a connection that was told to close may go on without a request: enough to hand over its last response.
 const CLOSING: Duration = Duration::from_secs(5);
@@ -38,10 +41,20 @@ const HTTP1_BUFFER: usize = 8 << 10;
 /// would be memory that anybody can take.
 const HTTP2_WINDOW: u32 = 64 << 10;
 
+/// Streams that a client may have the server reset, by opening more than it may or by sending what is none: as many as a
+/// client opens before it has read how many it may (Go's). One more ends the connection.
+const HTTP2_RESETS: usize = 100;
+
+/// Streams that a client may have reset before they were looked at ("rapid reset", CVE-2023-44487). One more ends the
+/// connection.
+const HTTP2_RESETS_BY_CLIENT: usize = 20;
+
+/// Bytes of a response that wait in memory for their client to take the ones before them.
+const HTTP2_SEND_BUFFER: usize = 64 << 10;
+
 /// What all connections of a server share.
 pub(super) struct Host {
-    tls: Option<TlsAcceptor>,
-    handshakes: Semaphore,
+    tls: Option<Arc<ServerConfig>>,
     routes: Router,
     limits: Limits,
     draining: CancellationToken,
@@ -54,8 +67,7 @@ impl Host {
         limits: Limits,
         draining: CancellationToken,
     ) -> Self {
-        let handshakes = Semaphore::new(limits.handshakes);
-        Self { tls: tls.map(TlsAcceptor::from), handshakes, routes, limits, draining }
+        Self { tls, routes, limits, draining }
     }
 
     /// Serves one connection to its end.
@@ -63,33 +75,28 @@ impl Host {
     where
         I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let Some(acceptor) = &self.tls else {
+        let Some(config) = &self.tls else {
+            this.turn(Turn::Silent);
             return self.http1(io, peer, this).await;
         };
-        let Some(stream) = self.handshake(acceptor, io, peer).await else {
-            return;
+        let stream = tokio::select! {
+            () = this.evicted() => return,
+            stream = handshake(config, io, &this, &self.limits) => stream,
         };
+        let stream = match stream {
+            Ok(stream) => stream,
+            Err((why, error)) => {
+                self.limits.refused.connection(why);
+                tracing::debug!(%peer, ?why, %error, "no handshake");
+                return;
+            }
+        };
+        this.turn(Turn::Client);
         if stream.get_ref().1.alpn_protocol() == Some(b"h2") {
             self.http2(stream, peer, this).await;
         } else {
             self.http1(stream, peer, this).await;
         }
-    }
-
-    async fn handshake<I>(&self, acceptor: &TlsAcceptor, io: I, peer: SocketAddr) -> Option<TlsStream<I>>
-    where
-        I: AsyncRead + AsyncWrite + Unpin,
-    {
-        let handshake = async {
-            let _permit = self.handshakes.acquire().await;
-            acceptor.accept(io).await
-        };
-        match timeout(self.limits.handshake_timeout, handshake).await {
-            Ok(Ok(stream)) => return Some(stream),
-            Ok(Err(error)) => tracing::debug!(%peer, %error, "handshake failed"),
-            Err(_) => tracing::debug!(%peer, "handshake took too long"),
-        }
-        None
     }
 
     async fn http1<I>(&self, io: I, peer: SocketAddr, this: Connection)
@@ -100,8 +107,8 @@ impl Host {
         let head = usize::try_from(self.limits.header_bytes).unwrap_or(usize::MAX).max(HTTP1_BUFFER);
         let mut builder = http1::Builder::new();
         builder.max_header_size(head).max_buf_size(head);
-        let connection = builder.serve_connection(TokioIo::new(io), self.service(peer, this, in_flight));
-        self.drive(connection, requests, peer).await;
+        let connection = builder.serve_connection(TokioIo::new(io), self.service(peer, this.clone(), in_flight));
+        self.drive(connection, requests, peer, this).await;
     }
 
     /// hyper runs each request as a task of its own, which ends when its connection does.
@@ -113,11 +120,14 @@ impl Host {
         let mut builder = http2::Builder::new(TokioExecutor::new());
         builder
             .max_concurrent_streams(self.limits.streams)
+            .max_local_error_reset_streams(HTTP2_RESETS)
+            .max_pending_accept_reset_streams(HTTP2_RESETS_BY_CLIENT)
+            .max_send_buf_size(HTTP2_SEND_BUFFER)
             .max_header_list_size(self.limits.header_bytes)
             .initial_stream_window_size(HTTP2_WINDOW)
             .initial_connection_window_size(HTTP2_WINDOW);
-        let connection = builder.serve_connection(TokioIo::new(io), self.service(peer, this, in_flight));
-        self.drive(connection, requests, peer).await;
+        let connection = builder.serve_connection(TokioIo::new(io), self.service(peer, this.clone(), in_flight));
+        self.drive(connection, requests, peer, this).await;
     }
 
     /// The routes, with each request counted while it is in flight.
@@ -134,7 +144,7 @@ impl Host {
     > {
         let (routes, body_timeout) = (self.routes.clone(), self.limits.body_timeout);
         service_fn(move |request: Request<Incoming>| {
-            let counted = InFlight::count(in_flight.clone());
+            let counted = InFlight::count(in_flight.clone(), this.clone());
             let mut request = request.map(|body| TimedBody::new(body, body_timeout));
             request.extensions_mut().insert(ConnectInfo(peer));
             request.extensions_mut().insert(this.clone());
@@ -147,26 +157,40 @@ impl Host {
     }
 
     /// Runs a connection until it ends, has been idle for too long, or the server drains; the last two let it close in an
-    /// orderly way first.
-    async fn drive<C>(&self, connection: C, requests: watch::Receiver<usize>, peer: SocketAddr)
+    /// orderly way first. One that has to make room is told so if that can be written at once, and cut.
+    async fn drive<C>(&self, connection: C, requests: watch::Receiver<usize>, peer: SocketAddr, this: Connection)
     where
         C: GracefulConnection<Error: Display>,
     {
         let mut connection = pin!(connection);
-        let mut result = tokio::select! {
-            result = connection.as_mut() => Some(result),
-            () = idle(requests.clone(), self.limits.idle_timeout) => None,
-            () = self.draining.cancelled() => None,
-        };
-        if result.is_none() {
-            connection.as_mut().graceful_shutdown();
-            result = tokio::select! {
-                result = connection => Some(result),
-                () = idle(requests, CLOSING) => None,
+        let served = async {
+            let mut result = tokio::select! {
+                result = connection.as_mut() => Some(result),
+                () = idle(requests.clone(), self.limits.idle_timeout) => None,
+                () = self.draining.cancelled() => None,
             };
-        }
-        if let Some(Err(error)) = result {
-            tracing::debug!(%peer, %error, "connection failed");
+            if result.is_none() {
+                connection.as_mut().graceful_shutdown();
+                result = tokio::select! {
+                    result = connection.as_mut() => Some(result),
+                    () = idle(requests, CLOSING) => None,
+                };
+            }
+            if let Some(Err(error)) = result {
+                tracing::debug!(%peer, %error, "connection failed");
+            }
+        };
+        let evicted = tokio::select! {
+            () = this.evicted() => true,
+            () = served => false,
+        };
+        if evicted {
+            connection.as_mut().graceful_shutdown();
+            poll_fn(|context| {
+                let _ = connection.as_mut().poll(context);
+                Poll::Ready(())
+            })
+            .await;
         }
     }
 }

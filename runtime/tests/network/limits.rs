@@ -1,9 +1,9 @@
 use std::time::Duration;
 
+use axum::Router;
 use axum::body::Bytes;
 use axum::routing::{get, post};
-use axum::{Extension, Router};
-use runtime::server::{Connection, Limits};
+use runtime::server::Limits;
 use tokio::io::AsyncWriteExt;
 use tokio::time::{Instant, sleep};
 
@@ -82,81 +82,4 @@ async fn a_head_that_is_too_large_is_431() {
         let answer = rest(&mut io).await;
         assert!(answer.starts_with(status), "{bytes}: {answer}");
     }
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_connection_beyond_the_limit_waits_for_one_to_close() {
-    let server = Server::start(None, hello(), Limits { connections: 1, ..Limits::default() });
-    let mut first = server.connect().await;
-    exchange(&mut first, GET, "hello").await;
-    let mut second = server.connect().await;
-    let begin = Instant::now();
-    let close = async {
-        sleep(Duration::from_secs(7)).await;
-        drop(first);
-    };
-    let answered = async {
-        exchange(&mut second, GET, "hello").await;
-        begin.elapsed()
-    };
-    let ((), waited) = tokio::join!(close, answered);
-    assert_eq!(waited, Duration::from_secs(7));
-}
-
-#[tokio::test(start_paused = true)]
-async fn strangers_of_one_peer_are_bounded_and_who_is_known_is_none() {
-    let known = async |Extension(connection): Extension<Connection>| {
-        let _proven = connection.proven();
-        sleep(Duration::from_secs(30)).await;
-        "known"
-    };
-    let routes = hello().route("/known", get(known));
-    let server = Server::start(None, routes, Limits { strangers: 1, ..Limits::default() });
-    let mut first = server.connect().await;
-    exchange(&mut first, GET, "hello").await;
-    let begin = Instant::now();
-    assert_eq!(rest(&mut server.connect().await).await, "");
-    assert_eq!(begin.elapsed(), Duration::ZERO, "at once");
-    let others = async {
-        sleep(Duration::from_secs(1)).await;
-        let mut second = server.connect().await;
-        exchange(&mut second, GET, "hello").await;
-        assert_eq!(rest(&mut server.connect().await).await, "", "the second one is a stranger's");
-    };
-    let request = GET.replace("GET /", "GET /known");
-    tokio::join!(exchange(&mut first, &request, "known"), others);
-    exchange(&mut first, GET, "hello").await;
-    assert_eq!(
-        rest(&mut server.connect().await).await,
-        "",
-        "the answer is given, and the first one a stranger's again"
-    );
-    drop(first);
-    sleep(Duration::from_secs(1)).await;
-    exchange(&mut server.connect().await, GET, "hello").await;
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_slow_handshake_holds_up_nobody_and_is_cut() {
-    let (tls, ca) = fixed_tls();
-    let server = Server::start(Some(tls), hello(), Limits { handshakes: 2, ..Limits::default() });
-    let begin = Instant::now();
-    let mut silent = server.connect().await;
-    let mut prompt = handshake(server.connect().await, &ca, &[]).await.unwrap();
-    exchange(&mut prompt, GET, "hello").await;
-    assert_eq!(begin.elapsed(), Duration::ZERO);
-    assert_eq!(rest(&mut silent).await, "");
-    assert_eq!(begin.elapsed(), Duration::from_secs(10));
-}
-
-#[tokio::test(start_paused = true)]
-async fn handshakes_beyond_the_limit_wait_no_longer_than_their_own_time() {
-    let (tls, ca) = fixed_tls();
-    let server = Server::start(Some(tls), hello(), Limits { handshakes: 1, ..Limits::default() });
-    let _silent = server.connect().await;
-    let begin = Instant::now();
-    sleep(Duration::from_secs(4)).await;
-    // Let in when the silent one is cut, at ten seconds.
-    handshake(server.connect().await, &ca, &[]).await.unwrap();
-    assert_eq!(begin.elapsed(), Duration::from_secs(10));
 }

@@ -3,6 +3,10 @@
 #[cfg(test)]
 mod certificates;
 #[cfg(test)]
+mod connections;
+#[cfg(test)]
+mod handshakes;
+#[cfg(test)]
 mod limits;
 #[cfg(test)]
 mod requests;

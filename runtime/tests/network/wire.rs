@@ -2,7 +2,7 @@
 
 use std::future::pending;
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,6 +12,7 @@ use axum::serve::Listener;
 use rcgen::{CertifiedKey, KeyPair};
 use runtime::server::{Limits, serve};
 use runtime::tls::client_config;
+use rustls::ClientConnection;
 use rustls::crypto::ring;
 use rustls::pki_types::{PrivateKeyDer, ServerName};
 use rustls::server::{ResolvesServerCert, ServerConfig};
@@ -25,7 +26,7 @@ use tokio_rustls::client::TlsStream;
 use tokio_util::sync::CancellationToken;
 
 /// A listener whose connections are pipes, so that simulated time applies to them.
-pub(crate) struct Pipes(mpsc::Receiver<DuplexStream>);
+pub(crate) struct Pipes(mpsc::Receiver<(DuplexStream, SocketAddr)>);
 
 impl Listener for Pipes {
     type Io = DuplexStream;
@@ -33,7 +34,7 @@ impl Listener for Pipes {
 
     async fn accept(&mut self) -> (DuplexStream, SocketAddr) {
         match self.0.recv().await {
-            Some(pipe) => (pipe, (Ipv4Addr::LOCALHOST, 1).into()),
+            Some(accepted) => accepted,
             None => pending().await,
         }
     }
@@ -45,7 +46,7 @@ impl Listener for Pipes {
 
 /// A running server behind pipes.
 pub(crate) struct Server {
-    pipes: mpsc::Sender<DuplexStream>,
+    pipes: mpsc::Sender<(DuplexStream, SocketAddr)>,
     pub(crate) stop: CancellationToken,
     pub(crate) task: JoinHandle<()>,
 }
@@ -59,8 +60,12 @@ impl Server {
     }
 
     pub(crate) async fn connect(&self) -> DuplexStream {
+        self.connect_from(Ipv4Addr::LOCALHOST).await
+    }
+
+    pub(crate) async fn connect_from(&self, address: impl Into<IpAddr>) -> DuplexStream {
         let (client, server) = duplex(64 << 10);
-        self.pipes.send(server).await.unwrap();
+        self.pipes.send((server, (address.into(), 1).into())).await.unwrap();
         client
     }
 }
@@ -85,6 +90,15 @@ where
     let mut config = client_config(ca.as_bytes()).unwrap();
     config.alpn_protocols = alpn.iter().map(|protocol| protocol.as_bytes().to_vec()).collect();
     TlsConnector::from(Arc::new(config)).connect(ServerName::try_from("localhost").unwrap(), io).await
+}
+
+/// What a client sends first.
+pub(crate) fn client_hello(ca: &str) -> Vec<u8> {
+    let config = Arc::new(client_config(ca.as_bytes()).unwrap());
+    let mut client = ClientConnection::new(config, ServerName::try_from("localhost").unwrap()).unwrap();
+    let mut hello = Vec::new();
+    client.write_tls(&mut hello).unwrap();
+    hello
 }
 
 /// Routes with one handler that answers at once.

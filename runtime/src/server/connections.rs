@@ -1,0 +1,134 @@
+//! The table of connections: how many there are from where, and which one makes room for a new one.
+
+mod shares;
+mod table;
+
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::Semaphore;
+use tokio::time::Instant;
+
+use super::limits::Limits;
+use super::member::{Member, Turn};
+use super::network::Network;
+use super::refused::{NoConnection, Refused};
+use shares::Shares;
+use table::{Row, Table};
+
+/// How often it is told that connections are refused.
+const TELL: Duration = Duration::from_secs(60);
+
+/// The connections of one server.
+#[derive(Debug)]
+pub(super) struct Connections {
+    epoch: Instant,
+    refused: Refused,
+    table: Mutex<Table>,
+    told: Mutex<Option<Instant>>,
+}
+
+/// One connection, among the requests' extensions. It counts as unauthenticated while no request on it is [`Proven`].
+#[derive(Clone, Debug)]
+pub struct Connection(Arc<Entry>);
+
+#[derive(Debug)]
+struct Entry {
+    connections: Arc<Connections>,
+    id: u64,
+    network: Network,
+    member: Arc<Member>,
+    handshakes: Arc<Semaphore>,
+}
+
+/// A request whose caller has proven who it is, until dropped.
+#[derive(Debug)]
+pub struct Proven(Arc<Entry>);
+
+impl Connections {
+    pub(super) fn new(limits: &Limits) -> Arc<Self> {
+        let now = Instant::now();
+        Arc::new(Self {
+            epoch: now,
+            refused: limits.refused.clone(),
+            table: Mutex::new(Table::new(Shares::from(limits), now)),
+            told: Mutex::default(),
+        })
+    }
+
+    /// Counts a new connection, and cuts the one that has to make room for it; `None` when it is the new one that has to go.
+    pub(super) fn enter(self: &Arc<Self>, peer: SocketAddr) -> Option<Connection> {
+        let address = peer.ip().to_canonical();
+        let network = Network::of(address);
+        let member = Arc::new(Member::new(address, self.epoch));
+        let (row, evicted) = self.table().enter(network, member.clone(), Instant::now());
+        for _ in 0..evicted {
+            self.tell(NoConnection::Evicted, network);
+        }
+        match row {
+            Ok(Row { id, handshakes }) => {
+                Some(Connection(Arc::new(Entry { connections: self.clone(), id, network, member, handshakes })))
+            }
+            Err(why) => {
+                self.tell(why, network);
+                None
+            }
+        }
+    }
+
+    fn tell(&self, why: NoConnection, network: Network) {
+        self.refused.connection(why);
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = Instant::now();
+        if told.is_none_or(|told| now.duration_since(told) >= TELL) {
+            *told = Some(now);
+            tracing::warn!(newcomer = %network.address(), ?why, "too many unauthenticated connections: refusing some");
+        }
+    }
+
+    /// Held for plain map operations only, so a poisoned lock is as good as any.
+    fn table(&self) -> MutexGuard<'_, Table> {
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Connection {
+    /// Says that the caller of one request on it has proven who it is. Meanwhile the connection is not unauthenticated, and
+    /// whoever counts such callers has to bound them. For some minutes its address has a part in what is kept for such.
+    #[must_use]
+    pub fn proven(&self) -> Proven {
+        self.0.connections.table().prove(self.0.id, self.0.network, &self.0.member, Instant::now());
+        Proven(self.0.clone())
+    }
+
+    /// Resolves once the connection has to make room for another.
+    pub(super) async fn evicted(&self) {
+        self.0.member.evicted.cancelled().await;
+    }
+
+    /// Says who has to do something next.
+    pub(super) fn turn(&self, turn: Turn) {
+        self.0.member.set(turn);
+    }
+
+    /// The places for handshakes with its address.
+    pub(super) fn handshakes(&self) -> &Semaphore {
+        &self.0.handshakes
+    }
+}
+
+impl Drop for Proven {
+    fn drop(&mut self) {
+        self.0.connections.table().unprove(self.0.id, self.0.network, &self.0.member, Instant::now());
+    }
+}
+
+impl Drop for Entry {
+    fn drop(&mut self) {
+        self.connections.table().leave(self.id, self.network);
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,61 @@
+//! What is refused, counted.
+
+use prometheus::{IntCounter, IntCounterVec, Opts, Registry};
+
+/// The counters of what a program's servers refuse. Clones are the same counters; the default ones count nothing.
+#[derive(Clone, Debug, Default)]
+pub struct Refused(Option<Counters>);
+
+#[derive(Clone, Debug)]
+struct Counters {
+    connections: [IntCounter; NoConnection::ALL.len()],
+}
+
+/// Why a connection is refused or cut.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum NoConnection {
+    /// Its address has as many as it may have.
+    Address,
+    /// There are as many as there may be, and its address has no fewer than another.
+    Full,
+    /// It made room for another.
+    Evicted,
+    /// It brought no TLS `ClientHello`, or none in time.
+    Hello,
+    /// Its TLS handshake failed, or took too long.
+    Handshake,
+}
+
+impl NoConnection {
+    const ALL: [Self; 5] = [Self::Address, Self::Full, Self::Evicted, Self::Hello, Self::Handshake];
+
+    fn label(self) -> &'static str {
+        match self {
+            Self::Address => "address",
+            Self::Full => "full",
+            Self::Evicted => "evicted",
+            Self::Hello => "hello",
+            Self::Handshake => "handshake",
+        }
+    }
+}
+
+impl Refused {
+    /// Registers `brupop_connections_refused_total`, with the label `reason`.
+    ///
+    /// # Errors
+    /// When the registry has such a metric already.
+    pub fn register(registry: &Registry) -> prometheus::Result<Self> {
+        let help = "Connections refused or cut, by the reason.";
+        let connections = IntCounterVec::new(Opts::new("brupop_connections_refused_total", help), &["reason"])?;
+        registry.register(Box::new(connections.clone()))?;
+        let connections = NoConnection::ALL.map(|why| connections.with_label_values(&[why.label()]));
+        Ok(Self(Some(Counters { connections })))
+    }
+
+    pub(super) fn connection(&self, why: NoConnection) {
+        if let Some(counters) = &self.0 {
+            counters.connections[why as usize].inc();
+        }
+    }
+}
