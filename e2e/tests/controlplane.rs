@@ -243,21 +243,24 @@ fn a_test_that_fails_leaves_its_logs_and_objects() {
     std::fs::remove_dir_all(folder).unwrap();
 }
 
-/// Says what it has started, and waits to be killed by the test below.
+/// Says what it has started, and waits to be killed by the test below, or to be left alone by it.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "started by a_killed_process_leaves_nothing_behind"]
 async fn victim() {
     let plane = ControlPlane::start().await.unwrap();
     plane.spawn("sleeper", Program::new("/bin/sleep").arg("600")).unwrap();
     println!("\nvictim {}", serde_json::to_string(&traces(&plane)).unwrap());
-    std::future::pending::<()>().await;
+    // In a thread of its own, since it blocks.
+    tokio::task::spawn_blocking(|| std::io::stdin().lines().count()).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_killed_process_leaves_nothing_behind() {
     let mut test = Command::new(std::env::current_exe().unwrap());
-    test.args(["victim", "--exact", "--ignored", "--nocapture"]).stdin(Stdio::null()).stdout(Stdio::piped());
+    test.args(["victim", "--exact", "--ignored", "--nocapture"]).stdin(Stdio::piped()).stdout(Stdio::piped());
     let mut test = test.spawn().unwrap();
+    // Closed when this test fails: then its victim ends by itself.
+    let _attention = test.stdin.take().unwrap();
     let mut lines = BufReader::new(test.stdout.take().unwrap()).lines().map_while(Result::ok);
     let line = lines.find_map(|line| line.strip_prefix("victim ").map(str::to_owned)).expect("it did not start");
     let (folder, processes): (PathBuf, Vec<Trace>) = serde_json::from_str(&line).unwrap();

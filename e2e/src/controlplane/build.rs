@@ -1,6 +1,6 @@
 //! Building the programs into the cache, once for all who want them.
 
-use std::fs::{self, File, TryLockError};
+use std::fs;
 use std::io::ErrorKind;
 use std::path::Path;
 use std::thread;
@@ -11,6 +11,7 @@ use anyhow::{Context, bail, ensure};
 use super::assets::missing;
 use super::cache::Cache;
 use super::go;
+use super::lock::Lock;
 use super::screen::{Progress, minutes, say};
 use super::toolset::Toolset;
 
@@ -47,25 +48,19 @@ pub(super) fn into_cache(cache: &Cache, tools: &Toolset) -> anyhow::Result<()> {
 }
 
 /// Waits for the lock, which ends at the latest with the process that holds it.
-fn lock(path: &Path, tools: &Toolset, started: Instant) -> anyhow::Result<File> {
+fn lock(path: &Path, tools: &Toolset, started: Instant) -> anyhow::Result<Lock> {
     let parent = path.parent().context("the cache has no parent folder")?;
     fs::create_dir_all(parent).with_context(|| format!("cannot create {}", parent.display()))?;
-    let file = File::create(path).with_context(|| format!("cannot create {}", path.display()))?;
     let mut progress = Progress::new(started, PROGRESS);
     loop {
-        match file.try_lock() {
-            Ok(()) => return Ok(file),
-            Err(TryLockError::Error(error)) => {
-                return Err(error).with_context(|| format!("cannot lock {}", path.display()));
-            }
-            Err(TryLockError::WouldBlock) if started.elapsed() > go::DEADLINE => {
-                bail!("{} was still locked by another build after {}", path.display(), minutes(go::DEADLINE));
-            }
-            Err(TryLockError::WouldBlock) => {
-                progress.say(|elapsed| format!("waiting for another build of {}: {elapsed}", tools.title));
-                thread::sleep(POLL);
-            }
+        if let Some(lock) = Lock::try_take(path)? {
+            return Ok(lock);
         }
+        if started.elapsed() > go::DEADLINE {
+            bail!("{} was still locked by another build after {}", path.display(), minutes(go::DEADLINE));
+        }
+        progress.say(|elapsed| format!("waiting for another build of {}: {elapsed}", tools.title));
+        thread::sleep(POLL);
     }
 }
 

@@ -30,6 +30,7 @@ mod go;
 mod janitor;
 mod kubeconfig;
 mod kubectl;
+mod lock;
 mod pki;
 mod plane;
 mod ports;

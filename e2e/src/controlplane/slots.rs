@@ -1,12 +1,13 @@
 //! How many control planes run on this machine at once.
 
-use std::fs::{self, File, TryLockError};
+use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
 use tokio::time::{Instant, sleep};
 
+use super::lock::Lock;
 use super::screen::say;
 
 /// What one control plane takes with a handful of nodes, in bytes: its five servers hold 0.6 GB.
@@ -19,11 +20,11 @@ const FEWEST: u64 = 2;
 const DEADLINE: Duration = Duration::from_secs(30 * 60);
 const POLL: Duration = Duration::from_millis(200);
 
-/// The right to run one control plane, shared fairly by all processes of this user. It ends with the file's lock: when it is
-/// dropped, or its process ends.
+/// The right to run one control plane, shared fairly by all processes of this user. It ends when it is dropped, or its process
+/// ends.
 #[derive(Debug)]
 pub(super) struct Slot {
-    _locked: File,
+    _lock: Lock,
 }
 
 impl Slot {
@@ -35,8 +36,8 @@ impl Slot {
         let deadline = Instant::now() + DEADLINE;
         let mut told = false;
         loop {
-            if let Some(slot) = (0..slots).find_map(|n| try_take(&folder.join(format!("{n}"))).transpose()) {
-                return slot;
+            if let Some(lock) = (0..slots).find_map(|n| Lock::try_take(&folder.join(format!("{n}"))).transpose()) {
+                return Ok(Self { _lock: lock? });
             }
             if Instant::now() > deadline {
                 bail!(
@@ -50,15 +51,6 @@ impl Slot {
             }
             sleep(POLL).await;
         }
-    }
-}
-
-fn try_take(path: &Path) -> anyhow::Result<Option<Slot>> {
-    let file = File::create(path).with_context(|| format!("cannot create {}", path.display()))?;
-    match file.try_lock() {
-        Ok(()) => Ok(Some(Slot { _locked: file })),
-        Err(TryLockError::WouldBlock) => Ok(None),
-        Err(TryLockError::Error(error)) => Err(error).with_context(|| format!("cannot lock {}", path.display())),
     }
 }
 
@@ -91,15 +83,5 @@ mod tests {
     fn the_total_is_read_in_kibibytes() {
         assert_eq!(total_bytes("MemTotal:       24576000 kB\nMemFree: 1 kB\n"), Some(24_576_000 * 1024));
         assert_eq!(total_bytes("MemFree: 1 kB\n"), None);
-    }
-
-    #[test]
-    fn a_slot_is_taken_once_until_it_is_given_back() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("0");
-        let slot = try_take(&path).unwrap().unwrap();
-        assert!(try_take(&path).unwrap().is_none());
-        drop(slot);
-        assert!(try_take(&path).unwrap().is_some());
     }
 }
