@@ -3,7 +3,9 @@
 //! A client that goes away drops its request's future, so a handler stops where it last waited. Over HTTP/1.1 that is seen
 //! once the request's body was read, and not while the client has already sent more than the one request.
 
+mod admission;
 mod body;
+mod budget;
 mod connection;
 mod connections;
 mod handshake;
@@ -33,6 +35,7 @@ use tokio_util::task::TaskTracker;
 use connection::Host;
 use connections::Connections;
 
+pub use admission::Held;
 pub use connections::{Connection, Proven};
 pub use limits::Limits;
 pub use refused::Refused;

@@ -21,8 +21,10 @@ use crate::{
     metrics::Metrics,
 };
 
-/// An object of the API server has at most 1.5 MiB (etcd's limit); an update carries two.
-const MAX_REVIEW: usize = 4 << 20;
+/// Bytes of the largest review: the 1.5 MiB that etcd takes for an object (its `--max-request-bytes`) twice, for the new and
+/// the old one, and 64 KiB for who asks and for what. The schema bounds a policy's spec to some 250 KiB and its status to some
+/// 900 KiB, Kubernetes its annotations to 256 KiB; what manages which field is bounded by etcd alone.
+pub const MAX_REVIEW: usize = 2 * (1536 << 10) + (64 << 10);
 
 /// What judging needs beside the review.
 pub struct Judge {

@@ -1,4 +1,4 @@
-//! A request's body that does not keep its handler waiting for ever.
+//! A request's body: it keeps its handler waiting for a bounded time, and what it brings is charged.
 
 use std::io;
 use std::pin::Pin;
@@ -8,29 +8,38 @@ use std::time::Duration;
 use hyper::body::{Body, Bytes, Frame, Incoming, SizeHint};
 use tokio::time::{Sleep, sleep};
 
-/// A body that fails once its handler has been waiting for it longer than the limit, counted from the first wait.
-pub(super) struct TimedBody {
+use super::admission::Held;
+
+/// A body that fails once its handler has been waiting for it longer than the limit, counted from the first wait, and when it
+/// brings more than it may or than there is memory for.
+pub(super) struct BoundedBody {
     incoming: Incoming,
     limit: Duration,
     deadline: Option<Pin<Box<Sleep>>>,
+    held: Held,
 }
 
-impl TimedBody {
-    pub(super) fn new(incoming: Incoming, limit: Duration) -> Self {
-        Self { incoming, limit, deadline: None }
+type Error = Box<dyn std::error::Error + Send + Sync>;
+
+impl BoundedBody {
+    pub(super) fn new(incoming: Incoming, limit: Duration, held: Held) -> Self {
+        Self { incoming, limit, deadline: None, held }
     }
 }
 
-impl Body for TimedBody {
+impl Body for BoundedBody {
     type Data = Bytes;
-    type Error = Box<dyn std::error::Error + Send + Sync>;
+    type Error = Error;
 
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
         if let Poll::Ready(frame) = Pin::new(&mut self.incoming).poll_frame(context) {
-            return Poll::Ready(frame.map(|frame| frame.map_err(Into::into)));
+            return Poll::Ready(frame.map(|frame| {
+                let frame = frame?;
+                if let Some(data) = frame.data_ref() {
+                    self.held.receive(data)?;
+                }
+                Ok(frame)
+            }));
         }
         let limit = self.limit;
         ready!(self.deadline.get_or_insert_with(|| Box::pin(sleep(limit))).as_mut().poll(context));

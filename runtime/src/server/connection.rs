@@ -24,7 +24,8 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
-use super::body::TimedBody;
+use super::admission::{Admission, refusal};
+use super::body::BoundedBody;
 use super::connections::Connection;
 use super::handshake::handshake;
 use super::in_flight::{InFlight, idle};
@@ -56,6 +57,7 @@ const HTTP2_SEND_BUFFER: usize = 64 << 10;
 pub(super) struct Host {
     tls: Option<Arc<ServerConfig>>,
     routes: Router,
+    admission: Arc<Admission>,
     limits: Limits,
     draining: CancellationToken,
 }
@@ -67,7 +69,7 @@ impl Host {
         limits: Limits,
         draining: CancellationToken,
     ) -> Self {
-        Self { tls, routes, limits, draining }
+        Self { tls, routes, admission: Arc::new(Admission::new(&limits)), limits, draining }
     }
 
     /// Serves one connection to its end.
@@ -130,7 +132,7 @@ impl Host {
         self.drive(connection, requests, peer, this).await;
     }
 
-    /// The routes, with each request counted while it is in flight.
+    /// The routes, with each request counted while it is in flight, and refused unread where there is no memory for it.
     fn service(
         &self,
         peer: SocketAddr,
@@ -142,16 +144,25 @@ impl Host {
         Error = Infallible,
         Future = impl Future<Output = Result<Response, Infallible>> + Send + 'static,
     > {
-        let (routes, body_timeout) = (self.routes.clone(), self.limits.body_timeout);
+        let (routes, admission, body_timeout) = (self.routes.clone(), self.admission.clone(), self.limits.body_timeout);
         service_fn(move |request: Request<Incoming>| {
             let counted = InFlight::count(in_flight.clone(), this.clone());
-            let mut request = request.map(|body| TimedBody::new(body, body_timeout));
-            request.extensions_mut().insert(ConnectInfo(peer));
-            request.extensions_mut().insert(this.clone());
-            let response = routes.clone().oneshot(request);
+            let answer = match admission.admit(&request, &this) {
+                Err(why) => Err(why),
+                Ok(held) => {
+                    let mut request = request.map(|body| BoundedBody::new(body, body_timeout, held.clone()));
+                    request.extensions_mut().insert(ConnectInfo(peer));
+                    request.extensions_mut().insert(this.clone());
+                    request.extensions_mut().insert(held.clone());
+                    Ok((routes.clone().oneshot(request), held))
+                }
+            };
             async move {
                 let _counted = counted;
-                response.await
+                match answer {
+                    Err(why) => Ok(refusal(why)),
+                    Ok((response, _held)) => response.await,
+                }
             }
         })
     }

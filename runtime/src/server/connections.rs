@@ -4,6 +4,7 @@ mod shares;
 mod table;
 
 use std::net::SocketAddr;
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -110,6 +111,16 @@ impl Connection {
     /// Says who has to do something next.
     pub(super) fn turn(&self, turn: Turn) {
         self.0.member.set(turn);
+    }
+
+    /// Where it comes from.
+    pub(super) fn network(&self) -> Network {
+        self.0.network
+    }
+
+    /// Whether a caller was proven on it before, or from its address lately when it came.
+    pub(super) fn is_known(&self) -> bool {
+        self.0.member.known.load(Relaxed)
     }
 
     /// The places for handshakes with its address.

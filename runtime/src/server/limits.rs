@@ -29,6 +29,14 @@ pub struct Limits {
     pub idle_timeout: Duration,
     /// How long a request's body may keep its handler waiting.
     pub body_timeout: Duration,
+    /// Bytes that requests may hold in memory at a time, heads and bodies together. One address has at most half of it, each
+    /// of two a third, and so on; a quarter is kept for addresses from which a caller was proven lately. A request for which
+    /// there is none left is answered with 503 and not read.
+    pub request_bytes: usize,
+    /// Bytes of one request's body. A larger one is answered with 413, unread where it says how long it is.
+    pub body_bytes: usize,
+    /// Bytes of memory that a handler takes for a piece of a body, the piece itself included.
+    pub weigh: fn(&[u8]) -> usize,
     /// Bytes of a request's head. A larger one is answered with 431. Below 8 KiB it counts as 8 KiB over HTTP/1.
     pub header_bytes: u32,
     /// Requests at a time within one HTTP/2 connection.
@@ -51,12 +59,20 @@ impl Default for Limits {
             handshake_timeout: Duration::from_secs(10),
             idle_timeout: Duration::from_secs(60),
             body_timeout: Duration::from_secs(10),
+            request_bytes: 48 << 20,
+            body_bytes: 1 << 20,
+            weigh: twice,
             header_bytes: 16 << 10,
             streams: 8,
             drain: Duration::from_secs(20),
             refused: Refused::default(),
         }
     }
+}
+
+/// The body, and what is made of it.
+fn twice(body: &[u8]) -> usize {
+    2 * body.len()
 }
 
 impl Limits {
@@ -67,6 +83,7 @@ impl Limits {
             connections: 64,
             unauthenticated: 64,
             unauthenticated_per_address: 16,
+            request_bytes: 1 << 20,
             drain: Duration::from_secs(1),
             ..Self::default()
         }

@@ -1,7 +1,7 @@
 //! One connection as the table of connections sees it.
 
 use std::net::IpAddr;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -16,6 +16,8 @@ pub(super) struct Member {
     pub(super) address: IpAddr,
     /// Resolves once the connection has to make room.
     pub(super) evicted: CancellationToken,
+    /// Whether a caller was proven on it before, or from its address lately when it came.
+    pub(super) known: AtomicBool,
     epoch: Instant,
     /// A [`Turn`] in the lower two bits, the milliseconds from the epoch to its beginning above.
     turn: AtomicU64,
@@ -35,8 +37,8 @@ pub(super) enum Turn {
 impl Member {
     /// A connection that nobody has looked at yet.
     pub(super) fn new(address: IpAddr, epoch: Instant) -> Self {
-        let member =
-            Self { address, evicted: CancellationToken::new(), epoch, turn: AtomicU64::new(Turn::Server as u64) };
+        let evicted = CancellationToken::new();
+        let member = Self { address, evicted, known: AtomicBool::new(false), epoch, turn: AtomicU64::new(0) };
         member.set(Turn::Server);
         member
     }

@@ -9,6 +9,7 @@ pub struct Refused(Option<Counters>);
 #[derive(Clone, Debug)]
 struct Counters {
     connections: [IntCounter; NoConnection::ALL.len()],
+    requests: [IntCounter; NoRequest::ALL.len()],
 }
 
 /// Why a connection is refused or cut.
@@ -26,6 +27,26 @@ pub(super) enum NoConnection {
     Handshake,
 }
 
+/// Why a request is refused before anybody looks at it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum NoRequest {
+    /// There is no memory left for its address.
+    Memory,
+    /// Its body is too large, by its own word.
+    TooLarge,
+}
+
+impl NoRequest {
+    const ALL: [Self; 2] = [Self::Memory, Self::TooLarge];
+
+    fn label(self) -> &'static str {
+        match self {
+            Self::Memory => "memory",
+            Self::TooLarge => "too_large",
+        }
+    }
+}
+
 impl NoConnection {
     const ALL: [Self; 5] = [Self::Address, Self::Full, Self::Evicted, Self::Hello, Self::Handshake];
 
@@ -41,21 +62,33 @@ impl NoConnection {
 }
 
 impl Refused {
-    /// Registers `brupop_connections_refused_total`, with the label `reason`.
+    /// Registers `brupop_connections_refused_total` and `brupop_requests_refused_total`, both with the label `reason`.
     ///
     /// # Errors
     /// When the registry has such a metric already.
     pub fn register(registry: &Registry) -> prometheus::Result<Self> {
-        let help = "Connections refused or cut, by the reason.";
-        let connections = IntCounterVec::new(Opts::new("brupop_connections_refused_total", help), &["reason"])?;
-        registry.register(Box::new(connections.clone()))?;
-        let connections = NoConnection::ALL.map(|why| connections.with_label_values(&[why.label()]));
-        Ok(Self(Some(Counters { connections })))
+        let counter = |name: &str, help: &str| {
+            let counter = IntCounterVec::new(Opts::new(name, help), &["reason"])?;
+            registry.register(Box::new(counter.clone()))?;
+            Ok::<_, prometheus::Error>(counter)
+        };
+        let connections = counter("brupop_connections_refused_total", "Connections refused or cut, by the reason.")?;
+        let requests = counter("brupop_requests_refused_total", "Requests refused unread, by the reason.")?;
+        Ok(Self(Some(Counters {
+            connections: NoConnection::ALL.map(|why| connections.with_label_values(&[why.label()])),
+            requests: NoRequest::ALL.map(|why| requests.with_label_values(&[why.label()])),
+        })))
     }
 
     pub(super) fn connection(&self, why: NoConnection) {
         if let Some(counters) = &self.0 {
             counters.connections[why as usize].inc();
+        }
+    }
+
+    pub(super) fn request(&self, why: NoRequest) {
+        if let Some(counters) = &self.0 {
+            counters.requests[why as usize].inc();
         }
     }
 }

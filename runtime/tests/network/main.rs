@@ -7,7 +7,11 @@ mod connections;
 #[cfg(test)]
 mod handshakes;
 #[cfg(test)]
+mod http2;
+#[cfg(test)]
 mod limits;
+#[cfg(test)]
+mod memory;
 #[cfg(test)]
 mod requests;
 #[cfg(test)]

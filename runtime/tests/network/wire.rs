@@ -114,6 +114,7 @@ where
     I: AsyncRead + AsyncWrite + Unpin,
 {
     io.write_all(request.as_bytes()).await.unwrap();
+    io.flush().await.unwrap();
     let mut answer = Vec::new();
     while !answer.ends_with(end.as_bytes()) {
         let read = io.read_buf(&mut answer).await.unwrap();

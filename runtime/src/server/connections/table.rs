@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
@@ -77,6 +78,7 @@ impl Table {
         now: Instant,
     ) -> (Result<Row, NoConnection>, usize) {
         let unknown = !self.lately.contains(member.address, now);
+        member.known.store(!unknown, Relaxed);
         let mut evicted = 0;
         while let Some((among, why)) = self.exceeded(network, unknown) {
             if !self.evict(network, among) {
@@ -143,6 +145,7 @@ impl Table {
         };
         *proofs += 1;
         if *proofs == 1 {
+            member.known.store(true, Relaxed);
             self.lately.insert(member.address, now);
             self.remove(id, network);
         }
