@@ -26,7 +26,7 @@ use axum::Router;
 use axum::serve::{Listener, ListenerExt};
 use rustls::ServerConfig;
 use socket2::{SockRef, TcpKeepalive};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -46,6 +46,13 @@ const CUTTING: Duration = Duration::from_secs(1);
 /// Connections beyond the limit that may be about to end: cut for new ones, which wait until there are fewer.
 const LEAVING: usize = 64;
 
+/// Bytes that the kernel may hold of one connection in each direction, beside as much again for its own ends. Left to itself it
+/// would let both grow to megabytes, which count as the container's memory.
+const KERNEL_BUFFER: u32 = 64 << 10;
+
+/// Connections that the kernel has accepted and the server has not.
+const BACKLOG: u32 = 1024;
+
 /// Listens on an address. A peer that vanished without a word (its machine was switched off) is noticed within half a
 /// minute, by TCP keep-alive.
 ///
@@ -54,13 +61,24 @@ const LEAVING: usize = 64;
 pub async fn listen(address: SocketAddr) -> io::Result<impl Listener<Io = TcpStream, Addr = SocketAddr>> {
     let keepalive =
         TcpKeepalive::new().with_time(Duration::from_secs(15)).with_interval(Duration::from_secs(5)).with_retries(3);
-    let listener = TcpListener::bind(address).await?;
+    let listener = bind(address)?;
     Ok(listener.tap_io(move |stream| {
         let set = stream.set_nodelay(true).and_then(|()| SockRef::from(&*stream).set_tcp_keepalive(&keepalive));
         if let Err(error) = set {
             tracing::debug!(%error, "cannot set options of a connection");
         }
     }))
+}
+
+fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    // A server that was started anew need not wait for the connections of the one before it.
+    socket.set_reuseaddr(true)?;
+    // Before it listens, so that every connection has it from its first packet on.
+    socket.set_recv_buffer_size(KERNEL_BUFFER)?;
+    socket.set_send_buffer_size(KERNEL_BUFFER)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
 }
 
 /// Serves until `stop` resolves; then accepts no more, lets open requests end for `limits.drain` and cuts the rest.

@@ -39,8 +39,8 @@ fn memory_of_json(text: &[u8]) -> usize {
 /// HTTP/2 connections. None of them proves who it is, so that there is nobody to keep a part for.
 fn limits() -> Limits {
     Limits {
-        connections: 256,
-        unauthenticated: 256,
+        connections: 128,
+        unauthenticated: 128,
         unauthenticated_per_address: 32,
         // What kube-apiserver's client takes for granted until it is told.
         streams: 100,

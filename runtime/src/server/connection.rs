@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::fmt::Display;
 use std::future::poll_fn;
 use std::net::SocketAddr;
-use std::pin::pin;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
@@ -79,11 +79,12 @@ impl Host {
     {
         let Some(config) = &self.tls else {
             this.turn(Turn::Silent);
-            return self.http1(io, peer, this).await;
+            return Box::pin(self.http1(io, peer, this)).await;
         };
+        // In boxes, because the task of a connection is as large as the largest of its stages, and most wait in a small one.
         let stream = tokio::select! {
             () = this.evicted() => return,
-            stream = handshake(config, io, &this, &self.limits) => stream,
+            stream = Box::pin(handshake(config, io, &this, &self.limits)) => stream,
         };
         let stream = match stream {
             Ok(stream) => stream,
@@ -95,9 +96,9 @@ impl Host {
         };
         this.turn(Turn::Client);
         if stream.get_ref().1.alpn_protocol() == Some(b"h2") {
-            self.http2(stream, peer, this).await;
+            Box::pin(self.http2(stream, peer, this)).await;
         } else {
-            self.http1(stream, peer, this).await;
+            Box::pin(self.http1(stream, peer, this)).await;
         }
     }
 
@@ -110,7 +111,7 @@ impl Host {
         let mut builder = http1::Builder::new();
         builder.max_header_size(head).max_buf_size(head);
         let connection = builder.serve_connection(TokioIo::new(io), self.service(peer, this.clone(), in_flight));
-        self.drive(connection, requests, peer, this).await;
+        self.drive(Box::pin(connection), requests, peer, this).await;
     }
 
     /// hyper runs each request as a task of its own, which ends when its connection does.
@@ -129,7 +130,7 @@ impl Host {
             .initial_stream_window_size(HTTP2_WINDOW)
             .initial_connection_window_size(HTTP2_WINDOW);
         let connection = builder.serve_connection(TokioIo::new(io), self.service(peer, this.clone(), in_flight));
-        self.drive(connection, requests, peer, this).await;
+        self.drive(Box::pin(connection), requests, peer, this).await;
     }
 
     /// The routes, with each request counted while it is in flight, and refused unread where there is no memory for it.
@@ -169,11 +170,15 @@ impl Host {
 
     /// Runs a connection until it ends, has been idle for too long, or the server drains; the last two let it close in an
     /// orderly way first. One that has to make room is told so if that can be written at once, and cut.
-    async fn drive<C>(&self, connection: C, requests: watch::Receiver<usize>, peer: SocketAddr, this: Connection)
-    where
+    async fn drive<C>(
+        &self,
+        mut connection: Pin<Box<C>>,
+        requests: watch::Receiver<usize>,
+        peer: SocketAddr,
+        this: Connection,
+    ) where
         C: GracefulConnection<Error: Display>,
     {
-        let mut connection = pin!(connection);
         let served = async {
             let mut result = tokio::select! {
                 result = connection.as_mut() => Some(result),

@@ -52,7 +52,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             connections: 4096,
-            unauthenticated: 1024,
+            unauthenticated: 768,
             unauthenticated_per_address: 256,
             hello_timeout: Duration::from_secs(2),
             handshakes_per_address: 32,

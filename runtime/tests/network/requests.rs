@@ -100,6 +100,16 @@ async fn a_vanished_tcp_peer_is_asked_after() {
 }
 
 #[tokio::test]
+async fn the_kernel_holds_little_of_a_connection_whatever_its_peer_sends() {
+    let mut listener = listen((Ipv4Addr::LOCALHOST, 0).into()).await.unwrap();
+    let _client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+    let (stream, _) = listener.accept().await;
+    let socket = SockRef::from(&stream);
+    // What it grants is twice what was asked for.
+    assert!(socket.recv_buffer_size().unwrap() <= 128 << 10 && socket.send_buffer_size().unwrap() <= 128 << 10);
+}
+
+#[tokio::test]
 async fn over_tcp_a_handler_knows_its_peer_and_ends_when_it_goes_away() {
     let listener = listen((Ipv4Addr::LOCALHOST, 0).into()).await.unwrap();
     let address = listener.local_addr().unwrap();
