@@ -42,6 +42,14 @@ impl ControlPlane {
         self.login("kube-proxy", &format!("https://{CONTROL_PLANE}:{API_PORT}"), "system:kube-proxy", None)
     }
 
+    /// A kubeconfig with the rights of the kubelet of the node of that name alone, for those who do what it could do.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn kubelet_kubeconfig(&self, node: &str) -> anyhow::Result<PathBuf> {
+        self.login(node, self.server(), &format!("system:node:{node}"), Some("system:nodes"))
+    }
+
     fn login(&self, name: &str, server: &str, user: &str, group: Option<&str>) -> anyhow::Result<PathBuf> {
         let folder = &self.site.folder;
         let identity = self.cluster_authority.client(user, group)?;

@@ -3,10 +3,15 @@
 
 #![cfg(test)]
 
+mod kubelets;
+mod managers;
 mod manifests;
 mod never_in_the_way;
+mod newcomer;
 mod nodes;
 mod random;
 mod samples;
 mod site;
+mod tolerated;
 mod warnings;
+mod writers;

@@ -45,6 +45,7 @@ async fn every_object_applies_without_a_warning_twice_and_then_the_first_policy(
             assert_eq!(line.ends_with("created"), first, "{line}");
         }
     }
+    an_upgrade_keeps_what_the_fence_tolerates(&plane, &manifest).await;
     let wait = ["wait", "--for=condition=Established", "--timeout=60s", "crd/updatepolicies.brupop.bottlerocket.aws"];
     let waited = kubectl(&plane, &wait, "").await;
     assert!(waited.accepted, "{}", waited.err);
@@ -58,4 +59,16 @@ async fn every_object_applies_without_a_warning_twice_and_then_the_first_policy(
     let nobody = "Warning: spec.nodeSelector: selects no node that there is now";
     assert!(answer.accepted && answer.err.trim() == nobody, "{}", answer.err);
     webhook.process.kill().unwrap();
+}
+
+async fn an_upgrade_keeps_what_the_fence_tolerates(plane: &ControlPlane, manifest: &Manifest) {
+    let fence = "validatingadmissionpolicybinding/brupop-apiserver-nodes";
+    let list = ["annotate", fence, "brupop.bottlerocket.aws/tolerated-node-keys=example.com/team"];
+    assert!(kubectl(plane, &list, "").await.accepted);
+    for how in [&["apply"][..], &["apply", "--server-side", "--force-conflicts"]] {
+        let answer = kubectl(plane, &[how, &["--filename=-"]].concat(), &manifest.text()).await;
+        assert!(answer.accepted, "{}", answer.err);
+        let shown = kubectl(plane, &["get", fence, "--output=jsonpath={.metadata.annotations}"], "").await;
+        assert!(shown.out.contains("example.com/team"), "{how:?}: {}", shown.out);
+    }
 }

@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 
 use e2e::install::{FILE, Manifest, build, build_with, workspace};
-use serde_json::Value;
+use serde_json::{Value, json};
+
+const FENCE: &str = "ValidatingAdmissionPolicyBinding";
 
 #[tokio::test]
 async fn the_manifest_is_fresh() {
@@ -19,6 +21,7 @@ async fn every_component_changes_what_it_says() {
         ("agent-tolerations", "DaemonSet", "brupop-agent", "/spec/template/spec/tolerations", "[{\"operator\""),
         ("single-replica", "Deployment", "brupop-apiserver", "/spec/replicas", "1"),
         ("network-policy", "NetworkPolicy", "brupop-webhook", "/spec/podSelector/matchLabels", "{\"brupop"),
+        ("tolerated-node-keys", FENCE, "brupop-apiserver-nodes", "/metadata/annotations", "{\"brupop.bottlerocket"),
         ("force-drain", "ClusterRole", "brupop-apiserver-force-drain-role", "/rules/0/verbs", "[\"delete\"]"),
     ] {
         let changed = Manifest::parse(&build_with(&[component]).await.unwrap()).unwrap();
@@ -113,4 +116,16 @@ fn a_workload_selects_its_own_pods_and_so_do_its_service_and_budget() {
         assert_eq!(budget["spec"]["maxUnavailable"], 1);
         assert!(selects(&budget["spec"]["selector"]["matchLabels"]), "{budget}");
     }
+}
+
+/// A parameter that could go missing by itself would open the fence, or close every Node to everybody.
+#[test]
+fn the_apiservers_fence_is_its_own_parameter_and_comes_without_a_list() {
+    let manifest = Manifest::shipped().unwrap();
+    let binding = manifest.find(FENCE, "brupop-apiserver-nodes").unwrap();
+    let parameter = &manifest.find("ValidatingAdmissionPolicy", "brupop-apiserver-nodes").unwrap()["spec"]["paramKind"];
+    assert_eq!((&parameter["apiVersion"], &parameter["kind"]), (&binding["apiVersion"], &binding["kind"]));
+    let expected = json!({"name": binding["metadata"]["name"], "parameterNotFoundAction": "Allow"});
+    assert_eq!(binding["spec"]["paramRef"], expected);
+    assert_eq!(binding["metadata"].get("annotations"), None, "an upgrade would take the administrator's list away");
 }
