@@ -42,9 +42,16 @@ pub struct Webhook {
 /// # Errors
 /// When any of it fails; the message says what.
 pub async fn install(plane: &ControlPlane) -> anyhow::Result<Webhook> {
-    let programs = Programs::build().await?;
+    install_from(plane, &Programs::build().await?).await
+}
+
+/// As [`install`], with a webhook that was built for somebody else.
+///
+/// # Errors
+/// As [`install`].
+pub async fn install_from(plane: &ControlPlane, programs: &Programs) -> anyhow::Result<Webhook> {
     super::installation::apply_manifests(plane).await?;
-    start(plane, &programs, "info").await
+    start(plane, programs, "info").await
 }
 
 /// Starts the webhook and makes kube-apiserver ask it; returns when it does.
@@ -68,7 +75,7 @@ pub async fn run(
 ) -> anyhow::Result<Webhook> {
     let [port, metrics_port] = free_ports()?;
     let kubeconfig = plane.service_account_kubeconfig(names::DEFAULT_NAMESPACE, names::WEBHOOK_SERVICE_ACCOUNT).await?;
-    let program = Program::new(programs.path("webhook"))
+    let program = Program::new(programs.path("webhook")?)
         .args(["--listen".to_owned(), local(port)])
         .args(["--metrics-listen".to_owned(), local(metrics_port)])
         .args(["--tls-dir".into(), certificates.clone().into_os_string()])

@@ -47,7 +47,7 @@ pub(super) async fn start(site: Site<'_>, host: &Host, apiserver_port: u16) -> a
     let node = host.name();
     let (pod, token_file) = enlist(plane, host).await?;
     let [health_port] = free_ports()?;
-    let program = Program::new(programs.path("agent"))
+    let program = Program::new(programs.path("agent")?)
         .args(["--node-name", node])
         .args(["--socket".into(), host.socket().as_os_str().to_owned()])
         .args(["--boot-id-file".into(), host.boot_id_file().as_os_str().to_owned()])

@@ -83,7 +83,7 @@ pub fn start_apiserver(
     log_filter: &str,
 ) -> anyhow::Result<Replica> {
     let [port, metrics_port] = free_ports()?;
-    let program = Program::new(programs.path("apiserver"))
+    let program = Program::new(programs.path("apiserver")?)
         .args(["--listen".to_owned(), local(port)])
         .args(["--metrics-listen".to_owned(), local(metrics_port)])
         .args(["--tls-dir".into(), certificates.as_os_str().to_owned()])
@@ -106,7 +106,7 @@ pub async fn start_controller(
     log_filter: &str,
 ) -> anyhow::Result<Process> {
     let account = names::CONTROLLER_SERVICE_ACCOUNT;
-    let program = Program::new(programs.path("controller"))
+    let program = Program::new(programs.path("controller")?)
         .args(["--metrics-listen".to_owned(), local(metrics_port)])
         .args(["--log-filter", log_filter])
         // As the manifest has it from the pod: it begins the process's identity in the Lease.

@@ -29,7 +29,7 @@ pub(super) async fn start(
 ) -> anyhow::Result<Agent> {
     let Site { plane, programs, certificates, options } = site;
     let (pod, token_file) = enlist(plane, host).await?;
-    let program = Program::new(programs.path("original-agent"))
+    let program = Program::new(programs.path("original-agent")?)
         .args(["--node-name", host.name()])
         .args(["--socket".into(), host.socket().as_os_str().to_owned()])
         .args(["--kubeconfig".into(), kubeconfig.as_os_str().to_owned()])

@@ -8,7 +8,10 @@ use std::{
 use anyhow::Context as _;
 use api::{BottlerocketShadow, State, UpdatePolicy, names};
 use e2e::controlplane::{ControlPlane, Process, Program, wait::eventually};
-use e2e::fleet::installation::{free_ports, is_ready};
+use e2e::fleet::{
+    Programs,
+    installation::{free_ports, is_ready},
+};
 use futures::TryStreamExt as _;
 use k8s_openapi::api::core::v1::Node;
 use kube::{
@@ -18,7 +21,7 @@ use kube::{
 use serde_json::{Value, json};
 use tokio::time::{sleep, timeout};
 
-use crate::{fleet, memory::ticks, program};
+use crate::{fleet, memory::ticks};
 
 const NODES: usize = 20;
 const RUNS: usize = 11;
@@ -67,7 +70,7 @@ impl Site {
         policies.create(&PostParams::default(), &policy).await?;
         let account = names::CONTROLLER_SERVICE_ACCOUNT;
         let [metrics] = free_ports()?;
-        let program = Program::new(program::controller().await?)
+        let program = Program::new(Programs::build_only("controller").await?.path("controller")?)
             .args(["--metrics-listen".to_owned(), format!("127.0.0.1:{metrics}")])
             .env("KUBECONFIG", plane.service_account_kubeconfig(names::DEFAULT_NAMESPACE, account).await?);
         let controller = plane.spawn("brupop-controller", program)?;

@@ -7,7 +7,6 @@ mod fleet;
 mod makespan;
 mod memory;
 mod plan;
-mod program;
 mod stub;
 
 use std::process::ExitCode;

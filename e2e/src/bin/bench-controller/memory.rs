@@ -4,10 +4,13 @@ use std::{path::Path, process::Stdio, time::Duration};
 
 use anyhow::Context as _;
 use e2e::controlplane::wait::eventually;
-use e2e::fleet::installation::{free_ports, is_ready};
+use e2e::fleet::{
+    Programs,
+    installation::{free_ports, is_ready},
+};
 use tokio::{process::Command, time::sleep};
 
-use crate::{program, stub};
+use crate::stub;
 
 const NODES: usize = 5_000;
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -31,7 +34,7 @@ async fn measure(folder: &Path, port: u16) -> anyhow::Result<()> {
     let kubeconfig = folder.join("kubeconfig");
     std::fs::write(&kubeconfig, kubeconfig_for(port))?;
     let [metrics] = free_ports()?;
-    let mut controller = Command::new(program::controller().await?)
+    let mut controller = Command::new(Programs::build_only("controller").await?.path("controller")?)
         .args(["--metrics-listen", &format!("127.0.0.1:{metrics}")])
         .env("KUBECONFIG", &kubeconfig)
         .stdin(Stdio::null())
