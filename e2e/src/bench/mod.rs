@@ -14,6 +14,8 @@ pub mod apiserver;
 mod args;
 mod follow;
 mod footprint;
+pub mod hostile;
+mod latency;
 mod quantiles;
 mod table;
 mod way;

@@ -76,8 +76,16 @@ impl Process {
 
     /// Resident memory in bytes, as the kernel counts it; `None` when it does not run.
     pub fn resident_bytes(&self) -> Option<u64> {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).ok()?;
-        resident_bytes(&status)
+        bytes_of("VmRSS:", &self.status()?)
+    }
+
+    /// The most resident memory it has had since its latest start, in bytes; `None` when it does not run.
+    pub fn highest_resident_bytes(&self) -> Option<u64> {
+        bytes_of("VmHWM:", &self.status()?)
+    }
+
+    fn status(&self) -> Option<String> {
+        std::fs::read_to_string(format!("/proc/{}/status", self.pid())).ok()
     }
 
     /// Sends a signal. Does nothing when it has ended.
@@ -143,9 +151,9 @@ fn start(program: &Program, surroundings: &Surroundings, log: &Path) -> anyhow::
     spawner::spawn(command)
 }
 
-/// The `VmRSS` line of `/proc/<pid>/status`, which counts in KiB.
-fn resident_bytes(status: &str) -> Option<u64> {
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+/// A line of `/proc/<pid>/status`, which counts in KiB.
+fn bytes_of(line: &str, status: &str) -> Option<u64> {
+    let line = status.lines().find_map(|found| found.strip_prefix(line))?;
     let kibibytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
     Some(kibibytes * 1024)
 }
@@ -171,8 +179,9 @@ mod tests {
 
     #[test]
     fn resident_memory_is_read_in_kibibytes() {
-        assert_eq!(resident_bytes("Name:\tx\nVmRSS:\t  1024 kB\nThreads:\t1\n"), Some(1024 * 1024));
-        assert_eq!(resident_bytes("Name:\tx\nState:\tZ (zombie)\n"), None);
+        let status = "Name:\tx\nVmHWM:\t  2048 kB\nVmRSS:\t  1024 kB\nThreads:\t1\n";
+        assert_eq!((bytes_of("VmRSS:", status), bytes_of("VmHWM:", status)), (Some(1 << 20), Some(2 << 20)));
+        assert_eq!(bytes_of("VmRSS:", "Name:\tx\nState:\tZ (zombie)\n"), None);
     }
 
     #[tokio::test]

@@ -82,13 +82,40 @@ pub fn start_apiserver(
     kubeconfig: PathBuf,
     log_filter: &str,
 ) -> anyhow::Result<Replica> {
+    // Here the agents of all nodes have one address.
+    let shared = ["--max-unauthenticated-connections-per-ip", "4096"];
+    spawn_apiserver(plane, programs, name, (certificates, kubeconfig), log_filter, &shared)
+}
+
+/// As [`start_apiserver`], with the limits that it is shipped with: its callers need an address each.
+///
+/// # Errors
+/// When it cannot be started.
+pub fn start_apiserver_as_shipped(
+    plane: &ControlPlane,
+    programs: &Programs,
+    name: &str,
+    certificates: &Path,
+    kubeconfig: PathBuf,
+    log_filter: &str,
+) -> anyhow::Result<Replica> {
+    spawn_apiserver(plane, programs, name, (certificates, kubeconfig), log_filter, &[])
+}
+
+fn spawn_apiserver(
+    plane: &ControlPlane,
+    programs: &Programs,
+    name: &str,
+    (certificates, kubeconfig): (&Path, PathBuf),
+    log_filter: &str,
+    limits: &[&str],
+) -> anyhow::Result<Replica> {
     let [port, metrics_port] = free_ports()?;
     let program = Program::new(programs.path("apiserver")?)
         .args(["--listen".to_owned(), local(port)])
         .args(["--metrics-listen".to_owned(), local(metrics_port)])
         .args(["--tls-dir".into(), certificates.as_os_str().to_owned()])
-        // Here the agents of all nodes have one address.
-        .args(["--max-unauthenticated-connections-per-ip", "4096"])
+        .args(limits)
         .args(["--log-filter", log_filter])
         .env("KUBECONFIG", kubeconfig);
     Ok(Replica { process: plane.spawn(name, program)?, port, metrics_port })

@@ -8,7 +8,7 @@
 
 mod args;
 mod drains;
-mod latency;
+mod hostile;
 mod original;
 mod polls;
 mod reports;
@@ -16,5 +16,5 @@ mod run;
 mod site;
 mod table;
 
-pub use args::Args;
+pub use args::{Args, Instead};
 pub use run::run;

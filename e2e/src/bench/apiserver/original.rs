@@ -15,9 +15,9 @@ use serde_json::json;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep};
 
-use super::latency::Latencies;
 use super::reports::report;
 use super::site::{Caller, Site};
+use crate::bench::latency::Latencies;
 
 /// Evictions at a time, the wait for the pod's end included.
 const SLOTS: usize = 5;

@@ -9,8 +9,8 @@ use serde_json::json;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep, sleep_until};
 
-use super::latency::Latencies;
 use super::site::{Caller, Site};
+use crate::bench::latency::Latencies;
 
 /// How often an agent reports at the pace of a cluster at work: far more often than ours do.
 const EVERY: Duration = Duration::from_secs(10);
@@ -98,7 +98,7 @@ where
 }
 
 /// One report, conditional on the version that the one before was stored as; the first one has to find it out.
-async fn one(caller: &Caller, number: u64, version: &mut Option<String>) -> Option<Duration> {
+pub(super) async fn one(caller: &Caller, number: u64, version: &mut Option<String>) -> Option<Duration> {
     if version.is_none() {
         let agent::apiserver::Found::Shadow(shadow) = caller.apiserver.read_through().await.ok()? else { return None };
         version.clone_from(&shadow.metadata.resource_version);

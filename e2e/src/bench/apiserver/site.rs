@@ -1,11 +1,11 @@
 //! The control plane, the nodes with their agents' pods and tokens, and one replica.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use agent::apiserver::{Apiserver, TlsDial};
+use agent::apiserver::Apiserver;
 use agent::contact::Contact;
 use anyhow::{Context, ensure};
 use api::names;
@@ -14,37 +14,44 @@ use k8s_openapi::api::core::v1::{Node, Pod};
 use kube::api::{ListParams, PostParams};
 use kube::{Api, ResourceExt};
 use prometheus::Gauge;
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde_json::json;
 
+use crate::bench::hostile::{From, Server, honest, open_files};
 use crate::controlplane::ControlPlane;
 use crate::controlplane::wait::eventually;
-use crate::fleet::installation::{Replica, apply_manifests, get, ready, start_apiserver};
+use crate::fleet::installation::{Replica, apply_manifests, get, ready, start_apiserver_as_shipped};
 use crate::fleet::{APISERVER_NAME, Programs};
 
 /// Requests of the preparation under way at a time.
 const AT_A_TIME: usize = 24;
 const PATIENCE: Duration = Duration::from_secs(300);
 
-/// One agent: the client that real agents use, and its node.
+/// One agent: the client that real agents use, from an address of its own, and its node.
 pub(super) struct Caller {
     pub(super) node: String,
     pub(super) token: String,
     pub(super) apiserver: Apiserver,
+    number: u16,
+    pod: Pod,
 }
 
 /// Everything that is measured on.
 pub(super) struct Site {
     pub(super) callers: Vec<Caller>,
     pub(super) replica: Replica,
+    pub(super) server: Arc<Server>,
     /// Last, so that it outlives the replica.
     pub(super) plane: ControlPlane,
 }
 
 impl Site {
-    pub(super) async fn start(agents: usize) -> anyhow::Result<Self> {
+    /// With the apiserver that lies in `ready_made`, or the one of this workspace.
+    pub(super) async fn start(agents: usize, ready_made: Option<&Path>) -> anyhow::Result<Self> {
         open_files()?;
-        let programs = Programs::build_only("apiserver").await?;
+        let programs = match ready_made {
+            Some(folder) => Programs::ready_made(folder, "apiserver")?,
+            None => Programs::build_only("apiserver").await?,
+        };
         let plane = ControlPlane::start().await?;
         apply_manifests(&plane).await?;
         println!("{agents} nodes, and an agent's pod on each");
@@ -55,11 +62,39 @@ impl Site {
         let account = names::APISERVER_SERVICE_ACCOUNT;
         let kubeconfig = plane.service_account_kubeconfig(names::DEFAULT_NAMESPACE, account).await?;
         // What is logged for each request is not part of what is measured.
-        let replica = start_apiserver(&plane, &programs, "brupop-apiserver", &certificates, kubeconfig, "warn")?;
+        let name = "brupop-apiserver";
+        let replica = start_apiserver_as_shipped(&plane, &programs, name, &certificates, kubeconfig, "warn")?;
         ready(&replica.process, replica.metrics_port).await?;
-        let ca_file = certificates.join("ca.crt");
-        let callers = each(&pods, async |pod| caller(&plane, replica.port, &ca_file, pod).await).await?;
-        Ok(Self { callers, replica, plane })
+        let server = Server::new(replica.port, APISERVER_NAME, &certificates.join("ca.crt"))?;
+        let mut site = Self { callers: Vec::new(), replica, server: Arc::new(server), plane };
+        let numbered: Vec<_> = (1..).zip(pods).collect();
+        site.callers = each(&numbered, async |(number, pod)| site.enrol(*number, pod).await).await?;
+        Ok(site)
+    }
+
+    async fn enrol(&self, number: u16, pod: &Pod) -> anyhow::Result<Caller> {
+        let node = pod.spec.as_ref().and_then(|spec| spec.node_name.clone()).context("a pod on no node")?;
+        let (token, apiserver) = self.agent(number, &node, pod).await?;
+        let created = apiserver.create().await?;
+        ensure!(created.name_any() == names::shadow_name(&node), "another node's shadow");
+        Ok(Caller { node, token, apiserver, number, pod: pod.clone() })
+    }
+
+    /// The client of an agent whose token was issued a moment ago.
+    pub(super) async fn with_a_new_token(&self, caller: &Caller) -> anyhow::Result<Apiserver> {
+        Ok(self.agent(caller.number, &caller.node, &caller.pod).await?.1)
+    }
+
+    async fn agent(&self, number: u16, node: &str, pod: &Pod) -> anyhow::Result<(String, Apiserver)> {
+        let (plane, account, name) = (&self.plane, names::AGENT_SERVICE_ACCOUNT, pod.name_any());
+        let uid = pod.uid().context("a pod without a uid")?;
+        let token = plane.token_for_pod(names::DEFAULT_NAMESPACE, account, &name, &uid, names::TOKEN_AUDIENCE).await?;
+        let token_file = plane.dir().join(format!("{node}.{}.token", fastrand::u64(..)));
+        std::fs::write(&token_file, &token)?;
+        let dial = From { server: self.server.clone(), address: honest(number) };
+        let contact = Contact::new(Gauge::new("contact", "Of one agent.")?);
+        let apiserver = Apiserver::new(Arc::new(dial), APISERVER_NAME.to_owned(), node.to_owned(), token_file, contact);
+        Ok((token, apiserver))
     }
 
     /// The sum of a metric's series.
@@ -80,13 +115,6 @@ impl Site {
 pub(super) async fn each<T, U>(items: &[T], make: impl AsyncFn(&T) -> anyhow::Result<U>) -> anyhow::Result<Vec<U>> {
     let make = &make;
     stream::iter(items).map(|item| async move { make(item).await }).buffer_unordered(AT_A_TIME).try_collect().await
-}
-
-/// As many as the system lets us have: every agent is a connection of this process, and one of the replica's.
-fn open_files() -> anyhow::Result<()> {
-    let limit = getrlimit(Resource::Nofile);
-    let all = Rlimit { current: limit.maximum, maximum: limit.maximum };
-    setrlimit(Resource::Nofile, all).context("cannot raise the limit of open files")
 }
 
 async fn create_node(plane: &ControlPlane, name: &str) -> anyhow::Result<()> {
@@ -110,21 +138,6 @@ async fn pods(plane: &ControlPlane, count: usize) -> anyhow::Result<Vec<Pod>> {
         Ok((all.iter().filter(running).count() == count).then_some(all))
     })
     .await
-}
-
-async fn caller(plane: &ControlPlane, port: u16, ca_file: &Path, pod: &Pod) -> anyhow::Result<Caller> {
-    let node = pod.spec.as_ref().and_then(|spec| spec.node_name.clone()).context("a pod on no node")?;
-    let (account, name) = (names::AGENT_SERVICE_ACCOUNT, pod.name_any());
-    let uid = pod.uid().context("a pod without a uid")?;
-    let token = plane.token_for_pod(names::DEFAULT_NAMESPACE, account, &name, &uid, names::TOKEN_AUDIENCE).await?;
-    let token_file: PathBuf = plane.dir().join(format!("{node}.token"));
-    std::fs::write(&token_file, &token)?;
-    let dial = TlsDial::new("127.0.0.1".to_owned(), port, APISERVER_NAME, ca_file.to_owned())?;
-    let contact = Contact::new(Gauge::new("contact", "Of one agent.")?);
-    let apiserver = Apiserver::new(Arc::new(dial), APISERVER_NAME.to_owned(), node.clone(), token_file, contact);
-    let created = apiserver.create().await?;
-    ensure!(created.name_any() == names::shadow_name(&node), "another node's shadow");
-    Ok(Caller { node, token, apiserver })
 }
 
 fn sum(text: &str, name: &str) -> u64 {

@@ -4,9 +4,9 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use super::drains::{AFTERWARDS, Both, CALLERS, ENDING, PODS};
-use super::latency::Latencies;
 use super::polls::Polls;
 use super::reports::Reports;
+use crate::bench::latency::Latencies;
 
 /// Everything that was measured.
 pub(super) struct Figures {

@@ -3,48 +3,38 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, ensure};
+use anyhow::ensure;
 use api::{UpdatePolicy, names};
-use clap::Parser;
-use futures::{StreamExt as _, TryStreamExt as _, stream};
 use k8s_openapi::api::admissionregistration::v1::ValidatingWebhookConfiguration;
-use k8s_openapi::api::core::v1::Node;
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
 use kube::{Api, Client, Config};
 use serde_json::{Value, json};
 
-use super::quantiles::Sample;
+use super::args::{Args, Instead};
+use super::cluster::fill;
+use super::hostile;
+use crate::bench::quantiles::Sample;
 use crate::controlplane::ControlPlane;
 use crate::controlplane::wait::eventually;
+use crate::fleet::Programs;
 use crate::fleet::admission::{self, Webhook};
 
 const PATIENCE: Duration = Duration::from_secs(120);
 /// Calls before those that count.
 const WARM_UP: usize = 50;
 
-/// Measures admission calls in a cluster of many nodes and policies.
-#[derive(Debug, Parser)]
-#[command(name = "bench-admission")]
-pub struct Args {
-    /// Managed nodes in the cluster.
-    #[arg(long, default_value_t = 1000)]
-    nodes: usize,
-    /// Policies in the cluster.
-    #[arg(long, default_value_t = 50)]
-    policies: usize,
-    /// Calls of each kind.
-    #[arg(long, default_value_t = 1000)]
-    calls: usize,
-}
-
 /// Runs the benchmark and prints a table, times in milliseconds.
 ///
 /// # Errors
 /// When the control plane cannot be had, or a call fails.
 pub async fn run(args: Args) -> anyhow::Result<()> {
+    if let Some(Instead::Hostile(args)) = &args.instead {
+        return hostile::run(args).await;
+    }
+    let programs = Programs::build_only("webhook").await?;
     let plane = ControlPlane::start().await?;
-    let webhook = admission::install(&plane).await?;
-    let policies = fill(&plane, &args).await?;
+    let webhook = admission::install_from(&plane, &programs).await?;
+    let policies = fill(&plane, args.nodes, args.policies).await?;
 
     println!("{} nodes, {} policies, one call at a time, in ms", args.nodes, args.policies);
     println!("{:<58} {:>6} {:>8} {:>8} {:>8}", "", "calls", "p50", "p99", "max");
@@ -57,37 +47,6 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
     let without = update(&policies, &args).await?;
     println!("{}", without.line("update through kube-apiserver (dry run), without it"));
     Ok(())
-}
-
-fn policy(name: &str, pool: usize, priority: usize) -> Value {
-    json!({
-        "apiVersion": "brupop.bottlerocket.aws/v1alpha1", "kind": "UpdatePolicy", "metadata": {"name": name},
-        "spec": {
-            "priority": priority, "maxConcurrentUpdates": "10%", "maxUnavailable": "20%",
-            "nodeSelector": {"matchExpressions": [{"key": "pool", "operator": "In", "values": [format!("pool-{pool}"), "shared"]}]},
-            "loadBalancerExclusion": {"waitSeconds": 30}, "drain": {"timeout": "1h"},
-        },
-    })
-}
-
-async fn fill(plane: &ControlPlane, args: &Args) -> anyhow::Result<Api<UpdatePolicy>> {
-    let nodes: Api<Node> = Api::all(plane.client());
-    let node = |number: usize| {
-        let pool = format!("pool-{}", number % args.policies.max(1));
-        let labels = json!({ "pool": pool, names::UPDATER_INTERFACE_LABEL: names::UPDATER_INTERFACE_VERSION });
-        json!({"metadata": {"name": format!("node-{number}"), "labels": labels}})
-    };
-    let create = async |number| {
-        nodes.create(&PostParams::default(), &serde_json::from_value(node(number))?).await.map(drop)?;
-        anyhow::Ok(())
-    };
-    stream::iter(0..args.nodes).map(create).buffer_unordered(16).try_collect::<()>().await.context("nodes")?;
-    let policies: Api<UpdatePolicy> = Api::all(plane.client());
-    for number in 0..args.policies {
-        let policy = serde_json::from_value(policy(&format!("policy-{number}"), number, number))?;
-        policies.create(&PostParams::default(), &policy).await.context("policies")?;
-    }
-    Ok(policies)
 }
 
 fn nowhere() -> anyhow::Result<UpdatePolicy> {
@@ -172,7 +131,7 @@ async fn caches_are_full(client: &Client, stored: &Value, args: &Args) -> anyhow
     .await
 }
 
-fn review(new: &Value, old: &Value) -> anyhow::Result<http::Request<Vec<u8>>> {
+pub(super) fn review(new: &Value, old: &Value) -> anyhow::Result<http::Request<Vec<u8>>> {
     let kind = json!({"group": names::GROUP, "version": "v1alpha1", "kind": "UpdatePolicy"});
     let resource = json!({"group": names::GROUP, "version": "v1alpha1", "resource": "updatepolicies"});
     let review = json!({
