@@ -1,6 +1,7 @@
 //! The report: what the shadow is to say, from what is observed and drafted.
 
-use api::shadow::{BottlerocketShadowStatus, Failure, FailureKind, MAX_AVAILABLE_VERSIONS, Report, State};
+use api::shadow::{BottlerocketShadowStatus, Failure, FailureKind, MAX_AVAILABLE_VERSIONS, MAX_VERSION, Report, State};
+use api::text;
 use semver::Version;
 
 use crate::lock::Lock;
@@ -52,7 +53,7 @@ fn unheld(view: &View<'_>) -> (Version, Option<Vec<Version>>) {
     let offered = view.o.memory.offered.as_ref().filter(|_| is_known(view));
     match (offered, &view.shadow.report) {
         (Some(offered), _) => {
-            let target = offered.chosen.as_ref().unwrap_or(view.running);
+            let target = offered.chosen.as_ref().filter(|chosen| fits(chosen)).unwrap_or(view.running);
             let lock = theirs(view).map(Lock::new);
             let allowed = |version: &&Version| lock.as_ref().is_none_or(|lock| lock.is(version));
             (target.clone(), Some(offered.available.iter().filter(allowed).cloned().collect()))
@@ -99,17 +100,21 @@ impl Failures {
     }
 }
 
-/// Newest first, each once, and no more than the schema takes.
+/// Newest first, each once, and no more and no longer ones than the schema takes.
 fn listed(mut versions: Vec<Version>) -> Vec<Version> {
+    versions.retain(fits);
     versions.sort_unstable_by(|a, b| b.cmp(a));
     versions.dedup();
     versions.truncate(MAX_AVAILABLE_VERSIONS);
     versions
 }
 
-/// Text of others in one line of bounded length.
-pub(crate) fn one_line(text: &str) -> String {
-    let words: Vec<_> =
-        text.split(|c: char| c.is_whitespace() || c.is_control()).filter(|word| !word.is_empty()).collect();
-    words.join(" ").chars().take(LONGEST_MESSAGE).collect()
+/// Whether a version can be stored.
+fn fits(version: &Version) -> bool {
+    version.to_string().len() <= MAX_VERSION
+}
+
+/// Text of others in one printable line of bounded length: a host's standard error has line breaks and colours.
+pub(crate) fn one_line(said: &str) -> String {
+    text::line(said, LONGEST_MESSAGE)
 }

@@ -98,3 +98,16 @@ async fn a_reboot_whose_answer_does_not_come_may_have_been_accepted() {
     assert!(matches!(nobody.reboot().await, Asked::Failed(_)));
     assert!(matches!(nobody.updates().await, Err(Host::Away { refused: true, .. })));
 }
+
+#[tokio::test]
+async fn a_version_lock_that_no_report_could_tell_of_is_an_error() {
+    let lock = async |lock: &str| {
+        let body = serde_json::json!({"updates": {"version-lock": lock}}).to_string();
+        let (host, _folder) = host(http("200 OK", &body));
+        host.lock().await
+    };
+    assert_eq!(lock("v1.20.0").await.as_deref(), Ok("v1.20.0"));
+    for odd in ["1.20.0\n", "\u{1b}[31mlatest", &"1".repeat(129)] {
+        assert!(lock(odd).await.is_err(), "{odd:?}");
+    }
+}

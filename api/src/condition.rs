@@ -3,6 +3,8 @@
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
+use crate::text;
+
 /// Longest message the API server accepts in a condition.
 pub const MAX_MESSAGE: usize = 32_768;
 
@@ -15,7 +17,7 @@ pub struct Statement {
     pub holds: Option<bool>,
     /// One word of a closed set.
     pub reason: &'static str,
-    /// One sentence for people.
+    /// One sentence for people. What it repeats of others becomes a printable line.
     pub message: String,
 }
 
@@ -45,7 +47,7 @@ fn condition(before: &[Condition], statement: &Statement, generation: Option<i64
         type_: statement.kind.to_owned(),
         status: status.to_owned(),
         reason: statement.reason.to_owned(),
-        message: statement.message.chars().take(MAX_MESSAGE).collect(),
+        message: text::line(&statement.message, MAX_MESSAGE),
         observed_generation: generation,
         last_transition_time: since,
     }
@@ -71,6 +73,12 @@ mod tests {
         assert_eq!(reworded[0].message, "b");
         let turned = merge(&reworded, &[says(false, "b")], Some(1), at(30));
         assert_eq!(turned[0].last_transition_time, Time(at(30)));
+    }
+
+    #[test]
+    fn what_a_message_repeats_of_others_cannot_reach_a_terminal() {
+        let said = says(true, "held: \u{1b}[2Jall is well\nnode b: \u{202e}dlrow");
+        assert_eq!(merge(&[], &[said], None, at(10))[0].message, "held: all is well node b: dlrow");
     }
 
     #[test]

@@ -5,6 +5,8 @@ use k8s_openapi::api::core::v1::ObjectReference;
 use k8s_openapi::api::events::v1::Event;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta};
 
+use crate::text;
+
 /// Where Kubernetes wants the Events of objects that are in no namespace.
 pub const NAMESPACE: &str = "default";
 
@@ -20,7 +22,7 @@ pub struct Telling<'a> {
     pub action: &'a str,
     /// What happened, in `CamelCase`.
     pub reason: &'a str,
-    /// The sentence for people. Kubernetes takes a kilobyte of it.
+    /// The sentence for people. Kubernetes takes a kilobyte of it. What it repeats of others becomes a printable line.
     pub note: &'a str,
     /// Whether somebody may have to do something.
     pub is_warning: bool,
@@ -32,7 +34,8 @@ impl Telling<'_> {
     /// The Event. Each is an object of its own: a series would keep the first one's note.
     #[must_use]
     pub fn event(self, now: Timestamp) -> Event {
-        let note = &self.note[..self.note.floor_char_boundary(MAX_NOTE)];
+        let note = text::line(self.note, MAX_NOTE);
+        let note = &note[..note.floor_char_boundary(MAX_NOTE)];
         Event {
             metadata: ObjectMeta {
                 // A dash, as the only end that a prefix may have beside a letter or a digit.
@@ -86,6 +89,12 @@ mod tests {
             })
         );
         assert_eq!(told("", true).type_.as_deref(), Some("Warning"));
+    }
+
+    #[test]
+    fn a_note_is_a_printable_line() {
+        let note = |note: &str| told(note, false).note.unwrap();
+        assert_eq!(note("held: \u{1b}]0;owned\u{7}it\nburns"), "held: it burns");
     }
 
     #[test]

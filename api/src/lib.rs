@@ -22,6 +22,7 @@ pub mod names;
 pub mod policy;
 pub mod schedule;
 pub mod shadow;
+pub mod text;
 pub mod timestamp;
 pub mod versions;
 pub mod wire;

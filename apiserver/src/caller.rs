@@ -1,5 +1,6 @@
 //! Who a request says it comes from: its headers, read but not believed.
 
+use api::text;
 use api::wire::{AGENT_VERSION_HEADER, NODE_NAME_HEADER, NODE_UID_HEADER, TOKEN_HEADER};
 use http::HeaderMap;
 use thiserror::Error;
@@ -75,7 +76,7 @@ fn required(headers: &HeaderMap, name: &'static str, longest: usize) -> Result<S
     optional(headers, name, longest)?.ok_or(BadHeader::Missing(name))
 }
 
-/// The only value of a header, in visible ASCII and of a bounded length.
+/// The only value of a header, one printable line of ASCII and of a bounded length.
 pub(crate) fn optional(headers: &HeaderMap, name: &'static str, longest: usize) -> Result<Option<String>, BadHeader> {
     let mut values = headers.get_all(name).iter();
     let Some(value) = values.next() else {
@@ -85,7 +86,7 @@ pub(crate) fn optional(headers: &HeaderMap, name: &'static str, longest: usize) 
         return Err(BadHeader::Doubled(name));
     }
     let text = value.to_str().map_err(|_| BadHeader::Malformed(name))?.trim();
-    if text.is_empty() || text.len() > longest {
+    if text.is_empty() || text.len() > longest || !text::is_line(text) {
         return Err(BadHeader::Malformed(name));
     }
     Ok(Some(text.to_owned()))
@@ -129,13 +130,18 @@ mod tests {
     #[test]
     fn what_is_missing_doubled_or_malformed_is_named() {
         let long = "a".repeat(254);
-        let cases: [(&[(&'static str, &str)], BadHeader); 7] = [
+        let cases: [(&[(&'static str, &str)], BadHeader); 8] = [
             (&[(TOKEN_HEADER, "t")], BadHeader::Missing(NODE_NAME_HEADER)),
             (&[(NODE_NAME_HEADER, "a")], BadHeader::Missing(TOKEN_HEADER)),
             (&[(NODE_NAME_HEADER, "a"), (NODE_NAME_HEADER, "a")], BadHeader::Doubled(NODE_NAME_HEADER)),
             (&[(NODE_NAME_HEADER, "a"), (TOKEN_HEADER, "t"), (TOKEN_HEADER, "u")], BadHeader::Doubled(TOKEN_HEADER)),
             (&[(NODE_NAME_HEADER, "a/../b"), (TOKEN_HEADER, "t")], BadHeader::Malformed(NODE_NAME_HEADER)),
             (&[(NODE_NAME_HEADER, &long), (TOKEN_HEADER, "t")], BadHeader::Malformed(NODE_NAME_HEADER)),
+            (
+                // The one control that HTTP lets through.
+                &[(NODE_NAME_HEADER, "a"), (TOKEN_HEADER, "t"), (AGENT_VERSION_HEADER, "0.1\t0")],
+                BadHeader::Malformed(AGENT_VERSION_HEADER),
+            ),
             (&[(NODE_NAME_HEADER, "a"), (TOKEN_HEADER, " ")], BadHeader::Malformed(TOKEN_HEADER)),
         ];
         for (sent, refused) in cases {

@@ -1,5 +1,6 @@
 //! Every answer that is not a success: a status code, and `{error, reason}` as JSON.
 
+use api::text;
 use api::wire::{ErrorBody, Reason};
 use axum::Json;
 use axum::response::{IntoResponse, Response};
@@ -17,15 +18,18 @@ pub struct Refusal {
     pub status: StatusCode,
     /// The word for programs.
     pub reason: Reason,
-    /// The sentence for people.
+    /// The sentence for people: a printable line, whatever it repeats of agents, annotations and answers of Kubernetes.
     pub error: String,
 }
+
+/// Longest sentence of a refusal, in characters.
+const MAX_SENTENCE: usize = 2048;
 
 impl Refusal {
     /// A refusal with the status code that belongs to its reason.
     #[must_use]
     pub fn new(reason: Reason, error: impl Into<String>) -> Self {
-        Self { status: status_of(reason), reason, error: error.into() }
+        Self { status: status_of(reason), reason, error: text::line(&error.into(), MAX_SENTENCE) }
     }
 
     /// Too much is under way here.

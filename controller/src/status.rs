@@ -9,8 +9,8 @@ use api::{
         MAX_LISTED_NODES, NodeCounts, NodeNext, NodeUpdating, PolicyCondition, PromotionStep, UpdatePolicyStatus,
         VersionSeen, WindowStatus,
     },
-    shadow::Order,
-    timestamp,
+    shadow::{MAX_MESSAGE, Order},
+    text, timestamp,
 };
 use semver::Version;
 
@@ -23,19 +23,32 @@ use crate::{
 /// The status of every policy, by name.
 #[must_use]
 pub fn statuses(snapshot: &Snapshot, plan: &Plan, objections: &[Objection]) -> BTreeMap<String, UpdatePolicyStatus> {
+    // Once for all policies: thousands may be tied on thousands of nodes.
+    let mut owned: BTreeMap<&str, Vec<_>> = BTreeMap::new();
+    for (node, standing) in &plan.nodes {
+        for owner in standing.owners.iter() {
+            owned.entry(owner).or_default().push((node, standing));
+        }
+    }
     let policies = snapshot.policies.values();
-    policies.map(|policy| (policy.name.clone(), status(snapshot, plan, objections, policy))).collect()
+    let nodes = |policy: &PolicyFacts| owned.get(policy.name.as_str()).map(Vec::as_slice).unwrap_or_default();
+    policies.map(|policy| (policy.name.clone(), status(snapshot, plan, objections, (policy, nodes(policy))))).collect()
 }
 
-fn status(snapshot: &Snapshot, plan: &Plan, objections: &[Objection], policy: &PolicyFacts) -> UpdatePolicyStatus {
-    let nodes: Vec<_> = plan.nodes.iter().filter(|(_, standing)| standing.owners.contains(&policy.name)).collect();
-    let counts = count(&nodes);
+/// The status of a policy that owns these nodes.
+fn status(
+    snapshot: &Snapshot,
+    plan: &Plan,
+    objections: &[Objection],
+    (policy, nodes): (&PolicyFacts, &[(&String, &Standing)]),
+) -> UpdatePolicyStatus {
+    let counts = count(nodes);
     let statements = [
         accepted(policy),
-        progressing(policy, &counts, &nodes),
+        progressing(policy, &counts, nodes),
         up_to_date(&counts),
-        conflict(&nodes),
-        degraded(snapshot, policy, &nodes, objections),
+        conflict(nodes),
+        degraded(snapshot, policy, nodes, objections),
         halted(plan.halted.get(&policy.name)),
     ];
     let before = policy.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
@@ -174,7 +187,8 @@ fn conflict(nodes: &[(&String, &Standing)]) -> Statement {
     match nodes.iter().find(|(_, standing)| standing.owners.len() > 1) {
         None => state(PolicyCondition::Conflict, false, "NoConflict", "no other policy claims its nodes"),
         Some((node, standing)) => {
-            let message = format!("node {node} is claimed with the same priority by {}", standing.owners.join(" and "));
+            let owners: Vec<_> = standing.owners.iter().map(String::as_str).collect();
+            let message = format!("node {node} is claimed with the same priority by {}", text::names(&owners));
             state(PolicyCondition::Conflict, true, "SamePriority", message)
         }
     }
@@ -229,7 +243,7 @@ fn updating(snapshot: &Snapshot, plan: &Plan, policy: &PolicyFacts) -> Vec<NodeU
                 node: node.clone(),
                 activity: activity(order, report.and_then(|report| report.activity)),
                 since: order.and_then(|order| order.since).map(timestamp::render),
-                message: report.and_then(|report| report.message.clone()),
+                message: report.and_then(|report| report.message.as_deref()).map(|said| text::line(said, MAX_MESSAGE)),
             });
         }
     }

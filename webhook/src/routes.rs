@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use api::UpdatePolicy;
+use api::{UpdatePolicy, text};
 use axum::{
     Json, Router,
     body::Bytes,
@@ -34,6 +34,9 @@ pub struct Judge {
     pub metrics: Metrics,
 }
 
+/// Longest text of a refusal or a warning, in characters. What it repeats of a policy becomes a printable line.
+const MAX_SENTENCES: usize = 8192;
+
 /// Which of the two webhooks is called.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Manner {
@@ -57,7 +60,7 @@ async fn answer(manner: Manner, State(judge): State<Arc<Judge>>, body: Bytes) ->
         Ok(request) => respond(manner, &judge, &request),
         Err(why) => {
             judge.metrics.count("malformed");
-            AdmissionResponse::invalid(why)
+            AdmissionResponse::invalid(text::line(&why, MAX_SENTENCES))
         }
     };
     Json(response.into_review())
@@ -77,7 +80,7 @@ fn respond(manner: Manner, judge: &Judge, request: &AdmissionRequest<DynamicObje
     };
     let mut response = AdmissionResponse::from(request);
     if !verdict.refused.is_empty() {
-        let why = verdict.refused.join("; ");
+        let why = text::line(&verdict.refused.join("; "), MAX_SENTENCES);
         tracing::info!(policy = request.name, why, "policy refused");
         response = response.deny(why);
         response.result.code = 422;
@@ -85,7 +88,8 @@ fn respond(manner: Manner, judge: &Judge, request: &AdmissionRequest<DynamicObje
     }
     judge.metrics.count(if response.allowed { "allowed" } else { "refused" });
     if !verdict.warnings.is_empty() {
-        response.warnings = Some(verdict.warnings);
+        let warnings = verdict.warnings.iter().map(|warning| text::line(warning, MAX_SENTENCES));
+        response.warnings = Some(warnings.collect());
     }
     response
 }
@@ -180,6 +184,16 @@ mod tests {
         assert_eq!(answer["response"]["status"]["code"], 422);
         let message = answer["response"]["status"]["message"].as_str().unwrap();
         assert!(message.starts_with("spec.maxConcurrentUpdates: \"many\" is not an amount"), "{message}");
+    }
+
+    #[tokio::test]
+    async fn what_an_answer_repeats_of_a_policy_cannot_reach_a_terminal() {
+        let odd = json!({"nodeSelector": {"matchLabels": {"\u{1b}[2Jpool\n": "a"}}});
+        for (path, at) in [("/validate", "/response/status/message"), ("/advise", "/response/warnings/0")] {
+            let answer = answer(path, creation(&odd)).await;
+            let says = answer.pointer(at).unwrap().as_str().unwrap();
+            assert!(says.contains("pool") && text::is_line(says), "{says:?}");
+        }
     }
 
     #[tokio::test]

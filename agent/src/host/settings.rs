@@ -8,6 +8,8 @@
 //! DELETE /tx?tx=NAME                                 200 nothing pending under that name any more
 //! ```
 
+use api::names::MAX_VERSION_LOCK;
+use api::text;
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{Request, Response, StatusCode};
@@ -32,12 +34,17 @@ impl BottlerocketHost {
     /// Reads `version-lock`. One that is not set means `latest`.
     ///
     /// # Errors
-    /// What the host said, or why it said nothing.
+    /// What the host said, or why it said nothing; also where a shadow could not store it.
     pub async fn lock(&self) -> Result<String, String> {
         let request = Request::get("/settings?keys=settings.updates.version-lock");
         let answer = self.exchange(request, Bytes::new(), StatusCode::OK).await?;
         let settings: Settings = serde_json::from_slice(answer.body()).map_err(|error| error.to_string())?;
-        Ok(settings.updates.version_lock.unwrap_or_else(|| "latest".to_owned()))
+        let lock = settings.updates.version_lock.unwrap_or_else(|| "latest".to_owned());
+        if lock.chars().nth(MAX_VERSION_LOCK).is_some() || !text::is_line(&lock) {
+            // It could not be told of, nor put back as it was.
+            return Err("the version-lock is no text of one line and 128 characters".to_owned());
+        }
+        Ok(lock)
     }
 
     /// Sets `version-lock`.

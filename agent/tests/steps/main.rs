@@ -6,3 +6,5 @@ mod cases;
 mod golden;
 #[cfg(test)]
 mod properties;
+#[cfg(test)]
+mod reports;

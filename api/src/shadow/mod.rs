@@ -4,6 +4,7 @@
 //! The field names are those of the original v2, in snake_case; everything new is optional, so that an original agent and
 //! an original shadow still fit. Versions and times are text here, as they are stored; [`Shadow`] is the parsed form.
 
+mod check;
 mod decode;
 mod encode;
 mod pin;
@@ -13,6 +14,7 @@ use kube::CustomResource;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use check::{InvalidReport, MAX_MESSAGE, MAX_VERSION, check};
 pub use decode::{Failed, Failure, NodeRef, Order, Rebooting, Report, Shadow, UnreadableShadow};
 pub use pin::Pin;
 pub use status::{

@@ -5,6 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{SEMVER_PATTERN, State};
+use crate::text;
 
 /// Most versions a status lists.
 pub const MAX_AVAILABLE_VERSIONS: usize = 32;
@@ -74,7 +75,7 @@ pub struct RebootIntent {
     #[schemars(regex(pattern = SEMVER_PATTERN), length(max = 128))]
     pub from_version: String,
     /// The boot id (a uuid) it ran under.
-    #[schemars(length(max = 64))]
+    #[schemars(regex(pattern = *text::PATTERN), length(max = 64))]
     pub boot_id: String,
 }
 
@@ -125,7 +126,7 @@ pub struct BottlerocketShadowStatus {
     pub state_transition_failure_timestamp: Option<String>,
     /// The agent's own version; absent with an agent of the original operator.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 64))]
+    #[schemars(regex(pattern = *text::PATTERN), length(max = 64))]
     pub agent_version: Option<String>,
     /// Every version the host is offered, newest first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -136,7 +137,7 @@ pub struct BottlerocketShadowStatus {
     pub activity: Option<Activity>,
     /// One line about it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 1024))]
+    #[schemars(regex(pattern = *text::PATTERN), length(max = 1024))]
     pub message: Option<String>,
     /// What went wrong last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -146,12 +147,12 @@ pub struct BottlerocketShadowStatus {
     pub rebooting: Option<RebootIntent>,
     /// The host's `version-lock` before the agent pinned it: `latest` or a version.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 128))]
+    #[schemars(regex(pattern = *text::PATTERN), length(max = 128))]
     pub version_lock_before: Option<String>,
     /// The host's `version-lock` where somebody other than the agent has set it to a version, as the host has it. Such a lock is
     /// respected: the node is offered that version alone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 128))]
+    #[schemars(regex(pattern = *text::PATTERN), length(max = 128))]
     pub version_lock: Option<String>,
     /// What the controller says of the node; `Held` has the reason why it does not move.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use api::shadow::check;
 use api::wire::Reason;
 use api::{BottlerocketShadow, BottlerocketShadowStatus};
 use axum::Json;
@@ -20,7 +21,7 @@ use crate::identity::Identity;
 use crate::node::{LockRecord, lock_record, record_lock};
 use crate::preferences;
 use crate::refusal::Refusal;
-use crate::shadow::{check, patch};
+use crate::shadow::patch;
 
 /// How often an unconditional report is tried again because the shadow was written in between.
 const ATTEMPTS: usize = 10;

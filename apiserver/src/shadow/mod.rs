@@ -5,5 +5,5 @@ mod report;
 mod waiters;
 
 pub use fresh::fresh;
-pub use report::{InvalidReport, check, patch};
+pub use report::patch;
 pub use waiters::Waiters;

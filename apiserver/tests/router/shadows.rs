@@ -201,6 +201,9 @@ async fn what_is_no_report_is_refused_and_not_stored() {
         (json, with("current_state", json!("StagedUpdate")), (422, Reason::Invalid)),
         (json, with("current_version", json!("new")), (422, Reason::Invalid)),
         (json, with("crash_count", json!(-1)), (422, Reason::Invalid)),
+        (json, with("message", json!("\u{1b}[2Jall is well")), (422, Reason::Invalid)),
+        (json, with("message", json!("Staged\nbrs-b  Idle")), (422, Reason::Invalid)),
+        (json, with("version_lock", json!("1.20\u{202e}0")), (422, Reason::Invalid)),
         (json, with("message", json!("m".repeat(70_000))), (413, Reason::TooLarge)),
         ("text/plain", status().to_string(), (415, Reason::UnsupportedMediaType)),
     ];

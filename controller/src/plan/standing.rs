@@ -64,6 +64,8 @@ fn unreadable(situation: &Situation<'_>) -> Option<Hold> {
 struct Owners<'a> {
     nobody: Arc<[String]>,
     one: BTreeMap<&'a str, Arc<[String]>>,
+    /// Thousands of policies may be tied on thousands of nodes, most often the same ones.
+    tied: BTreeMap<Vec<&'a str>, Arc<[String]>>,
 }
 
 impl<'a> Owners<'a> {
@@ -74,7 +76,11 @@ impl<'a> Owners<'a> {
                 let name = &policy.name;
                 self.one.entry(name.as_str()).or_insert_with(|| Arc::from([name.clone()])).clone()
             }
-            Owner::Tied(policies) => policies.iter().map(|policy| policy.name.clone()).collect(),
+            Owner::Tied(policies) => {
+                let names: Vec<_> = policies.iter().map(|policy| policy.name.as_str()).collect();
+                let owned = || policies.iter().map(|policy| policy.name.clone()).collect();
+                self.tied.entry(names).or_insert_with(owned).clone()
+            }
         }
     }
 }

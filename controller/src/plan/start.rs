@@ -1,6 +1,6 @@
 //! Who begins, and why the others do not.
 
-use api::{HoldReason, State, shadow::Order};
+use api::{HoldReason, State, shadow::Order, text};
 use semver::Version;
 
 use super::{
@@ -77,7 +77,7 @@ pub(super) fn ownerless(owner: &Owner<'_>) -> Hold {
     match owner {
         Owner::Tied(policies) => {
             let names: Vec<_> = policies.iter().map(|policy| policy.name.as_str()).collect();
-            let message = format!("policies {} select the node with the same priority", names.join(" and "));
+            let message = format!("policies {} select the node with the same priority", text::names(&names));
             Hold::new(HoldReason::Conflict, message)
         }
         Owner::Nobody | Owner::Policy(_) => Hold::new(HoldReason::NoPolicy, "no policy selects the node"),

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, ops::Deref, sync::Arc};
 
-use api::{Marks, marks::UnreadableMarks, names};
+use api::{Marks, marks::UnreadableMarks, names, text};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Node, NodeCondition};
 use semver::Version;
@@ -20,6 +20,9 @@ const LEAVING_TAINTS: [&str; 4] = [
     "node.cloudprovider.kubernetes.io/shutdown",
     "node.kubernetes.io/out-of-service",
 ];
+
+/// Longest reason of a hold that is repeated, in characters; an annotation may have 256 KiB.
+const MAX_HOLD: usize = 512;
 
 /// One Node: what its object says, and whether its agent is there.
 #[derive(Debug, Clone)]
@@ -61,7 +64,7 @@ pub struct NodeObject {
     pub boot_id: String,
     /// What the operator did to it.
     pub marks: Result<Option<Marks>, UnreadableMarks>,
-    /// The reason somebody gave in the hold annotation.
+    /// The reason somebody gave in the hold annotation, as a printable line.
     pub hold: Option<String>,
     /// The version somebody wants on it first.
     pub update_now: Option<Version>,
@@ -86,7 +89,7 @@ impl NodeObject {
             leaving: leaving(node),
             boot_id: boot_id(node),
             marks: Marks::decode(node.metadata.annotations.as_ref()),
-            hold: annotation(names::HOLD_ANNOTATION).cloned(),
+            hold: annotation(names::HOLD_ANNOTATION).map(|reason| text::line(reason, MAX_HOLD)),
             update_now: version(names::UPDATE_NOW_ANNOTATION),
             ignore_window: version(names::IGNORE_WINDOW_ANNOTATION),
             failure_acknowledged: version(names::FAILURE_ACKNOWLEDGED_ANNOTATION),

@@ -1,0 +1,75 @@
+//! Whatever a host prints, what is reported of it can be stored: the apiserver refuses text that is no printable line.
+
+use std::time::Duration;
+
+use agent::memory::{Absence, Offered, Trouble};
+use agent::observe::{Host, Observation};
+use agent::step::{Act, next_step};
+use agent::updates::{Command, Updates};
+use api::shadow::{Activity, BottlerocketShadowStatus, State, check};
+use proptest::prelude::*;
+use semver::Version;
+
+use crate::cases::{CLOCK, Case, OnHost};
+
+/// What programs print: lines, colours, and anything else.
+fn printed() -> impl Strategy<Value = String> {
+    "(?s).{0,1500}|(\\x1b\\[[0-9;]{0,4}m?|[a-z ]{1,9}|[\r\n\t\x07\x7f\u{9b}\u{202e}\u{2028}\u{200b}\u{feff}]){0,300}"
+}
+
+fn staging(on_host: OnHost) -> Observation {
+    Case::new(State::StagedAndPerformedUpdate, State::Idle, Activity::Idle, on_host).observation()
+}
+
+fn away(why: String) -> Observation {
+    let mut observation = Case::new(State::Idle, State::Idle, Activity::Idle, OnHost::Away).observation();
+    observation.host = Host::Away { why, refused: false };
+    let since = CLOCK - Duration::from_secs(60);
+    observation.memory.away = Some(Absence { since, count: 9, retry_at: CLOCK });
+    observation
+}
+
+fn unreadable(why: String) -> Observation {
+    let mut observation = staging(OnHost::Unreadable);
+    observation.host = Host::Up { running: Version::new(1, 19, 0), updates: Updates::Unreadable(why) };
+    observation.memory.unreadable_since = Some(CLOCK - Duration::from_secs(3600));
+    observation
+}
+
+fn failing(command: Command, on_host: OnHost, text: String) -> Observation {
+    let mut observation = staging(on_host);
+    observation.memory.on.trouble.insert(command, Trouble { count: 3, retry_at: CLOCK, text });
+    observation
+}
+
+/// What is offered has any length as well; a version is ASCII by its own rules.
+fn offered(length: usize) -> Observation {
+    let mut observation = Case::new(State::Idle, State::Idle, Activity::Staging, OnHost::Available).observation();
+    let long = Version::parse(&format!("1.30.0-{}", "a".repeat(length))).unwrap();
+    observation.memory.offered = Some(Offered { chosen: Some(long.clone()), available: vec![long] });
+    observation
+}
+
+fn reported(observation: &Observation) -> BottlerocketShadowStatus {
+    match next_step(observation).act {
+        Act::Report(status) => *status,
+        other => panic!("nothing is reported: {other:?}"),
+    }
+}
+
+proptest! {
+    #[test]
+    fn what_is_reported_of_a_host_passes_the_apiservers_check(text in printed(), length in 1_usize..300) {
+        for observation in [
+            away(text.clone()),
+            unreadable(text.clone()),
+            failing(Command::Prepare, OnHost::Available, text.clone()),
+            failing(Command::Refresh, OnHost::Idle, text),
+        ] {
+            let status = reported(&observation);
+            prop_assert!(status.message.is_some());
+            prop_assert_eq!(check(&status), Ok(()));
+        }
+        prop_assert_eq!(check(&reported(&offered(length))), Ok(()));
+    }
+}
