@@ -1,10 +1,10 @@
 //! What counts as healthy after the reboot.
 
-mod path;
+pub(crate) mod path;
 
 use jiff::SignedDuration;
 
-pub use path::{InvalidNodePath, NodePath};
+pub use path::{InvalidNodePath, NodePath, Unsupported};
 
 /// How long a node has until it is healthy where a policy does not say.
 pub const DEFAULT_TIMEOUT: SignedDuration = SignedDuration::from_mins(30);

@@ -1,20 +1,24 @@
 //! Questions to a Node, as RFC 9535 JSONPath.
+//!
+//! ```text
+//! text -subset-> a shape that costs little -jsonpath-rust-> query -reach-> what the controller keeps of a Node
+//! ```
+//!
+//! The library's parser and its evaluation take exponential time where functions or filters are nested, so it is given no
+//! text that `subset` has not let through.
+
+mod reach;
+pub(crate) mod subset;
+mod unsupported;
 
 use jsonpath_rust::{
-    parser::{
-        model::{
-            Comparable, Comparison, Filter, FilterAtom, FnArg, JpQuery, Segment, Selector, SingularQuery,
-            SingularQuerySegment, Test, TestFunction,
-        },
-        parse_json_path,
-    },
+    parser::{model::JpQuery, parse_json_path},
     query::js_path_process,
 };
 use serde_json::Value;
 use thiserror::Error;
 
-/// What the controller keeps of a Node's status.
-const KEPT_OF_STATUS: [&str; 4] = ["allocatable", "capacity", "conditions", "nodeInfo"];
+pub use unsupported::Unsupported;
 
 /// Why a text is no question that can be asked of a Node.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -26,6 +30,14 @@ pub enum InvalidNodePath {
         text: String,
         /// What would be right.
         instead: String,
+    },
+    /// RFC 9535 may have it, but it is more than is asked of a Node.
+    #[error("{text:?} {construct}")]
+    Unsupported {
+        /// The text.
+        text: String,
+        /// What it has, and what to write in its place.
+        construct: Unsupported,
     },
     /// It cannot be read.
     #[error(
@@ -52,15 +64,21 @@ impl NodePath {
     /// # Errors
     /// [`InvalidNodePath`] names the text and what would be right.
     pub fn parse(text: &str) -> Result<Self, InvalidNodePath> {
+        let owned = || text.to_owned();
         if !text.starts_with('$') {
-            return Err(InvalidNodePath::KubectlForm { text: text.to_owned(), instead: from_kubectl(text) });
+            return Err(InvalidNodePath::KubectlForm { text: owned(), instead: from_kubectl(text) });
         }
-        let query = parse_json_path(text).map_err(|_| InvalidNodePath::Syntax(text.to_owned()))?;
-        let mut reader = Reader { text, fault: None };
-        reader.query(&query);
-        match reader.fault {
-            None => Ok(Self { text: text.to_owned(), query }),
-            Some(fault) => Err(fault),
+        if !subset::contains(text) {
+            return Err(match unsupported::construct(text) {
+                Some(construct) => InvalidNodePath::Unsupported { text: owned(), construct },
+                None => InvalidNodePath::Syntax(owned()),
+            });
+        }
+        let query = parse_json_path(text).map_err(|_| InvalidNodePath::Syntax(owned()))?;
+        if reach::is_kept(&query) {
+            Ok(Self { text: owned(), query })
+        } else {
+            Err(InvalidNodePath::OutOfReach(owned()))
         }
     }
 
@@ -91,209 +109,5 @@ fn from_kubectl(text: &str) -> String {
     format!("${dot}{inner}")
 }
 
-/// Looks at everything that a query reads from the root.
-struct Reader<'a> {
-    text: &'a str,
-    fault: Option<InvalidNodePath>,
-}
-
-impl Reader<'_> {
-    fn query(&mut self, query: &JpQuery) {
-        let first: Vec<Option<String>> = query.segments.iter().take(2).map(name_of).collect();
-        self.reach(&first);
-        self.segments(&query.segments);
-    }
-
-    /// The first two names of a path from the root; `None` is anything but one name.
-    fn reach(&mut self, first: &[Option<String>]) {
-        let kept = match first {
-            [Some(root), Some(part)] => match root.as_str() {
-                "metadata" => part != "managedFields",
-                "status" => KEPT_OF_STATUS.contains(&part.as_str()),
-                "spec" => true,
-                _ => false,
-            },
-            _ => false,
-        };
-        if !kept {
-            self.fault.get_or_insert_with(|| InvalidNodePath::OutOfReach(self.text.to_owned()));
-        }
-    }
-
-    fn segments(&mut self, segments: &[Segment]) {
-        for segment in segments {
-            match segment {
-                Segment::Descendant(inner) => self.segments(std::slice::from_ref(inner)),
-                Segment::Selector(selector) => self.selector(selector),
-                Segment::Selectors(selectors) => selectors.iter().for_each(|selector| self.selector(selector)),
-            }
-        }
-    }
-
-    fn selector(&mut self, selector: &Selector) {
-        if let Selector::Filter(filter) = selector {
-            self.filter(filter);
-        }
-    }
-
-    fn filter(&mut self, filter: &Filter) {
-        match filter {
-            Filter::Or(filters) | Filter::And(filters) => filters.iter().for_each(|filter| self.filter(filter)),
-            Filter::Atom(FilterAtom::Filter { expr, .. }) => self.filter(expr),
-            Filter::Atom(FilterAtom::Test { expr, .. }) => self.test(expr),
-            Filter::Atom(FilterAtom::Comparison(comparison)) => self.comparison(comparison),
-        }
-    }
-
-    fn comparison(&mut self, comparison: &Comparison) {
-        let (left, right) = comparison.vals();
-        for side in [left, right] {
-            match side {
-                Comparable::Literal(_) | Comparable::SingularQuery(SingularQuery::Current(_)) => {}
-                Comparable::Function(function) => self.function(function),
-                Comparable::SingularQuery(SingularQuery::Root(segments)) => {
-                    let names: Vec<_> = segments.iter().take(2).map(singular_name).collect();
-                    self.reach(&names);
-                }
-            }
-        }
-    }
-
-    fn test(&mut self, test: &Test) {
-        match test {
-            Test::RelQuery(segments) => self.segments(segments),
-            Test::AbsQuery(query) => self.query(query),
-            Test::Function(function) => self.function(function),
-        }
-    }
-
-    fn function(&mut self, function: &TestFunction) {
-        match function {
-            // Such a function is nobody's.
-            TestFunction::Custom(..) => {
-                self.fault.get_or_insert_with(|| InvalidNodePath::Syntax(self.text.to_owned()));
-            }
-            TestFunction::Length(argument) => self.argument(argument),
-            TestFunction::Value(argument) | TestFunction::Count(argument) => self.argument(argument),
-            TestFunction::Search(one, other) | TestFunction::Match(one, other) => {
-                self.argument(one);
-                self.argument(other);
-            }
-        }
-    }
-
-    fn argument(&mut self, argument: &FnArg) {
-        match argument {
-            FnArg::Literal(_) => {}
-            FnArg::Test(test) => self.test(test),
-            FnArg::Filter(filter) => self.filter(filter),
-        }
-    }
-}
-
-fn name_of(segment: &Segment) -> Option<String> {
-    match segment {
-        Segment::Selector(Selector::Name(name)) => Some(unquoted(name)),
-        Segment::Selectors(selectors) => match &selectors[..] {
-            [Selector::Name(name)] => Some(unquoted(name)),
-            _ => None,
-        },
-        _ => None,
-    }
-}
-
-fn singular_name(segment: &SingularQuerySegment) -> Option<String> {
-    match segment {
-        SingularQuerySegment::Name(name) => Some(unquoted(name)),
-        SingularQuerySegment::Index(_) => None,
-    }
-}
-
-/// The parser leaves the quotes of `['name']` on.
-fn unquoted(name: &str) -> String {
-    name.trim_matches(|c| c == '\'' || c == '"').to_owned()
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use serde_json::json;
-
-    fn node() -> Value {
-        json!({
-            "metadata": {"labels": {"topology.kubernetes.io/zone": "a"}, "annotations": {"example.com/disk": "ok"}},
-            "spec": {"taints": [{"key": "x"}], "unschedulable": false},
-            "status": {
-                "conditions": [{"type": "Ready", "status": "True"}, {"type": "DiskPressure", "status": "False"}],
-                "allocatable": {"cpu": "4"}, "capacity": {"cpu": "4"}, "nodeInfo": {"kernelVersion": "6.1"},
-            },
-        })
-    }
-
-    #[test]
-    fn what_is_kept_can_be_asked_for() {
-        for (path, answers) in [
-            ("$.status.conditions[?@.type=='DiskPressure'].status", vec!["False"]),
-            ("$.status.conditions[?(@.type==\"Ready\")].status", vec!["True"]),
-            ("$.status.conditions[*].type", vec!["Ready", "DiskPressure"]),
-            ("$['status']['nodeInfo']['kernelVersion']", vec!["6.1"]),
-            ("$.metadata.labels['topology.kubernetes.io/zone']", vec!["a"]),
-            ("$.metadata.annotations[\"example.com/disk\"]", vec!["ok"]),
-            ("$.spec.unschedulable", vec!["false"]),
-            ("$.spec.taints[?@.key == 'x' && $.status.allocatable.cpu == '4'].key", vec!["x"]),
-            ("$.status.conditions[?match(@.type, 'Disk.*')].status", vec!["False"]),
-            ("$.status.allocatable.gpu", vec![]),
-        ] {
-            let read = NodePath::parse(path).unwrap_or_else(|error| panic!("{error}"));
-            assert_eq!(read.answers(&node()), answers, "{path}");
-        }
-    }
-
-    #[test]
-    fn what_is_not_kept_can_not() {
-        for path in [
-            "$",
-            "$.*",
-            "$..status",
-            "$.status",
-            "$.status.*",
-            "$.status.images[0]",
-            "$.status.addresses",
-            "$.kind",
-            "$.metadata.managedFields[0].manager",
-            "$['status','spec'].conditions",
-            "$.metadata",
-            "$.spec",
-            "$.spec.taints[?$.status.images]",
-            "$.spec.taints[?@.key == $.status.phase]",
-            "$.spec.taints[?length($.status.images) > 1]",
-            "$['status']['images']",
-        ] {
-            assert_eq!(NodePath::parse(path), Err(InvalidNodePath::OutOfReach(path.to_owned())), "{path}");
-        }
-    }
-
-    #[test]
-    fn kubectls_form_is_refused_with_ours() {
-        for (path, right) in [
-            ("{.status.nodeInfo.kernelVersion}", "$.status.nodeInfo.kernelVersion"),
-            (".spec.unschedulable", "$.spec.unschedulable"),
-            ("{.status.conditions[?(@.type==\"Ready\")].status}", "$.status.conditions[?(@.type==\"Ready\")].status"),
-            ("spec.unschedulable", "$.spec.unschedulable"),
-            ("{$.spec.unschedulable}", "$.spec.unschedulable"),
-        ] {
-            let error = NodePath::parse(path).unwrap_err();
-            assert!(matches!(&error, InvalidNodePath::KubectlForm { instead, .. } if instead == right), "{error}");
-            assert!(NodePath::parse(right).is_ok(), "{right}");
-        }
-    }
-
-    #[test]
-    fn what_is_no_path_is_refused() {
-        for path in
-            ["$.", "$.status.conditions[", "$.status.conditions[?@.type=]", "$x", &format!("${}", "[?".repeat(200))]
-        {
-            assert_eq!(NodePath::parse(path), Err(InvalidNodePath::Syntax(path.to_owned())), "{path}");
-        }
-    }
-}
+mod tests;

@@ -73,7 +73,7 @@ pub struct UpdatePolicySpec {
     /// A node label: nodes of only one value of it are in flight at a time. Example: `topology.kubernetes.io/zone`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[garde(inner(length(min = 1, max = 317)))]
-    #[schemars(transform = rules::label_key)]
+    #[schemars(length(min = 1, max = 317), transform = rules::label_key)]
     pub topology_key: Option<String>,
     /// Take the node out of external load balancers before it is drained.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -137,7 +137,7 @@ pub struct Schedule {
     /// IANA name of the time zone that the windows are in. Without it: UTC. Example: `Europe/Berlin`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[garde(inner(length(min = 1, max = 64)))]
-    #[schemars(transform = rules::time_zone, extend("default" = "UTC"))]
+    #[schemars(length(min = 1, max = 64), transform = rules::time_zone, extend("default" = "UTC"))]
     pub time_zone: Option<String>,
     /// A disruption begins only inside one of these. None: always.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -180,6 +180,7 @@ pub struct Blackout {
     /// Shown to people. Example: `year end freeze`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[garde(inner(length(max = 256)))]
+    #[schemars(length(max = 256))]
     pub reason: Option<String>,
 }
 
@@ -190,12 +191,12 @@ pub struct Versions {
     /// A semver range. Example: `>=1.19, <1.21`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[garde(inner(length(min = 1, max = 256)))]
-    #[schemars(transform = rules::constraint)]
+    #[schemars(length(min = 1, max = 256), transform = rules::constraint)]
     pub constraint: Option<String>,
     /// How long ago a version must have been seen first in this cluster. Example: `7d`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[garde(inner(length(min = 2, max = 24)))]
-    #[schemars(transform = rules::duration)]
+    #[schemars(length(min = 2, max = 24), transform = rules::duration)]
     pub minimum_age: Option<String>,
     /// Promotion: a version is taken here only after the nodes of these policies have run it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -225,7 +226,7 @@ pub struct Drain {
     /// How long a drain may take, at most 7 days. Without it: 30 minutes. Example: `30m`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[garde(inner(length(min = 2, max = 24)))]
-    #[schemars(transform = rules::duration, extend("default" = "30m"))]
+    #[schemars(length(min = 2, max = 24), transform = rules::duration, extend("default" = "30m"))]
     pub timeout: Option<String>,
     /// What then. `Abort` gives the node back and tries again later; `Force` deletes the pods that are left, past their
     /// budgets. Without it: `Abort`.
@@ -247,7 +248,7 @@ pub struct Health {
     /// How long the node has until it is healthy. Without it: 30 minutes. Example: `30m`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[garde(inner(length(min = 2, max = 24)))]
-    #[schemars(transform = rules::duration, extend("default" = "30m"))]
+    #[schemars(length(min = 2, max = 24), transform = rules::duration, extend("default" = "30m"))]
     pub timeout: Option<String>,
     /// Questions to the Node object that must all be answered as expected.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -272,7 +273,10 @@ pub struct HealthCheck {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema, Validate)]
 #[serde(rename_all = "camelCase")]
 pub struct NodeQuestion {
-    /// RFC 9535 JSONPath into the Node. Example: `$.status.conditions[?@.type=='DiskPressure'].status`.
+    /// RFC 9535 JSONPath into the Node's labels, annotations, spec, conditions, allocatable, capacity or nodeInfo. At most 8
+    /// steps: `.name`, `['name']`, `[*]`, an index, or a filter of at most 8 comparisons of `@` paths with values, joined by `&&`
+    /// or `||`. No functions, no `..`, no lists or slices in a bracket, no filter in a filter, no `$` in a filter. Example:
+    /// `$.status.conditions[?@.type=='DiskPressure'].status`.
     #[garde(length(min = 1, max = 512))]
     #[schemars(transform = rules::json_path)]
     pub json_path: String,

@@ -4,7 +4,7 @@
 use schemars::{Schema, SchemaGenerator, json_schema};
 use serde_json::{Value, json};
 
-use crate::{duration, label, schedule::cron, timestamp};
+use crate::{duration, health::path::subset, label, schedule::cron, timestamp};
 
 /// Most labels of a selector.
 pub(super) const MAX_LABELS: usize = 32;
@@ -74,7 +74,11 @@ pub(super) fn policy_name(schema: &mut Schema) {
 
 pub(super) fn json_path(schema: &mut Schema) {
     let form = "write RFC 9535 JSONPath, which begins with $: kubectl's {.spec.unschedulable} is $.spec.unschedulable";
-    add(schema, vec![rule("self.startsWith('$')", form)]);
+    let within = "write $ and at most 8 steps, each .name, ['name'], [*], [0] or a filter such as \
+                  [?@.type=='DiskPressure'] of at most 8 comparisons joined by && or ||: no functions, no .., no lists in a \
+                  bracket, no filter in a filter, no $ in a filter";
+    let subset = format!("!self.startsWith('$') || self.matches(r'{}')", *subset::PATTERN);
+    add(schema, vec![rule("self.startsWith('$')", form), rule(&subset, within)]);
 }
 
 pub(super) fn label_key(schema: &mut Schema) {

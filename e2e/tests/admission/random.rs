@@ -179,6 +179,7 @@ fn health() -> BoxedStrategy<Value> {
             "$.status.conditions[?@.type=='DiskPressure'].status",
             "$['spec']['unschedulable']",
             "$.metadata.labels['a.b/c']",
+            "$.spec.taints[?(!@.value && @.key != \"a\" || 1 < @['x'][0])].*",
         ]),
         &texts(&[
             "{.spec.unschedulable}",
@@ -188,6 +189,12 @@ fn health() -> BoxedStrategy<Value> {
             "$.status.images",
             "$.status[",
             "$.spec.taints[?$.status.phase]",
+            "$.spec.taints[?length(@.key) > 1]",
+            "$.spec.taints[?(@.key]",
+            "$.spec.taints[?@.key=='a'||]",
+            "$.spec.taints[?@[?@.a]]",
+            "$.spec.taints[0,1]",
+            "$.spec.taints[00]",
             "",
         ]),
     );
