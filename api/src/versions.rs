@@ -1,6 +1,9 @@
 //! Which versions a policy takes, and which policies go before it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    iter::successors,
+};
 
 use jiff::SignedDuration;
 use semver::VersionReq;
@@ -38,24 +41,46 @@ pub fn is_policy_name(text: &str) -> bool {
     text.len() <= 253 && text.split('.').all(is_label)
 }
 
+/// Policies among which a cycle is looked for. Those of a longer one wait for each other all the same, and say for whom.
+const MAX_REACHED: usize = 256;
+/// Most names of a cycle that are told.
+const MAX_TOLD: usize = 8;
+
 /// The names on the shortest way from `policy` back to itself, both ends included, where each waits for the next. `after`
-/// says whom every policy waits for.
+/// says whom every policy waits for. It is looked for among the 256 policies that lie nearest.
 #[must_use]
 pub fn cycle(policy: &str, after: &BTreeMap<String, Vec<String>>) -> Option<Vec<String>> {
-    let mut seen = BTreeSet::new();
-    let mut ways = std::collections::VecDeque::from([vec![policy.to_owned()]]);
-    while let Some(way) = ways.pop_front() {
-        for next in way.last().and_then(|last| after.get(last)).into_iter().flatten() {
-            let longer = way.iter().cloned().chain([next.clone()]).collect();
+    // Whom each waits for, by whom it was reached from.
+    let mut reached: BTreeMap<&str, &str> = BTreeMap::new();
+    let mut next_up = VecDeque::from([policy]);
+    while let Some(at) = next_up.pop_front() {
+        for next in after.get(at).into_iter().flatten() {
             if next == policy {
-                return Some(longer);
+                let before = |name: &&str| reached.get(*name).copied();
+                let mut way: Vec<_> = successors(Some(at), before).map(str::to_owned).collect();
+                way.reverse();
+                way.push(policy.to_owned());
+                return Some(way);
             }
-            if seen.insert(next) {
-                ways.push_back(longer);
+            if reached.len() < MAX_REACHED && !reached.contains_key(next.as_str()) {
+                reached.insert(next, at);
+                next_up.push_back(next);
             }
         }
     }
     None
+}
+
+/// A cycle in words, the middle of a long one left out.
+#[must_use]
+pub fn told(way: &[String]) -> String {
+    match way {
+        [first @ .., last] if way.len() > MAX_TOLD => {
+            let named: Vec<_> = first.iter().take(MAX_TOLD - 2).map(String::as_str).collect();
+            format!("{} after {} others after {last}", named.join(" after "), way.len() + 1 - MAX_TOLD)
+        }
+        _ => way.join(" after "),
+    }
 }
 
 #[cfg(test)]
@@ -83,6 +108,19 @@ mod tests {
         assert_eq!(cycle("prod", &after), None);
         assert_eq!(cycle("x", &after), None);
         assert_eq!(cycle("nobody", &after), None);
+    }
+
+    #[test]
+    fn a_long_cycle_is_told_in_short_and_a_longer_one_not_looked_for() {
+        let circle = |length: usize| -> BTreeMap<String, Vec<String>> {
+            (0..length).map(|at| (format!("p{at}"), vec![format!("p{}", (at + 1) % length)])).collect()
+        };
+        let way = cycle("p0", &circle(20)).unwrap();
+        assert_eq!((way.len(), way[0].as_str(), way[20].as_str()), (21, "p0", "p0"));
+        assert_eq!(told(&way), "p0 after p1 after p2 after p3 after p4 after p5 after 14 others after p0");
+        assert_eq!(told(&way[..3]), "p0 after p1 after p2");
+        assert!(cycle("p0", &circle(256)).is_some());
+        assert_eq!(cycle("p0", &circle(10_000)), None);
     }
 
     #[test]

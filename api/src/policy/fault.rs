@@ -10,9 +10,10 @@ use crate::{
     health::InvalidNodePath,
     label::{InvalidLabelKey, InvalidLabelValue},
     schedule::InvalidCron,
+    versions,
 };
 
-/// Everything that is wrong with a policy; never empty.
+/// What is wrong with a policy; never empty.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InvalidPolicy(Vec<Problem>);
 
@@ -86,7 +87,7 @@ pub enum Fault {
     #[error("{0:?} is this policy itself: name the policy whose nodes go first")]
     AfterItself(String),
     /// Policies that wait for each other.
-    #[error("closes a cycle in which no policy can go first: {}", .0.join(" after "))]
+    #[error("closes a cycle in which no policy can go first: {}", versions::told(.0))]
     Cycle(Vec<String>),
     /// A path into the Node cannot be read, or reads what is not kept.
     #[error(transparent)]
@@ -94,7 +95,7 @@ pub enum Fault {
 }
 
 impl InvalidPolicy {
-    /// All problems, in the order of the fields.
+    /// The problems, at most 32, in the order of the fields.
     #[must_use]
     pub fn problems(&self) -> &[Problem] {
         &self.0
@@ -123,12 +124,18 @@ impl fmt::Display for InvalidPolicy {
 
 impl std::error::Error for InvalidPolicy {}
 
+/// Problems of a policy that are told; nobody reads more of them, and a stored object has room for tens of thousands.
+const MAX_PROBLEMS: usize = 32;
+
 /// Problems as they are found; one for each field, so that the first word about it stands.
 #[derive(Debug, Default)]
 pub(super) struct Findings(Vec<Problem>);
 
 impl Findings {
     pub(super) fn add(&mut self, field: impl Into<String>, fault: impl Into<Fault>) {
+        if self.0.len() >= MAX_PROBLEMS {
+            return;
+        }
         let field = field.into();
         if !self.0.iter().any(|problem| problem.field == field) {
             self.0.push(Problem { field, fault: fault.into() });
@@ -144,6 +151,10 @@ impl Findings {
                 None
             }
         }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 
     pub(super) fn into_problems(self) -> Vec<Problem> {

@@ -77,7 +77,8 @@ impl DrainRule {
 /// When it cannot be read, with the path of what is wrong.
 pub fn selector(spec: &UpdatePolicySpec) -> Result<Selector, InvalidPolicy> {
     let mut findings = Findings::default();
-    let selector = selector::read(&spec.node_selector, &mut findings);
+    let bounded = limits::note_selector(&spec.node_selector, &mut findings);
+    let selector = bounded.and_then(|()| selector::read(&spec.node_selector, &mut findings));
     complete(selector, findings)
 }
 
@@ -112,9 +113,13 @@ fn complete<T>(read: Option<T>, findings: Findings) -> Result<T, InvalidPolicy> 
     }
 }
 
-/// Reads every field, so that all that is wrong is said at once.
+/// Reads every field, so that all that is wrong is said at once; first what is too large.
 fn read(spec: &UpdatePolicySpec, findings: &mut Findings) -> Option<Policy> {
     limits::note(spec, findings);
+    if !findings.is_empty() {
+        // What is larger than the schema allows is looked at no further: nothing below has another bound.
+        return None;
+    }
     let selector = selector::read(&spec.node_selector, findings);
     let limit = Amount::parse_or_unlimited(&spec.max_concurrent_updates);
     let max_concurrent_updates = findings.take("spec.maxConcurrentUpdates", limit);

@@ -60,6 +60,13 @@ pub struct Cron {
     weekdays: u8,
 }
 
+/// 29 February comes within eight years.
+const MONTHS_IN_SIGHT: usize = 8 * 12;
+
+fn date_of(month: Date, day: i8) -> Option<Date> {
+    Date::new(month.year(), month.month(), day).ok()
+}
+
 /// A field's name, what it may say, and its range.
 const FIELDS: [(&str, &str); 5] = [
     ("the minute", "a number from 0 to 59"),
@@ -110,8 +117,25 @@ impl Cron {
 
     /// Whether some date matches, over a leap year and three others.
     fn comes_at_all(&self) -> bool {
-        let first = date(2000, 1, 1);
-        first.series(jiff::Span::new().days(1)).take(4 * 366).any(|day| self.matches_day(day))
+        self.next_day(date(2000, 1, 1)).is_some()
+    }
+
+    /// The first day from `from` on that it comes on. It looks eight years ahead, which is how far 29 February may be away, month
+    /// by month: at most 97 months and the days of eight.
+    #[must_use]
+    pub fn next_day(&self, from: Date) -> Option<Date> {
+        let mut first = from;
+        for _ in 0..=MONTHS_IN_SIGHT {
+            if self.months & (1 << first.month()) != 0 {
+                let days = first.day()..=first.days_in_month();
+                let found = days.filter_map(|day| date_of(first, day)).find(|day| self.matches_day(*day));
+                if found.is_some() {
+                    return found;
+                }
+            }
+            first = first.last_of_month().tomorrow().ok()?;
+        }
+        None
     }
 
     /// Whether it comes on `day`.
@@ -123,10 +147,21 @@ impl Cron {
             && self.weekdays & (1 << days_after_sunday) != 0
     }
 
-    /// Every time at which it comes on `day`, earliest first.
-    pub fn times(&self, day: Date) -> impl DoubleEndedIterator<Item = DateTime> + use<'_> {
-        let hours = if self.matches_day(day) { &self.hours[..] } else { &[] };
-        hours.iter().flat_map(move |hour| self.minutes.iter().map(move |minute| day.at(*hour, *minute, 0, 0)))
+    /// Of the times at which it comes on `day`, those that are `past`, which no time is after one that is not: the last of them, and
+    /// the first of the others. A day has 1,440 times at most, of which eleven are looked at.
+    pub fn around(&self, day: Date, past: impl Fn(DateTime) -> bool) -> (Option<DateTime>, Option<DateTime>) {
+        let per_hour = self.minutes.len();
+        let all = if self.matches_day(day) { self.hours.len() * per_hour } else { 0 };
+        let time = |index: usize| {
+            let (hour, minute) = (self.hours.get(index / per_hour)?, self.minutes.get(index % per_hour)?);
+            Some(day.at(*hour, *minute, 0, 0))
+        };
+        let (mut low, mut high) = (0, all);
+        while low < high {
+            let middle = usize::midpoint(low, high);
+            if time(middle).is_some_and(&past) { low = middle + 1 } else { high = middle }
+        }
+        (low.checked_sub(1).and_then(time), if low < all { time(low) } else { None })
     }
 }
 
@@ -201,15 +236,33 @@ mod tests {
         assert_eq!(days("0 2 * * 0-7", 3).len(), 31);
     }
 
+    /// Every time on a day, by the way that schedules find them.
+    fn times(cron: &Cron, day: Date) -> Vec<DateTime> {
+        let begin = cron.around(day, |_| false).1;
+        let after = |time: &DateTime| cron.around(day, |other| other <= *time).1;
+        std::iter::successors(begin, after).collect()
+    }
+
+    #[test]
+    fn a_day_is_found_month_by_month() {
+        let next = |text: &str, from: Date| Cron::parse(text).unwrap().next_day(from);
+        assert_eq!(next("0 2 29 2 *", date(2096, 3, 1)), Some(date(2104, 2, 29)));
+        assert_eq!(next("0 2 31 * *", date(2026, 2, 1)), Some(date(2026, 3, 31)));
+        assert_eq!(next("0 2 * * mon", date(2026, 2, 28)), Some(date(2026, 3, 2)));
+        assert_eq!(next("0 2 * jan *", date(2026, 1, 31)), Some(date(2026, 1, 31)));
+        assert_eq!(next("0 2 * jan *", date(2026, 2, 1)), Some(date(2027, 1, 1)));
+        assert_eq!(next("0 2 * jan *", date(9999, 12, 31)), None);
+    }
+
     #[test]
     fn the_other_fields_have_lists_ranges_steps_and_names() {
         let cron = Cron::parse("*/20 1-3,22 1,15 jan-mar,12 *").unwrap();
-        let times: Vec<_> = cron.times(date(2026, 2, 15)).map(|time| (time.hour(), time.minute())).collect();
-        assert_eq!(times.len(), 12);
-        assert_eq!((times[0], times[4], times[11]), ((1, 0), (2, 20), (22, 40)));
-        assert_eq!(cron.times(date(2026, 4, 15)).count(), 0);
-        assert_eq!(cron.times(date(2026, 2, 16)).count(), 0);
-        assert_eq!(cron.times(date(2026, 12, 1)).count(), 12);
+        let all: Vec<_> = times(&cron, date(2026, 2, 15)).iter().map(|time| (time.hour(), time.minute())).collect();
+        assert_eq!(all.len(), 12);
+        assert_eq!((all[0], all[4], all[11]), ((1, 0), (2, 20), (22, 40)));
+        assert_eq!(times(&cron, date(2026, 4, 15)).len(), 0);
+        assert_eq!(times(&cron, date(2026, 2, 16)).len(), 0);
+        assert_eq!(times(&cron, date(2026, 12, 1)).len(), 12);
     }
 
     #[test]

@@ -12,8 +12,9 @@ use super::cron::Cron;
 pub const LONGEST: SignedDuration = SignedDuration::from_hours(31 * 24);
 /// More than clocks are ever put back by, the date line aside: a time up to this much later by the clock may have come before.
 const FOLD: SignedDuration = SignedDuration::from_hours(3);
-/// The next opening is looked for this many days ahead: 29 February is at most eight years away.
-const SIGHT: usize = 8 * 366 + 2;
+/// Days on which the next opening is looked for: on the first of them it may have come already, by clocks that were put forward
+/// across midnight or over a whole day on the second as well.
+const DAYS: usize = 4;
 
 /// A window: it opens when the cron expression comes by the clocks of a time zone, and stays open for a time that no clock
 /// change alters.
@@ -37,9 +38,9 @@ impl Window {
         let by_the_clock = zone.to_datetime(now).checked_add(FOLD).ok()?;
         let mut day = Some(by_the_clock.date());
         while let Some(date) = day.filter(|date| *date >= first) {
-            // Later times never come at earlier instants, so the first that has come is the latest.
-            let times = self.start.times(date).rev().skip_while(|time| *time > by_the_clock);
-            if let Some(latest) = times.filter_map(|time| instant(time, zone)).find(|opening| *opening <= now) {
+            // Later times never come at earlier instants, so that of those that have come the last is the latest.
+            let (last, _) = self.start.around(date, |time| instant(time, zone).is_some_and(|opening| opening <= now));
+            if let Some(latest) = last.and_then(|time| instant(time, zone)) {
                 return (latest > begin).then_some(latest);
             }
             day = date.yesterday().ok();
@@ -53,14 +54,13 @@ impl Window {
         let today = zone.to_datetime(now).date();
         // Yesterday as well: a day that the zone skips opens after it.
         let first = today.yesterday().unwrap_or(today);
-        let days = first.series(Span::new().days(1)).take(SIGHT);
-        days.filter_map(|day: Date| self.first_after(day, now, zone)).next()
+        let days = std::iter::successors(self.start.next_day(first), |day| self.start.next_day(day.tomorrow().ok()?));
+        days.take(DAYS).find_map(|day| self.first_after(day, now, zone))
     }
 
     fn first_after(&self, day: Date, now: Timestamp, zone: &TimeZone) -> Option<Timestamp> {
-        let by_the_clock = zone.to_datetime(now).checked_sub(FOLD).ok()?;
-        let times = self.start.times(day).skip_while(|time| *time < by_the_clock && day == by_the_clock.date());
-        times.filter_map(|time| instant(time, zone)).find(|opening| *opening > now)
+        let (_, next) = self.start.around(day, |time| instant(time, zone).is_some_and(|opening| opening <= now));
+        next.and_then(|time| instant(time, zone))
     }
 }
 

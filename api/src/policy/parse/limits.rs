@@ -2,9 +2,12 @@
 
 use garde::Validate as _;
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
+
 use crate::policy::{
     UpdatePolicySpec,
     fault::{Fault, Findings},
+    selector_is_bounded,
 };
 
 /// Notes every field that is longer, shorter, larger or smaller than the schema allows.
@@ -13,6 +16,12 @@ pub(super) fn note(spec: &UpdatePolicySpec, findings: &mut Findings) {
     for (path, error) in report.iter() {
         findings.add(format!("spec.{}", camel_case(&path.to_string())), Fault::Limit(error.to_string()));
     }
+}
+
+/// The same of the selector alone; `None` where it is larger.
+pub(super) fn note_selector(selector: &LabelSelector, findings: &mut Findings) -> Option<()> {
+    let bounded = selector_is_bounded(selector, &());
+    findings.take("spec.nodeSelector", bounded.map_err(|error| Fault::Limit(error.to_string())))
 }
 
 /// garde has the fields' names in Rust.

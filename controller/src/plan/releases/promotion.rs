@@ -4,7 +4,7 @@ use std::{cmp::Reverse, collections::BTreeMap};
 
 use api::{
     HoldReason,
-    versions::{Promotion, cycle},
+    versions::{Promotion, cycle, told},
 };
 use semver::Version;
 
@@ -32,7 +32,7 @@ pub(super) fn promote(snapshot: &Snapshot, listed: &mut Listed<'_>) {
             listed.get(policy.name.as_str()).into_iter().flat_map(|all| all.keys().cloned()).collect();
         for version in versions {
             let pending = match &circle {
-                Some(way) => Some(blocked(format!("policies wait for each other: {}", way.join(" after ")))),
+                Some(way) => Some(blocked(format!("policies wait for each other: {}", told(way)))),
                 None => pending(snapshot, listed, (policy, steps), &version),
             };
             let Some(release) = listed.get_mut(policy.name.as_str()).and_then(|all| all.get_mut(&version)) else {
