@@ -2,8 +2,10 @@
 
 use std::collections::BTreeSet;
 use std::io;
-use std::net::{Ipv4Addr, TcpListener};
+use std::net::Ipv4Addr;
 use std::sync::{Mutex, PoisonError};
+
+use tokio::net::TcpSocket;
 
 /// How often another port is looked for where the one that is free was given out before.
 const ATTEMPTS: usize = 100;
@@ -17,12 +19,21 @@ pub(crate) fn free() -> io::Result<u16> {
     let mut given = GIVEN.lock().unwrap_or_else(PoisonError::into_inner);
     let mut port = 0;
     for _ in 0..ATTEMPTS {
-        port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port();
+        port = bound()?.local_addr()?.port();
         if given.insert(port) {
             break;
         }
     }
     Ok(port)
+}
+
+/// A socket with a port of its own. It does not listen: a server has the port as soon as it wants it, also while there is a copy
+/// of this descriptor in a child that another thread is starting.
+fn bound() -> io::Result<TcpSocket> {
+    let socket = TcpSocket::new_v4()?;
+    socket.set_reuseaddr(true)?;
+    socket.bind((Ipv4Addr::LOCALHOST, 0).into())?;
+    Ok(socket)
 }
 
 /// Whether a server's log says that its port was taken.
@@ -32,11 +43,23 @@ pub(super) fn was_taken(log: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::net::TcpListener;
+    use std::os::fd::AsFd as _;
+
     use super::*;
 
     #[test]
     fn no_port_is_given_out_twice() {
         let ports: BTreeSet<_> = (0..1_000).map(|_| free().unwrap()).collect();
         assert_eq!(ports.len(), 1_000);
+    }
+
+    #[test]
+    fn a_copy_of_the_descriptor_does_not_hold_a_port() {
+        let socket = bound().unwrap();
+        let address = socket.local_addr().unwrap();
+        let _in_a_child = socket.as_fd().try_clone_to_owned().unwrap();
+        drop(socket);
+        assert_eq!(TcpListener::bind(address).unwrap().local_addr().unwrap(), address);
     }
 }
