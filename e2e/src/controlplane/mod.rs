@@ -35,6 +35,7 @@ mod pki;
 mod plane;
 mod ports;
 mod process;
+mod processes;
 mod program;
 mod relay;
 mod screen;

@@ -96,12 +96,12 @@ impl ControlPlane {
     /// Everything that was started, the control plane's own servers (`etcd`, `kube-apiserver`, `kube-controller-manager`,
     /// `kube-scheduler`, `kwok`) included.
     pub fn processes(&self) -> Vec<Process> {
-        self.site.processes().clone()
+        self.site.processes.all()
     }
 
     /// What was started under this name.
     pub fn process(&self, name: &str) -> Option<Process> {
-        self.site.processes().iter().find(|process| process.name() == name).cloned()
+        self.processes().into_iter().find(|process| process.name() == name)
     }
 
     /// Lets the folder stay when this control plane ends.

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -39,6 +40,23 @@ pub(super) struct Surroundings {
     pub(super) path: std::ffi::OsString,
     pub(super) home: PathBuf,
     pub(super) logs: PathBuf,
+    ended: Arc<AtomicBool>,
+}
+
+impl Surroundings {
+    pub(super) fn new(path: std::ffi::OsString, home: PathBuf, logs: PathBuf) -> Self {
+        Self { path, home, logs, ended: Arc::default() }
+    }
+
+    /// From now on nothing is started in them.
+    pub(super) fn end(&self) {
+        self.ended.store(true, Ordering::SeqCst);
+    }
+
+    #[cfg(test)]
+    pub(super) fn of_tests(folder: &Path) -> Self {
+        Self::new("/usr/bin:/bin".into(), folder.into(), folder.into())
+    }
 }
 
 impl Process {
@@ -113,16 +131,16 @@ impl Process {
 
     /// Ends it with SIGKILL, which no program can refuse, and waits for the kernel to do so.
     pub fn kill(&self) -> io::Result<ExitStatus> {
-        let mut child = self.child();
-        child.kill()?;
-        child.wait()
+        kill(&mut self.child())
     }
 
     /// Starts it again with the same arguments and log, after a [`kill`](Self::kill) if it still runs.
     pub fn restart(&self) -> anyhow::Result<()> {
         let Shared { name, program, surroundings, log, .. } = &*self.0;
-        self.kill().with_context(|| format!("cannot stop {name}"))?;
-        *self.child() = start(program, surroundings, log).with_context(|| format!("cannot restart {name}"))?;
+        // Held to the end, so that whoever ends it for good meanwhile meets the new process.
+        let mut child = self.child();
+        kill(&mut child).with_context(|| format!("cannot stop {name}"))?;
+        *child = start(program, surroundings, log).with_context(|| format!("cannot restart {name}"))?;
         Ok(())
     }
 
@@ -140,7 +158,13 @@ impl Process {
     }
 }
 
+fn kill(child: &mut Child) -> io::Result<ExitStatus> {
+    child.kill()?;
+    child.wait()
+}
+
 fn start(program: &Program, surroundings: &Surroundings, log: &Path) -> anyhow::Result<Child> {
+    ensure!(!surroundings.ended.load(Ordering::SeqCst), "its control plane has ended");
     // setpriv would report a missing program only in the log.
     ensure!(program.path().is_file(), "there is no file {}", program.path().display());
     let output = File::options().create(true).append(true).open(log)?;
@@ -164,8 +188,8 @@ mod tests {
     use std::os::unix::process::ExitStatusExt;
 
     fn shell(folder: &Path, script: &str) -> Process {
-        let surroundings = Surroundings { path: "/usr/bin:/bin".into(), home: folder.into(), logs: folder.into() };
-        Process::start("shell", Program::new("/bin/sh").args(["-c", script]), &surroundings).unwrap()
+        let program = Program::new("/bin/sh").args(["-c", script]);
+        Process::start("shell", program, &Surroundings::of_tests(folder)).unwrap()
     }
 
     /// Waits until the log says that the script has come that far.
@@ -221,7 +245,7 @@ mod tests {
     #[test]
     fn a_missing_program_is_named() {
         let folder = tempfile::tempdir().unwrap();
-        let surroundings = Surroundings { path: "/bin".into(), home: folder.path().into(), logs: folder.path().into() };
+        let surroundings = Surroundings::of_tests(folder.path());
         let error = Process::start("agent", Program::new("/nonexistent/agent"), &surroundings).unwrap_err();
         assert_eq!(format!("{error:#}"), "cannot start agent: there is no file /nonexistent/agent");
     }

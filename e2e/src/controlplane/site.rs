@@ -2,10 +2,10 @@
 
 use std::fs;
 use std::path::PathBuf;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::thread;
 
-use anyhow::{Context, ensure};
+use anyhow::Context;
 
 use super::assets::Assets;
 use super::dump;
@@ -13,6 +13,7 @@ use super::environment::Environment;
 use super::folder::Folder;
 use super::janitor::Janitor;
 use super::process::{Process, Surroundings};
+use super::processes::Processes;
 use super::program::Program;
 use super::screen::say;
 use super::slots::Slot;
@@ -24,8 +25,7 @@ use super::underlay::Underlay;
 pub(super) struct Site {
     pub(super) assets: Assets,
     pub(super) folder: Folder,
-    surroundings: Surroundings,
-    processes: Mutex<Vec<Process>>,
+    pub(super) processes: Processes,
     keeping: Mutex<Keeping>,
     // Given back when all else is: fields are dropped after `drop`.
     _slot: Slot,
@@ -45,10 +45,9 @@ impl Site {
             tempfile::Builder::new().prefix("brupop-").tempdir().context("cannot create a temporary folder")?;
         let janitor = Janitor::watch(temporary.path())?;
         let folder = Folder::at(temporary.keep());
-        let surroundings =
-            Surroundings { path: environment.path.clone(), home: folder.root().to_path_buf(), logs: folder.logs() };
+        let surroundings = Surroundings::new(environment.path.clone(), folder.root().to_path_buf(), folder.logs());
         let keeping = Mutex::new(Keeping { kept: false, janitor });
-        let site = Self { assets, folder, surroundings, processes: Mutex::default(), keeping, _slot: slot };
+        let site = Self { assets, folder, processes: Processes::new(surroundings), keeping, _slot: slot };
         for folder in site.folder.folders() {
             fs::create_dir(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
         }
@@ -57,15 +56,7 @@ impl Site {
 
     /// Starts a program that ends with this site.
     pub(super) fn spawn(&self, name: &str, program: Program) -> anyhow::Result<Process> {
-        let mut processes = self.processes();
-        ensure!(
-            !processes.iter().any(|process| process.name() == name && process.is_running()),
-            "a program called {name} is running already"
-        );
-        let process = Process::start(name, program, &self.surroundings)?;
-        processes.retain(|process| process.name() != name);
-        processes.push(process.clone());
-        Ok(process)
+        self.processes.spawn(name, program)
     }
 
     /// Starts one of the control plane's own programs.
@@ -85,28 +76,11 @@ impl Site {
         )
     }
 
-    pub(super) fn processes(&self) -> MutexGuard<'_, Vec<Process>> {
-        self.processes.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// Lets the folder stay, also when this process is killed.
     pub(super) fn keep(&self) {
         let mut keeping = self.keeping.lock().unwrap_or_else(PoisonError::into_inner);
         keeping.kept = true;
         keeping.janitor.leave();
-    }
-
-    /// Ends every process at once. Nothing that they hold is of use any more, so none is asked.
-    pub(super) fn stop(&self) {
-        let processes: Vec<Process> = self.processes().drain(..).collect();
-        for process in &processes {
-            let _ = process.signal(rustix::process::Signal::KILL);
-        }
-        for process in &processes {
-            if let Err(error) = process.kill() {
-                say(&format!("cannot stop {}: {error}", process.name()));
-            }
-        }
     }
 
     fn remove(&self, keeping: &mut Keeping) {
@@ -130,7 +104,7 @@ impl Drop for Site {
             self.keep();
             dump::write(&self.assets, &self.folder);
         }
-        self.stop();
+        self.processes.end();
         match self.kept() {
             Some(folder) => say(&format!("the control plane's logs and objects are kept in {}", folder.display())),
             None => {

@@ -114,7 +114,9 @@ async fn bring_up(site: &Site, nodes: Nodes) -> anyhow::Result<Running> {
             if !ports::was_taken(&ended.log_tail(LOG_LINES)) {
                 return Err(unexpected_end(&ended));
             }
-            site.stop();
+            for server in &servers {
+                server.kill()?;
+            }
             remove_data(site)?;
             continue;
         }
