@@ -44,7 +44,7 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
     .await?;
     fleet.plane.apply(POLICY).await?;
     fleet.reported(FIRST_REPORTS).await?;
-    let sampler = Sampler::start(fleet.agent(OURS).clone());
+    let sampler = Sampler::start(fleet.agent(OURS));
     sleep(SETTLING).await;
     println!("both agents are at rest; watching for {:?}", args.idle());
     sampler.take();

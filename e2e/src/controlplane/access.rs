@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use anyhow::Context;
 use k8s_openapi::api::authentication::v1::{BoundObjectReference, TokenRequest, TokenRequestSpec};
 use k8s_openapi::api::core::v1::ServiceAccount;
-use kube::Api;
 use kube::api::PostParams;
+use kube::{Api, Client};
 
 use super::kubeconfig::{self, Login};
 use super::pki::{self, write_private};
@@ -38,7 +38,7 @@ impl ControlPlane {
         account: &str,
     ) -> anyhow::Result<PathBuf> {
         // For the API itself, which is what a request without audiences means.
-        let token = self.request_token(namespace, account, Vec::new(), None).await?;
+        let token = request_token(self.client(), namespace, account, Vec::new(), None).await?;
         let folder = &self.site.folder;
         let token_file = folder.tokens().join(name);
         write_private(&token_file, &token)?;
@@ -59,13 +59,7 @@ impl ControlPlane {
         pod_uid: &str,
         audience: &str,
     ) -> anyhow::Result<String> {
-        let bound = BoundObjectReference {
-            api_version: Some("v1".into()),
-            kind: Some("Pod".into()),
-            name: Some(pod.into()),
-            uid: Some(pod_uid.into()),
-        };
-        self.request_token(namespace, account, vec![audience.into()], Some(bound)).await
+        token_for_pod(self.client(), namespace, account, (pod, pod_uid), audience).await
     }
 
     /// Issues a server certificate for DNS names and IP addresses, and writes it as `tls.crt`, `tls.key` (PKCS#8) and `ca.crt`
@@ -92,21 +86,38 @@ impl ControlPlane {
         pki::write_server(&folder, &identity, &self.authority)?;
         Ok(folder)
     }
+}
 
-    async fn request_token(
-        &self,
-        namespace: &str,
-        account: &str,
-        audiences: Vec<String>,
-        bound: Option<BoundObjectReference>,
-    ) -> anyhow::Result<String> {
-        let accounts: Api<ServiceAccount> = Api::namespaced(self.client(), namespace);
-        let expiration_seconds = Some(TOKEN_LIFETIME);
-        let spec = TokenRequestSpec { audiences: Some(audiences), bound_object_ref: bound, expiration_seconds };
-        let request = TokenRequest { spec: Some(spec), ..TokenRequest::default() };
-        let answer = accounts.create_token_request(account, &PostParams::default(), &request).await;
-        let answer = answer.with_context(|| format!("no token for service account {namespace}/{account}"))?;
-        let token = answer.status.and_then(|status| status.token);
-        token.with_context(|| format!("an empty token for {namespace}/{account}"))
-    }
+/// As [`ControlPlane::token_for_pod`], for those that have a client alone; the pod is given by its name and uid.
+pub(crate) async fn token_for_pod(
+    client: Client,
+    namespace: &str,
+    account: &str,
+    (pod, uid): (&str, &str),
+    audience: &str,
+) -> anyhow::Result<String> {
+    let bound = BoundObjectReference {
+        api_version: Some("v1".into()),
+        kind: Some("Pod".into()),
+        name: Some(pod.into()),
+        uid: Some(uid.into()),
+    };
+    request_token(client, namespace, account, vec![audience.into()], Some(bound)).await
+}
+
+async fn request_token(
+    client: Client,
+    namespace: &str,
+    account: &str,
+    audiences: Vec<String>,
+    bound: Option<BoundObjectReference>,
+) -> anyhow::Result<String> {
+    let accounts: Api<ServiceAccount> = Api::namespaced(client, namespace);
+    let expiration_seconds = Some(TOKEN_LIFETIME);
+    let spec = TokenRequestSpec { audiences: Some(audiences), bound_object_ref: bound, expiration_seconds };
+    let request = TokenRequest { spec: Some(spec), ..TokenRequest::default() };
+    let answer = accounts.create_token_request(account, &PostParams::default(), &request).await;
+    let answer = answer.with_context(|| format!("no token for service account {namespace}/{account}"))?;
+    let token = answer.status.and_then(|status| status.token);
+    token.with_context(|| format!("an empty token for {namespace}/{account}"))
 }

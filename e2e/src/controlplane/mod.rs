@@ -50,6 +50,7 @@ mod toolset;
 mod underlay;
 pub mod wait;
 
+pub(crate) use access::token_for_pod;
 pub use built::prometheus_operator_folder;
 pub(crate) use built::{NodePrograms, certmanager_folder, node_programs};
 pub(crate) use enrolment::Enrolment;
@@ -58,6 +59,7 @@ pub use kubectl::kubectl_program;
 pub use plane::ControlPlane;
 pub(crate) use ports::free as free_port;
 pub use process::{Process, Signal};
+pub(crate) use processes::Processes;
 pub use program::Program;
 pub use shared::Shared;
 pub(crate) use underlay::{CONTROL_PLANE, Underlay, address, pod_network};

@@ -6,6 +6,7 @@ use kube::Client;
 
 use super::pki::Authority;
 use super::process::Process;
+use super::processes::Processes;
 use super::program::Program;
 use super::site::Site;
 use super::start::{self, Nodes};
@@ -97,6 +98,11 @@ impl ControlPlane {
     /// `kube-scheduler`, `kwok`) included.
     pub fn processes(&self) -> Vec<Process> {
         self.site.processes.all()
+    }
+
+    /// The same as a handle by which more can be started, for those that do so while this control plane lasts.
+    pub(crate) fn programs(&self) -> Processes {
+        self.site.processes.clone()
     }
 
     /// What was started under this name.

@@ -3,6 +3,7 @@
 //! ```text
 //! programs (built by cargo) ─► installation (namespace, CRDs, RBAC, DaemonSet) ─► apiserver, controller, webhook
 //! Host ─HostEvent─► kubelet: kills and restarts the agent, drives the Node and the agent's pod
+//! the DaemonSet's pods ─► kubelet: an agent for each, which ends with its pod
 //! takeover: the same, where somebody else applies the manifest, over the original operator or not
 //! ```
 //!
@@ -14,9 +15,11 @@ pub mod admission;
 mod agents;
 pub mod installation;
 mod kubelet;
+mod node_pods;
 mod nodes;
 mod options;
 mod original;
+mod pods;
 mod programs;
 pub mod rest;
 mod start;
@@ -71,7 +74,6 @@ pub struct Fleet {
     /// The folder with the authority of the apiserver's certificate, as `ca.crt`.
     pub certificates: PathBuf,
     programs: Programs,
-    options: FleetOptions,
     /// The control plane. Last, so that it outlives what talks to it.
     pub plane: ControlPlane,
 }
@@ -91,27 +93,29 @@ impl Fleet {
     ///
     /// # Panics
     /// When there is no such node.
-    #[expect(clippy::panic, reason = "a test that names a node that is not there is wrong")]
     pub fn host(&self, node: &str) -> &Arc<Host> {
-        self.kubelets.get(node).map_or_else(|| panic!("no node {node}"), Kubelet::host)
+        self.kubelet(node).host()
     }
 
-    /// The agent's process on a node.
+    /// The agent's process on a node: of the latest pod, where there were several.
     ///
     /// # Panics
     /// When there is no such node.
-    #[expect(clippy::panic, reason = "a test that names a node that is not there is wrong")]
-    pub fn agent(&self, node: &str) -> &Process {
-        self.kubelets.get(node).map_or_else(|| panic!("no node {node}"), Kubelet::agent)
+    pub fn agent(&self, node: &str) -> Process {
+        self.kubelet(node).agent()
     }
 
     /// The port of the health and metrics of a node's agent; an original agent has none.
     ///
     /// # Panics
     /// When there is no such node.
-    #[expect(clippy::panic, reason = "a test that names a node that is not there is wrong")]
     pub fn agent_metrics_port(&self, node: &str) -> Option<u16> {
-        self.kubelets.get(node).map_or_else(|| panic!("no node {node}"), Kubelet::health_port)
+        self.kubelet(node).health_port()
+    }
+
+    #[expect(clippy::panic, reason = "a test that names a node that is not there is wrong")]
+    fn kubelet(&self, node: &str) -> &Kubelet {
+        self.kubelets.get(node).unwrap_or_else(|| panic!("no node {node}"))
     }
 
     /// How often a node's agent has called the apiserver; 0 unless [`FleetOptions::count_calls`].
@@ -197,8 +201,7 @@ impl Fleet {
     /// When the API server refuses it, or the old Node does not go.
     pub async fn register_anew(&self, node: &str) -> anyhow::Result<()> {
         nodes::register_anew(&self.plane, self.host(node)).await?;
-        agents::enlist(&self.plane, self.host(node)).await?;
-        Ok(())
+        self.kubelet(node).renew_token().await
     }
 
     /// The file with the token of a node's agent.
@@ -206,7 +209,7 @@ impl Fleet {
     /// # Panics
     /// When there is no such node.
     pub fn token_file(&self, node: &str) -> PathBuf {
-        self.host(node).socket().with_file_name(agents::TOKEN_FILE)
+        self.kubelet(node).token_file()
     }
 
     /// What the apiserver counts, in Prometheus' text format.

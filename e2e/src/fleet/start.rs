@@ -6,13 +6,14 @@ use std::sync::Arc;
 use anyhow::Context;
 use futures::future::try_join_all;
 
-use super::agents::{Agent, Site};
+use super::agents::Choice;
 use super::installation::Installed;
+use super::kubelet::Kubelet;
 use super::options::FleetOptions;
 use super::programs::Programs;
-use super::takeover::Bare;
+use super::takeover::{Agentless, Bare};
 use super::tap::Tap;
-use super::{Fleet, agents, installation, nodes, original};
+use super::{Fleet, installation, nodes, original};
 use crate::controlplane::ControlPlane;
 use crate::host::{Host, HostOptions, Repository};
 
@@ -33,27 +34,23 @@ impl Fleet {
         let ready = Bare::on(plane, programs, options).await?.run_programs().await?;
         let Bare { options, hosts, .. } = &ready.cluster;
         let taps = taps(options, &ready.installed, hosts).await?;
-        let agents = agents(ready.site(), hosts, &taps, ready.installed.apiserver_port).await?;
-        Ok(ready.with_agents(agents, taps))
+        let kubelets = kubelets(&ready, &taps).await?;
+        Ok(ready.with_kubelets(kubelets, taps))
     }
 }
 
-async fn agents(
-    site: Site<'_>,
-    hosts: &[Arc<Host>],
-    taps: &BTreeMap<String, Tap>,
-    apiserver_port: u16,
-) -> anyhow::Result<Vec<Agent>> {
-    let mixed = site.options.original.nodes > 0;
-    let kubeconfig = if mixed { Some(original::install(site.plane).await?) } else { None };
-    let agents = (1..).zip(hosts).map(async |(number, host): (usize, &Arc<Host>)| {
-        let port = taps.get(host.name()).map_or(apiserver_port, Tap::port);
-        match &kubeconfig {
-            Some(kubeconfig) if site.options.is_original(number) => original::start(site, host, port, kubeconfig).await,
-            _ => agents::start(site, host, port).await,
-        }
+async fn kubelets(ready: &Agentless, taps: &BTreeMap<String, Tap>) -> anyhow::Result<Vec<Kubelet>> {
+    let Bare { options, hosts, plane, .. } = &ready.cluster;
+    let originals = if options.original.nodes > 0 { Some(original::install(plane).await?) } else { None };
+    let kubelets = (1..).zip(hosts).map(|(number, host): (usize, &Arc<Host>)| {
+        let port = taps.get(host.name()).map_or(ready.installed.apiserver_port, Tap::port);
+        let choice = match &originals {
+            Some(kubeconfig) if options.is_original(number) => Choice::Original(kubeconfig.clone()),
+            _ => Choice::Ours,
+        };
+        Kubelet::start(ready.launcher(host, port, choice))
     });
-    try_join_all(agents).await
+    try_join_all(kubelets).await
 }
 
 async fn taps(

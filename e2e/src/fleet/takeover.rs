@@ -2,26 +2,26 @@
 //!
 //! ```text
 //! Bare (hosts, Nodes; the original's objects and what it has begun) ─► manifest applied ─► Agentless ─► Fleet
-//! the DaemonSet's pod on a node ─► the original's agent or ours ─► Fleet::replace_agents, as pods are replaced
+//! the DaemonSet's pod on a node ─► the original's agent or ours, again for each pod that replaces it
 //! ```
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, bail};
 use api::names;
 use futures::future::try_join_all;
 use k8s_openapi::api::core::v1::{Node, Pod};
-use kube::{Api, ResourceExt as _};
+use kube::Api;
 
 use super::admission::{self, Webhook};
-use super::agents::{self, Agent, Site, all, pod_on};
+use super::agents::{Choice, Launcher, Site};
 use super::installation::{self, Installed};
 use super::kubelet::Kubelet;
 use super::nodes::{annotate, up};
 use super::options::FleetOptions;
+use super::pods::{self, AgentPod, Kind};
 use super::programs::Programs;
 use super::tap::Tap;
 use super::{Fleet, original, start};
@@ -121,35 +121,41 @@ pub struct Agentless {
 }
 
 impl Agentless {
-    /// Runs on each node the agent that its pod is of.
+    /// How many nodes have a pod of the original's agent.
+    ///
+    /// # Errors
+    /// When the API server does not say.
+    pub async fn pods_of_the_original(&self) -> anyhow::Result<usize> {
+        let pods = pods::all(self.cluster.plane.client()).await?;
+        Ok(pods.iter().filter(|pod| is_of(pod, Kind::Original)).count())
+    }
+
+    /// Runs on each node the agent that its pod is of, from now on again for each pod that comes in its place.
     ///
     /// # Errors
     /// When one of them cannot be started.
     pub async fn run_agents(self) -> anyhow::Result<Fleet> {
         let Bare { hosts, plane, .. } = &self.cluster;
         let access = original::access(plane).await?;
-        let starts = hosts.iter().map(async |host| {
-            let pod = pod_on(plane, host.name()).await?;
-            start_agent(self.site(), host, &pod, self.installed.apiserver_port, &access).await
-        });
-        let agents = try_join_all(starts).await?;
-        Ok(self.with_agents(agents, BTreeMap::new()))
+        let port = self.installed.apiserver_port;
+        let start = |host| Kubelet::start(self.launcher(host, port, Choice::OfThePod(access.clone())));
+        let kubelets = try_join_all(hosts.iter().map(start)).await?;
+        Ok(self.with_kubelets(kubelets, BTreeMap::new()))
     }
 
-    /// What agents are started with.
-    pub(super) fn site(&self) -> Site<'_> {
+    /// What starts the agents of a host, which find the apiserver on a port.
+    pub(super) fn launcher(&self, host: &Arc<Host>, apiserver_port: u16, choice: Choice) -> Launcher {
         let Bare { plane, programs, options, .. } = &self.cluster;
-        Site { plane, programs, certificates: &self.installed.certificates, options }
+        let site = Site::of(plane, programs, &self.installed.certificates, options);
+        Launcher { site, host: host.clone(), apiserver_port, choice }
     }
 
-    /// The fleet with these agents, one for each host, and what some of them call the apiserver through.
-    pub(super) fn with_agents(self, agents: Vec<Agent>, taps: BTreeMap<String, Tap>) -> Fleet {
+    /// The fleet with these kubelets, one for each host, and what some of their agents call the apiserver through.
+    pub(super) fn with_kubelets(self, kubelets: Vec<Kubelet>, taps: BTreeMap<String, Tap>) -> Fleet {
         let Self { installed, webhook, cluster } = self;
-        let Bare { programs, options, hosts, repository, plane } = cluster;
-        let kubelet =
-            |(host, agent): (Arc<Host>, Agent)| (host.name().to_owned(), Kubelet::start(plane.client(), host, agent));
+        let Bare { programs, repository, plane, .. } = cluster;
         Fleet {
-            kubelets: hosts.into_iter().zip(agents).map(kubelet).collect(),
+            kubelets: kubelets.into_iter().map(|kubelet| (kubelet.host().name().to_owned(), kubelet)).collect(),
             taps,
             repository,
             controller: installed.controller,
@@ -160,69 +166,30 @@ impl Agentless {
             apiserver_port: installed.apiserver_port,
             certificates: installed.certificates,
             programs,
-            options,
             plane,
         }
     }
 }
 
 impl Fleet {
-    /// Follows the DaemonSet as it replaces the pods of the original's agents by pods of ours, until all are.
+    /// Waits until the DaemonSet has replaced every pod of the original's agents by one of ours, whose agent runs.
     ///
     /// # Errors
     /// When that has not come about within `patience`.
-    pub async fn replace_agents(&mut self, patience: Duration) -> anyhow::Result<()> {
-        let access = original::access(&self.plane).await?;
-        let pods: Api<Pod> = Api::namespaced(self.plane.client(), names::DEFAULT_NAMESPACE);
+    pub async fn replace_agents(&self, patience: Duration) -> anyhow::Result<()> {
         eventually("every agent to be replaced", patience, async || {
-            let pods = pods.list(&all()).await?.items;
-            for pod in pods.iter().filter(|pod| pod.metadata.deletion_timestamp.is_none()) {
-                let node = pod.spec.as_ref().and_then(|spec| spec.node_name.clone());
-                let Some(node) = node.filter(|node| self.has_another_pod(node, pod)) else { continue };
-                self.replace_agent(&node, pod, &access).await?;
-            }
-            Ok((pods.len() == self.kubelets.len() && pods.iter().all(|pod| kind(pod) == Some(Kind::Ours)))
-                .then_some(()))
+            let pods = pods::all(self.plane.client()).await?;
+            let ours: BTreeSet<_> =
+                pods.iter().filter(|pod| is_of(pod, Kind::Ours)).filter_map(kube::ResourceExt::uid).collect();
+            let runs = |kubelet: &Kubelet| ours.contains(&kubelet.pod().uid) && kubelet.agent().is_running();
+            Ok((ours.len() == pods.len() && self.kubelets.values().all(runs)).then_some(()))
         })
         .await
     }
-
-    fn has_another_pod(&self, node: &str, pod: &Pod) -> bool {
-        self.kubelets.get(node).is_some_and(|kubelet| kubelet.pod() != pod.name_any())
-    }
-
-    async fn replace_agent(&mut self, node: &str, pod: &Pod, access: &Path) -> anyhow::Result<()> {
-        let host = self.kubelets.remove(node).with_context(|| format!("no node {node}"))?.end_agent()?;
-        let Self { plane, programs, certificates, options, .. } = self;
-        let site = Site { plane, programs, certificates, options };
-        let agent = start_agent(site, &host, pod, self.apiserver_port, access).await?;
-        self.kubelets.insert(node.to_owned(), Kubelet::start(self.plane.client(), host, agent));
-        Ok(())
-    }
 }
 
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Kind {
-    Original,
-    Ours,
-}
-
-/// Whose agent a pod is of.
-fn kind(pod: &Pod) -> Option<Kind> {
-    let command = pod.spec.as_ref()?.containers.first()?.command.as_ref()?.first()?;
-    match command.as_str() {
-        "./agent" => Some(Kind::Original),
-        "/agent" => Some(Kind::Ours),
-        _ => None,
-    }
-}
-
-async fn start_agent(site: Site<'_>, host: &Host, pod: &Pod, port: u16, access: &Path) -> anyhow::Result<Agent> {
-    match kind(pod) {
-        Some(Kind::Original) => original::start(site, host, port, access).await,
-        Some(Kind::Ours) => agents::start(site, host, port).await,
-        None => bail!("{} is no pod of an agent", pod.name_any()),
-    }
+fn is_of(pod: &Pod, kind: Kind) -> bool {
+    AgentPod::living(pod).is_some_and(|pod| pod.kind == Some(kind))
 }
 
 fn fixture(name: &str) -> PathBuf {

@@ -73,10 +73,10 @@ async fn take_over(pace: Pace) {
     ours.cluster.plane.apply(POLICY).await.unwrap();
     let failed = format!("node-{FAILED}");
     halted_by(&ours.cluster.plane, &failed).await;
-    let mut fleet = ours.run_agents().await.unwrap();
     if pace == Pace::FewAtATime {
-        assert!(fleet.nodes().filter(|node| fleet.agent_metrics_port(node).is_none()).count() > ALL.len() / 2);
+        assert!(ours.pods_of_the_original().await.unwrap() > ALL.len() / 2);
     }
+    let fleet = ours.run_agents().await.unwrap();
     fleet.replace_agents(PATIENCE).await.unwrap();
     follow(&fleet.plane, clean_up).await;
 

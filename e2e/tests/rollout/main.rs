@@ -12,6 +12,7 @@ mod identity;
 mod interruptions;
 mod leaders;
 mod originals;
+mod pods;
 mod policies;
 mod promotion;
 mod single_node;
