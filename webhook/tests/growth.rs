@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use webhook::admit::{Change, advise, judge};
 
 /// Longest that one judgement may take; they take milliseconds, also in a debug build on a busy machine.
-const CAP: Duration = Duration::from_secs(20);
+const CAP: Duration = Duration::from_secs(60);
 
 fn policy(says: &str, paused: bool) -> UpdatePolicy {
     let spec = json!({
