@@ -6,6 +6,8 @@
 //! watches ------> cluster (nodes' labels, policies, who is in flight) ---------^ for warnings, once it is there
 //! ```
 //!
+//! Verdicts are found at `places`, a few threads away from those that serve.
+//!
 //! Two routes because two failure policies: what cannot be followed must not be stored, and nothing may stop a pause or a
 //! deletion.
 
@@ -13,6 +15,7 @@ pub mod admit;
 mod args;
 pub mod cluster;
 mod metrics;
+pub mod places;
 pub mod routes;
 mod run;
 pub mod warn;

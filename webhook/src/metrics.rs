@@ -9,14 +9,14 @@ pub struct Metrics {
 }
 
 impl Metrics {
-    /// Registers `brupop_webhook_admission_reviews_total` with the label `outcome` (`allowed`, `refused`, `malformed`).
+    /// Registers `brupop_webhook_admission_reviews_total` with the label `outcome` (`allowed`, `refused`, `malformed`, `unjudged`).
     ///
     /// # Errors
     /// When it is registered already.
     pub fn register(registry: &Registry) -> prometheus::Result<Self> {
         let help = "Admission reviews of UpdatePolicies, by what was answered.";
         let reviews = IntCounterVec::new(Opts::new("brupop_webhook_admission_reviews_total", help), &["outcome"])?;
-        for outcome in ["allowed", "refused", "malformed"] {
+        for outcome in ["allowed", "refused", "malformed", "unjudged"] {
             reviews.with_label_values(&[outcome]);
         }
         registry.register(Box::new(reviews.clone()))?;

@@ -1,7 +1,7 @@
 //! AdmissionReview in, AdmissionReview out. A review that cannot be read gets a review that says so: the API server shows its
 //! message to the user, and nothing a client sends stops the webhook.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use api::{UpdatePolicy, text};
 use axum::{
@@ -19,6 +19,7 @@ use crate::{
     admit::{Change, Verdict, advise, judge},
     cluster::Cluster,
     metrics::Metrics,
+    places::{NoVerdict, Places},
 };
 
 /// Bytes of the largest review: the 1.5 MiB that etcd takes for an object (its `--max-request-bytes`) twice, for the new and
@@ -32,6 +33,8 @@ pub struct Judge {
     pub cluster: Box<dyn Fn() -> Option<Cluster> + Send + Sync>,
     /// Counts of what was answered.
     pub metrics: Metrics,
+    /// Where it is done.
+    pub places: Places,
 }
 
 /// Longest text of a refusal or a warning, in characters. What it repeats of a policy becomes a printable line.
@@ -46,6 +49,16 @@ enum Manner {
     Advise,
 }
 
+impl Manner {
+    /// How long a verdict may take: less than the API server waits for the answer (`timeoutSeconds`: 3 and 2).
+    const fn deadline(self) -> Duration {
+        match self {
+            Self::Validate => Duration::from_secs(2),
+            Self::Advise => Duration::from_secs(1),
+        }
+    }
+}
+
 /// The routes of the HTTPS port.
 pub fn routes(judge: Arc<Judge>) -> Router {
     Router::new()
@@ -56,14 +69,40 @@ pub fn routes(judge: Arc<Judge>) -> Router {
 }
 
 async fn answer(manner: Manner, State(judge): State<Arc<Judge>>, body: Bytes) -> Json<AdmissionReview<DynamicObject>> {
-    let response = match request(&body) {
-        Ok(request) => respond(manner, &judge, &request),
-        Err(why) => {
-            judge.metrics.count("malformed");
-            AdmissionResponse::invalid(text::line(&why, MAX_SENTENCES))
-        }
+    let (work, review) = (judge.clone(), body.clone());
+    let judged = judge.places.judge(manner.deadline(), move || match request(&review) {
+        Ok(request) => respond(manner, &work, &request),
+        Err(why) => malformed(&work, why),
+    });
+    let response = match judged.await {
+        Ok(response) => response,
+        Err(why) => unjudged(manner, &judge, &body, why),
     };
     Json(response.into_review())
+}
+
+fn malformed(judge: &Judge, why: String) -> AdmissionResponse {
+    judge.metrics.count("malformed");
+    AdmissionResponse::invalid(text::line(&why, MAX_SENTENCES))
+}
+
+/// What is answered without a verdict. The review is read once more for its uid, which takes as long as it has bytes.
+fn unjudged(manner: Manner, judge: &Judge, body: &[u8], why: NoVerdict) -> AdmissionResponse {
+    let request = match request(body) {
+        Ok(request) => request,
+        Err(why) => return malformed(judge, why),
+    };
+    tracing::warn!(policy = request.name, %why, "policy not judged");
+    judge.metrics.count("unjudged");
+    let mut response = AdmissionResponse::from(&request);
+    if manner == Manner::Advise {
+        response.warnings = Some(vec![why.to_string()]);
+        return response;
+    }
+    response = response.deny(why);
+    response.result.code = 503;
+    response.result.reason = "ServiceUnavailable".to_owned();
+    response
 }
 
 fn request(body: &[u8]) -> Result<AdmissionRequest<DynamicObject>, String> {
@@ -122,7 +161,12 @@ mod tests {
     use http_body_util::BodyExt as _;
     use prometheus::Registry;
     use serde_json::{Value, json};
+    use std::sync::{Mutex, mpsc};
     use tower::ServiceExt as _;
+
+    use crate::places::tests::pass;
+
+    const UID: &str = "705ab4f5-6393-11e8-b7cc-42010a800002";
 
     async fn answer(path: &str, body: String) -> Value {
         ask(&counting(&Registry::new()), path, body).await
@@ -131,7 +175,7 @@ mod tests {
     /// A webhook without caches that counts into `registry`.
     fn counting(registry: &Registry) -> Router {
         let metrics = Metrics::register(registry).unwrap();
-        routes(Arc::new(Judge { cluster: Box::new(|| None), metrics }))
+        routes(Arc::new(Judge { cluster: Box::new(|| None), metrics, places: Places::default() }))
     }
 
     async fn ask(routes: &Router, path: &str, body: String) -> Value {
@@ -153,7 +197,7 @@ mod tests {
             "apiVersion": "admission.k8s.io/v1",
             "kind": "AdmissionReview",
             "request": {
-                "uid": "705ab4f5-6393-11e8-b7cc-42010a800002",
+                "uid": UID,
                 "kind": {"group": "brupop.bottlerocket.aws", "version": "v1alpha1", "kind": "UpdatePolicy"},
                 "resource": {"group": "brupop.bottlerocket.aws", "version": "v1alpha1", "resource": "updatepolicies"},
                 "name": "default", "operation": operation, "userInfo": {}, "object": new, "oldObject": old,
@@ -170,7 +214,7 @@ mod tests {
     async fn a_good_policy_is_allowed_under_the_uid_of_the_review() {
         let answer = answer("/validate", creation(&json!({"nodeSelector": {}}))).await;
         assert_eq!(answer["response"]["allowed"], true);
-        assert_eq!(answer["response"]["uid"], "705ab4f5-6393-11e8-b7cc-42010a800002");
+        assert_eq!(answer["response"]["uid"], UID);
         assert_eq!(
             (&answer["apiVersion"], &answer["kind"]),
             (&json!("admission.k8s.io/v1"), &json!("AdmissionReview"))
@@ -216,6 +260,40 @@ mod tests {
         assert_eq!(answer["response"]["warnings"].as_array().unwrap().len(), 1);
     }
 
+    /// A webhook that waits for ever for the cluster that it judges by, until what is returned second is dropped, and then judges. It
+    /// says when it has begun to wait.
+    fn endless(registry: &Registry) -> (Router, mpsc::Sender<()>, tokio::sync::mpsc::UnboundedReceiver<()>) {
+        let (never, stuck) = mpsc::channel();
+        let (begins, begun) = tokio::sync::mpsc::unbounded_channel();
+        let stuck = Mutex::new(stuck);
+        let cluster = Box::new(move || {
+            begins.send(()).unwrap();
+            let _ = stuck.lock().unwrap().recv();
+            None
+        });
+        let metrics = Metrics::register(registry).unwrap();
+        (routes(Arc::new(Judge { cluster, metrics, places: Places::default() })), never, begun)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_review_that_takes_too_long_is_refused_and_advice_warns() {
+        let registry = Registry::new();
+        let (webhook, _never, mut begun) = endless(&registry);
+        for (path, allowed) in [("/validate", false), ("/advise", true)] {
+            let asked = webhook.clone();
+            let asked = tokio::spawn(async move { ask(&asked, path, creation(&json!({"nodeSelector": {}}))).await });
+            begun.recv().await.unwrap();
+            pass(Duration::from_secs(2)).await;
+            let response = asked.await.unwrap()["response"].take();
+            assert_eq!((&response["allowed"], &response["uid"]), (&json!(allowed), &json!(UID)), "{path}");
+            let says = if allowed { &response["warnings"][0] } else { &response["status"]["message"] };
+            assert!(says.as_str().unwrap().starts_with("the policy could not be judged within"), "{response}");
+            assert!(allowed || response["status"]["code"] == 503, "{response}");
+        }
+        let text = prometheus::TextEncoder::new().encode_to_string(&registry.gather()).unwrap();
+        assert!(text.contains("{outcome=\"unjudged\"} 2"), "{text}");
+    }
+
     #[tokio::test]
     async fn what_is_no_review_gets_a_proper_answer() {
         for body in ["", "[]", "{}", "{\"kind\": \"AdmissionReview\", \"apiVersion\": \"admission.k8s.io/v1\"}"] {
@@ -239,6 +317,7 @@ mod tests {
                 format!("brupop_webhook_admission_reviews_total{{outcome=\"allowed\"}} {allowed}"),
                 format!("brupop_webhook_admission_reviews_total{{outcome=\"malformed\"}} {malformed}"),
                 format!("brupop_webhook_admission_reviews_total{{outcome=\"refused\"}} {refused}"),
+                "brupop_webhook_admission_reviews_total{outcome=\"unjudged\"} 0".to_owned(),
             ]
         };
         assert_eq!(scraped(), exported([0, 0, 0]), "before the first review too");

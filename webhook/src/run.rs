@@ -16,6 +16,7 @@ use runtime::{
 use crate::{
     args::Args,
     metrics::Metrics,
+    places::{Places, STUCK_AFTER},
     routes::{Judge, MAX_REVIEW, routes},
     watch::Watches,
 };
@@ -70,7 +71,8 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
     let http = listen(metrics_listen).await.with_context(|| format!("listen on {metrics_listen}"))?;
     let mut supervisor = Supervisor::new(GRACE);
     let watches = Watches::start(&client, &namespace, &mut supervisor);
-    let judge = Arc::new(Judge { cluster: Box::new(move || watches.cluster()), metrics });
+    let places = Places::default();
+    let judge = Arc::new(Judge { cluster: Box::new(move || watches.cluster()), metrics, places: places.clone() });
     let token = supervisor.token();
     supervisor.spawn("certificate", async move {
         reloader.run(CertificateReloader::EVERY, token.cancelled()).await;
@@ -78,7 +80,14 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
     });
     let token = supervisor.token();
     // Ready as soon as it serves: it judges without its caches as well.
-    let probes = Health::default().routes().merge(metrics_routes(registry));
+    let health = Health::default();
+    let heartbeat = health.heartbeat("judging", STUCK_AFTER);
+    let told = token.clone();
+    supervisor.spawn("judging", async move {
+        told.run_until_cancelled(places.beat(&heartbeat)).await;
+        Ok(())
+    });
+    let probes = health.routes().merge(metrics_routes(registry));
     let limits_of_probes = Limits { refused: refused.clone(), ..Limits::probes() };
     supervisor.spawn("metrics", async move {
         serve(http, None, probes, limits_of_probes, token.cancelled()).await;
