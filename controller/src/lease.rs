@@ -47,7 +47,13 @@ impl Mandate {
     pub(crate) fn until(stop: CancellationToken) -> Self {
         let began = Instant::now();
         let until = began + Duration::from_secs(86_400);
-        Self { term: watch::channel(Some(Term { began, until, orderly: true })).1, began: Some(began), stop }
+        let (candidate, term) = watch::channel(Some(Term { began, until, orderly: true }));
+        let stopped = stop.clone();
+        tokio::spawn(async move {
+            stopped.cancelled().await;
+            drop(candidate);
+        });
+        Self { term, began: Some(began), stop }
     }
 
     /// Whether another write may be begun. Asked before each: a process that was frozen finds its term over.
@@ -98,15 +104,26 @@ impl Election {
         (Self { leases, candidate, acquired: None, term }, Mandate { term: receiver, began: None, stop })
     }
 
-    /// Takes part until `stop`, then gives the Lease up, but only once `idle` says that no write is under way any more.
-    pub(crate) async fn run(mut self, stop: CancellationToken, idle: oneshot::Receiver<()>) -> anyhow::Result<()> {
-        stop.run_until_cancelled(self.campaign()).await;
-        if self.candidate.term().is_some() && timeout(WRITE_DEADLINE, idle).await.is_ok_and(|idle| idle.is_ok()) {
+    /// Takes part until `stop`, or until the loop has ended before that; then gives the Lease up, but only once `idle` says that no
+    /// write is under way any more. It never takes part again: a program whose loop has ended leaves the lead to others.
+    pub(crate) async fn run(mut self, stop: CancellationToken, mut idle: oneshot::Receiver<()>) -> anyhow::Result<()> {
+        let ended = tokio::select! {
+            biased;
+            () = stop.cancelled() => None,
+            ended = &mut idle => Some(ended.is_ok()),
+            () = self.campaign() => None,
+        };
+        let is_idle = match ended {
+            Some(is_idle) => is_idle,
+            None => timeout(WRITE_DEADLINE, idle).await.is_ok_and(|idle| idle.is_ok()),
+        };
+        if self.candidate.term().is_some() && is_idle {
             match timeout(GIVE_UP_WITHIN, self.give_up()).await {
                 Ok(Answer::Lease(_)) => tracing::info!(lease = NAME, "lease given up"),
                 other => tracing::warn!(lease = NAME, outcome = ?other, "lease not given up; it will expire"),
             }
         }
+        stop.cancelled().await;
         Ok(())
     }
 
@@ -271,5 +288,33 @@ mod tests {
         assert_eq!((method, &lease["spec"]["holderIdentity"]), (Method::PUT, &Value::Null));
         assert_eq!(lease["metadata"]["resourceVersion"], "1");
         running.await.unwrap().unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_loop_that_ends_before_the_program_leaves_the_lead_to_others() {
+        for clean in [true, false] {
+            let (service, mut server) = pair::<Request<Body>, Response<Body>>();
+            let client = Client::new(service, "default");
+            let stop = CancellationToken::new();
+            let (election, mut mandate) = Election::new(&client, "ns", "me".to_owned(), stop.clone());
+            let (idle, is_idle) = oneshot::channel();
+            let running = tokio::spawn(election.run(stop.clone(), is_idle));
+            serve(&mut server, 404, missing()).await;
+            let (_, mut lease) = serve(&mut server, 201, Value::Null).await;
+            mandate.gained().await.unwrap();
+            if clean {
+                idle.send(()).unwrap();
+                lease["metadata"]["resourceVersion"] = json!("1");
+                serve(&mut server, 200, lease).await;
+                let (method, lease) = serve(&mut server, 200, Value::Null).await;
+                assert_eq!((method, &lease["spec"]["holderIdentity"]), (Method::PUT, &Value::Null));
+            } else {
+                drop(idle);
+            }
+            let more = timeout(Duration::from_secs(3600), server.next_request()).await;
+            assert!(more.is_err(), "it is neither renewed nor taken again");
+            stop.cancel();
+            running.await.unwrap().unwrap();
+        }
     }
 }

@@ -1,10 +1,13 @@
 //! Starts everything and ends it again.
 
 mod cycle;
+mod decide;
 mod delays;
 mod lead;
 mod pace;
+mod planner;
 mod portion;
+mod resign;
 mod takeover;
 mod unread;
 
@@ -23,6 +26,7 @@ use tokio::sync::oneshot;
 
 use crate::{announce::announcer, args::Args, lease::Election, metrics::Metrics, watch::Watches, write::Writer};
 use lead::Controller;
+use planner::Planner;
 
 /// A loop that has not shown itself for this long is stuck: several times what one write may take with all that follows from it.
 const STUCK_AFTER: Duration = Duration::from_secs(120);
@@ -63,7 +67,8 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
         Ok(())
     });
     let writer = Writer::new(&client, &args.namespace);
-    let controller = Controller { watches, writer, announcer, metrics, heartbeat, mandate };
+    let controller =
+        Controller { watches, writer, announcer, metrics, heartbeat, mandate, planner: Planner::default() };
     supervisor.spawn("loop", async move {
         match token.run_until_cancelled(controller.watches.synced()).await {
             Some(done) => done?,
@@ -71,8 +76,7 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
         }
         synced.set(true);
         tracing::info!("all watches have synced");
-        controller.run(&token, idle).await;
-        Ok(())
+        Ok(controller.run(&token, idle).await?)
     });
     supervisor.run(signals.received()).await
 }

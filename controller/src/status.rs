@@ -6,18 +6,19 @@ use api::{
     HoldReason,
     condition::{Statement, merge},
     policy::{
-        MAX_LISTED_NODES, NodeCounts, NodeNext, NodeUpdating, PolicyCondition, PromotionStep, UpdatePolicyStatus,
-        VersionSeen, WindowStatus,
+        AcceptedReason, MAX_LISTED_NODES, NodeCounts, NodeNext, NodeUpdating, PolicyCondition, PromotionStep,
+        UpdatePolicyStatus, VersionSeen, WindowStatus,
     },
     shadow::{MAX_MESSAGE, Order},
     text, timestamp,
 };
+use jiff::Timestamp;
 use semver::Version;
 
 use crate::{
     check::Objection,
     plan::{Plan, Release, Standing, Window},
-    snapshot::{PolicyFacts, ShadowFacts, Snapshot},
+    snapshot::{NotAccepted, PolicyFacts, ShadowFacts, Snapshot},
 };
 
 /// The status of every policy, by name.
@@ -138,9 +139,25 @@ fn state(kind: PolicyCondition, holds: bool, reason: &'static str, message: impl
 
 fn accepted(policy: &PolicyFacts) -> Statement {
     match &policy.accepted {
-        Ok(_) => state(PolicyCondition::Accepted, true, "Accepted", "the policy is followed"),
-        Err(why) => state(PolicyCondition::Accepted, false, "Invalid", format!("{why}; its nodes are held")),
+        Ok(_) => state(PolicyCondition::Accepted, true, AcceptedReason::Accepted.as_str(), "the policy is followed"),
+        Err(why) => not_accepted(why),
     }
+}
+
+fn not_accepted(why: &NotAccepted) -> Statement {
+    state(PolicyCondition::Accepted, false, why.reason().as_str(), format!("{why}; its nodes are held"))
+}
+
+/// `status` with the verdict that planning did not come to an end over `generation` of the policy, and otherwise as it is: what it
+/// remembers of versions is not for a controller to forget that makes no plan any more.
+#[must_use]
+pub fn exceeded_deadline(mut status: UpdatePolicyStatus, generation: i64, now: Timestamp) -> UpdatePolicyStatus {
+    let accepted = not_accepted(&NotAccepted::PlanningDeadlineExceeded);
+    let verdict = merge(&status.conditions, &[accepted], Some(generation), now);
+    status.conditions.retain(|condition| condition.type_ != PolicyCondition::Accepted.as_str());
+    status.conditions.splice(..0, verdict);
+    status.observed_generation = Some(generation);
+    status
 }
 
 /// Whether a node held for `reason` has got, or would get, its place, and goes no further before somebody edits a policy or looks at

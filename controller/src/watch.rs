@@ -29,7 +29,8 @@ pub(crate) use agent_pod::AgentPod;
 /// of its images has some fourteen kilobytes.
 const PAGE: u32 = 50;
 
-/// What the API server shows.
+/// What the API server shows. Clones share it.
+#[derive(Clone)]
 pub(crate) struct Watches {
     pub(crate) nodes: Store<WatchedNode>,
     pub(crate) shadows: Store<WatchedShadow>,

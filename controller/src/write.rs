@@ -134,7 +134,23 @@ impl Writer {
         uid: &str,
         status: &UpdatePolicyStatus,
     ) -> Result<UpdatePolicy, WriteError> {
-        let body = apply::<UpdatePolicy>(policy, uid, &json!(status));
+        self.apply_policy(policy, apply::<UpdatePolicy>(policy, uid, &json!(status))).await
+    }
+
+    /// Replaces the status of a policy, if the policy is as it was when `status` was decided on.
+    pub(crate) async fn policy_verdict(
+        &self,
+        policy: &str,
+        uid: &str,
+        resource_version: &str,
+        status: &UpdatePolicyStatus,
+    ) -> Result<UpdatePolicy, WriteError> {
+        let mut body = apply::<UpdatePolicy>(policy, uid, &json!(status));
+        body["metadata"]["resourceVersion"] = json!(resource_version);
+        self.apply_policy(policy, body).await
+    }
+
+    async fn apply_policy(&self, policy: &str, body: Value) -> Result<UpdatePolicy, WriteError> {
         let params = PatchParams::apply(names::CONTROLLER_FIELD_MANAGER).force();
         let request = Request::new(self.policies.resource_url());
         let request = request.patch_subresource("status", policy, &params, &Patch::Apply(body));

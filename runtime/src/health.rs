@@ -31,6 +31,8 @@ struct Signs {
 struct Beat {
     last: Instant,
     max_age: Duration,
+    /// Whether the loop has said that it will not go on.
+    ended: bool,
 }
 
 /// One named thing that readiness depends on.
@@ -59,7 +61,7 @@ impl Health {
     /// [`Heartbeat::beat`], so that a stuck loop gets the process restarted; `max_age` is several times the longest round.
     #[must_use]
     pub fn heartbeat(&self, name: &'static str, max_age: Duration) -> Heartbeat {
-        self.signs().heartbeats.insert(name, Beat { last: Instant::now(), max_age });
+        self.signs().heartbeats.insert(name, Beat { last: Instant::now(), max_age, ended: false });
         Heartbeat { name, health: self.clone() }
     }
 
@@ -69,16 +71,16 @@ impl Health {
         self.signs().conditions.iter().filter(|(_, met)| !**met).map(|(name, _)| *name).collect()
     }
 
-    /// The loops without a recent sign of life, sorted by name, with the time since the last one.
+    /// The loops without a recent sign of life, and those that have given up, sorted by name, with the time since the last one.
     #[must_use]
     pub fn stuck(&self) -> Vec<(&'static str, Duration)> {
         let ages = self
             .signs()
             .heartbeats
             .iter()
-            .map(|(name, beat)| (*name, beat.last.elapsed(), beat.max_age))
+            .map(|(name, beat)| (*name, beat.last.elapsed(), beat.max_age, beat.ended))
             .collect::<Vec<_>>();
-        ages.into_iter().filter(|(_, age, max)| age > max).map(|(name, age, _)| (name, age)).collect()
+        ages.into_iter().filter(|(_, age, max, ended)| *ended || age > max).map(|(name, age, ..)| (name, age)).collect()
     }
 
     /// `/livez` and `/readyz`: 200 `ok`, or 503 with what is missing, as plain text.
@@ -107,6 +109,13 @@ impl Heartbeat {
     pub fn beat(&self) {
         if let Some(beat) = self.health.signs().heartbeats.get_mut(self.name) {
             beat.last = Instant::now();
+        }
+    }
+
+    /// Says that the loop cannot go on: the program is not alive from now on, whatever sign of life still comes.
+    pub fn give_up(&self) {
+        if let Some(beat) = self.health.signs().heartbeats.get_mut(self.name) {
+            beat.ended = true;
         }
     }
 }
@@ -188,6 +197,17 @@ mod tests {
         advance(Duration::from_secs(61)).await;
         assert_eq!(ask(health.routes(), "/livez").await, plain(503, "stuck: lease for 122s, plan for 61s\n"));
         assert_eq!(ask(health.routes(), "/readyz").await, plain(200, "ok\n"));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_loop_that_gives_up_turns_liveness_red_at_once_and_for_good() {
+        let health = Health::default();
+        let plan = health.heartbeat("plan", Duration::from_secs(60));
+        advance(Duration::from_secs(3)).await;
+        plan.give_up();
+        assert_eq!(ask(health.routes(), "/livez").await, plain(503, "stuck: plan for 3s\n"));
+        plan.beat();
+        assert_eq!(ask(health.routes(), "/livez").await, plain(503, "stuck: plan for 0s\n"));
     }
 
     #[tokio::test]

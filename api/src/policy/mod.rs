@@ -19,8 +19,8 @@ pub use crate::shadow::OnTimeout;
 pub use fault::{Fault, InvalidPolicy, Problem};
 pub use parse::{DrainRule, Policy};
 pub use status::{
-    MAX_LISTED_NODES, MAX_LISTED_VERSIONS, NodeCounts, NodeNext, NodeUpdating, PolicyCondition, PromotionStep,
-    UpdatePolicyStatus, VersionSeen, WindowStatus,
+    AcceptedReason, MAX_LISTED_NODES, MAX_LISTED_VERSIONS, NodeCounts, NodeNext, NodeUpdating, PolicyCondition,
+    PromotionStep, UpdatePolicyStatus, VersionSeen, WindowStatus,
 };
 
 /// Who may be updated, when, how many at once, and what counts as healthy.

@@ -43,6 +43,29 @@ impl PolicyCondition {
     }
 }
 
+/// Why a policy is accepted, or is not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AcceptedReason {
+    /// It is followed.
+    Accepted,
+    /// Something in it cannot be read or is not supported; the message names the field.
+    Invalid,
+    /// Planning did not come to an end over this generation of it. It is not tried again before its spec is edited.
+    PlanningDeadlineExceeded,
+}
+
+impl AcceptedReason {
+    /// The reason as it is stored.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Accepted => "Accepted",
+            Self::Invalid => "Invalid",
+            Self::PlanningDeadlineExceeded => "PlanningDeadlineExceeded",
+        }
+    }
+}
+
 /// What the nodes of a policy are doing. Written by the controller.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -50,7 +73,9 @@ pub struct UpdatePolicyStatus {
     /// The generation of the spec that this status speaks of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
-    /// `Accepted`, `Progressing`, `UpToDate`, `Halted`, `Conflict` and `Degraded`.
+    /// `Accepted`, `Progressing`, `UpToDate`, `Halted`, `Conflict` and `Degraded`. A policy that is not `Accepted` holds its nodes:
+    /// `Invalid` names the field that cannot be followed, `PlanningDeadlineExceeded` says that the controller did not come to an end
+    /// over this generation of the spec and does not try it again before it is edited.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
     #[schemars(length(max = 8))]
@@ -77,6 +102,19 @@ pub struct UpdatePolicyStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16))]
     pub promoted_under: Vec<PromotionStep>,
+}
+
+impl UpdatePolicyStatus {
+    /// Whether it says that planning did not come to an end over this generation of the policy.
+    #[must_use]
+    pub fn exceeded_deadline(&self, generation: i64) -> bool {
+        self.conditions.iter().any(|condition| {
+            condition.type_ == PolicyCondition::Accepted.as_str()
+                && condition.status == "False"
+                && condition.reason == AcceptedReason::PlanningDeadlineExceeded.as_str()
+                && condition.observed_generation == Some(generation)
+        })
+    }
 }
 
 /// One step of the promotion that versions were promoted under.

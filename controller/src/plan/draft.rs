@@ -56,7 +56,7 @@ impl<'a> Draft<'a> {
         let releases = Releases::of(snapshot, &survey, &failures);
         let Survey { situations, offers, orphans } = survey;
         let windows = snapshot.policies.values();
-        let windows = windows.filter_map(|policy| Some((policy.name.as_str(), window(policy, snapshot.now)?)));
+        let windows = windows.filter_map(|policy| Some((policy.name.as_str(), window(policy, snapshot)?)));
         let policy = |offer: &Offer<'_>| offer.policy.and_then(|name| snapshot.policies.get(name));
         let choices = offers.iter().map(|(offer, _)| choose(&releases, policy(offer), offer, snapshot.now));
         let (choices, changes): (Vec<_>, Vec<_>) = choices.unzip();

@@ -4,7 +4,7 @@ use api::health::{DEFAULT_TIMEOUT, HealthGate, NodeCheck};
 use jiff::{SignedDuration, Timestamp};
 
 use super::{booted::Booted, situation::Situation};
-use crate::snapshot::Snapshot;
+use crate::snapshot::{Snapshot, Step};
 
 /// Most characters of a Node's answer that are shown.
 const SHOWN: usize = 200;
@@ -34,14 +34,21 @@ pub(super) fn gate(situation: &Situation<'_>, snapshot: &Snapshot) -> Result<(),
     if !situation.node.ready {
         return closed("the node is not Ready");
     }
-    let rule = situation.health;
+    let rule = situation.health();
     if let Some(at) = ready_long_enough(situation, booted, rule, snapshot.now).filter(|at| *at > snapshot.now) {
         return Err(Closed { why: format!("the node must stay Ready until {at}"), until: Some(at) });
     }
     let answers = snapshot.gated.get(&situation.node.name);
     let node = answers.map_or(&serde_json::Value::Null, AsRef::as_ref);
-    let failing = rule.and_then(|rule| rule.checks.iter().find(|check| !check.passes(node)));
-    failing.map_or(Ok(()), |check| Err(Closed { why: answer(check, node), until: None }))
+    let checks = rule.map(|rule| rule.checks.as_slice()).unwrap_or_default();
+    let policy = situation.gated_by();
+    let failing = policy.zip(Some(checks)).and_then(|(policy, checks)| {
+        checks.iter().find_map(|check| {
+            let place = policy.place(Step::Check(check.name.clone()));
+            snapshot.progress.at(place, || (!check.passes(node)).then(|| answer(check, node)))
+        })
+    });
+    failing.map_or(Ok(()), |why| Err(Closed { why, until: None }))
 }
 
 /// When the node will have been Ready for as long as asked. What counts from the first sight of the new boot: a reboot that was so fast
@@ -66,6 +73,6 @@ fn answer(check: &NodeCheck, node: &serde_json::Value) -> String {
 
 /// When a node that has not come up, or is not healthy, has failed.
 pub(super) fn deadline(situation: &Situation<'_>) -> Option<Timestamp> {
-    let timeout = situation.health.map_or(DEFAULT_TIMEOUT, |rule| rule.timeout);
+    let timeout = situation.health().map_or(DEFAULT_TIMEOUT, |rule| rule.timeout);
     situation.booted?.since.checked_add(timeout).ok()
 }

@@ -50,8 +50,8 @@ pub(super) struct Situation<'a> {
     pub(super) booted: Option<Booted>,
     /// The verdict that stands on it, stored or due.
     pub(super) failed: Option<Box<Failed>>,
-    /// What counts as healthy; `None` is Ready, within the default time.
-    pub(super) health: Option<&'a HealthGate>,
+    /// The policy whose health gate it is to pass; `None` is Ready, within the default time.
+    gated_by: Option<(&'a PolicyFacts, &'a HealthGate)>,
     /// What the gate has answered, once it was asked.
     gate: OnceCell<Result<(), Box<Closed>>>,
 }
@@ -74,7 +74,7 @@ impl<'a> Situation<'a> {
             readable,
             report,
             digest: Digest::of(node, readable),
-            health: health(&began_under, owner.policy()),
+            gated_by: gated_by(&began_under, owner.policy()),
             offer: readable.zip(report).map(|(shadow, report)| offers.add(policy, &shadow.order, report)),
             owner,
             began_under,
@@ -91,6 +91,16 @@ impl<'a> Situation<'a> {
             (situation.has_failed, situation.in_flight) = (false, true);
         }
         situation
+    }
+
+    /// What counts as healthy; `None` is Ready, within the default time.
+    pub(super) fn health(&self) -> Option<&'a HealthGate> {
+        self.gated_by.map(|(_, health)| health)
+    }
+
+    /// The policy that says so.
+    pub(super) fn gated_by(&self) -> Option<&'a PolicyFacts> {
+        self.gated_by.map(|(policy, _)| policy)
     }
 
     /// Whether the node passes its health gate. It is asked once for a plan, however many rules want to know: a check reads the whole
@@ -129,9 +139,12 @@ impl<'a> Situation<'a> {
 }
 
 /// The gate of the policy the node began under, or else of the one that applies to it now, as far as they can be read.
-fn health<'a>(began_under: &[&'a PolicyFacts], now: Option<&'a PolicyFacts>) -> Option<&'a HealthGate> {
-    let mut readable = began_under.iter().copied().chain(now).filter_map(|policy| policy.accepted.as_ref().ok());
-    readable.next().map(|policy| &policy.health)
+fn gated_by<'a>(
+    began_under: &[&'a PolicyFacts],
+    now: Option<&'a PolicyFacts>,
+) -> Option<(&'a PolicyFacts, &'a HealthGate)> {
+    let mut all = began_under.iter().copied().chain(now);
+    all.find_map(|policy| Some((policy, &policy.accepted.as_ref().ok()?.health)))
 }
 
 /// The policies that the node's order names or may name, where they still exist.

@@ -1,10 +1,10 @@
 //! Whether a policy's schedule lets a disruption begin now, until when, and from when on again.
 
-use api::HoldReason;
+use api::{HoldReason, schedule::Schedule};
 use jiff::Timestamp;
 
 use super::{Hold, situation::Situation};
-use crate::snapshot::PolicyFacts;
+use crate::snapshot::{PolicyFacts, Snapshot, Step};
 
 /// A policy's schedule at one instant.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -20,16 +20,20 @@ pub struct Window {
 }
 
 /// `None` of a policy that cannot be followed.
-pub(super) fn window(policy: &PolicyFacts, now: Timestamp) -> Option<Window> {
+pub(super) fn window(policy: &PolicyFacts, snapshot: &Snapshot) -> Option<Window> {
     let schedule = &policy.accepted.as_ref().ok()?.schedule;
+    Some(snapshot.progress.at(policy.place(Step::Schedule), || of(schedule, snapshot.now)))
+}
+
+fn of(schedule: &Schedule, now: Timestamp) -> Window {
     let open = schedule.is_open_at(now);
     let blackout = schedule.blackout_at(now).map(|blackout| blackout.reason.clone().unwrap_or_default());
-    Some(Window {
+    Window {
         open,
         closes_at: schedule.closes_at(now),
         next_opens_at: if open { None } else { schedule.next_opening(now) },
         blackout,
-    })
+    }
 }
 
 /// Whether somebody lets the schedule not apply to the node for this version.

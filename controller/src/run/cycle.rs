@@ -8,24 +8,25 @@ use runtime::health::Heartbeat;
 use tokio::time::Instant;
 
 use super::{
+    decide::{Decision, Memory, Work},
     delays::Delays,
     pace::Pace,
+    planner::{Planner, Stuck},
     portion::{self, Portion, portion},
-    unread::Unread,
 };
 use crate::{
     announce::Announcer,
-    check::{Objection, check, unobjected},
+    check::{Objection, unobjected},
     execute::{Executed, execute, settle_all},
     lease::Mandate,
     metrics::Metrics,
     news,
-    own_writes::{Outcome, OwnWrites},
-    plan::{Plan, plan},
-    publish::{changed_statuses, publish_conditions, publish_statuses},
-    report, shadow_status,
-    snapshot::{Objects, Parsed, Snapshot},
-    status::statuses,
+    own_writes::Outcome,
+    plan::Plan,
+    publish::{PolicyStatus, publish_conditions, publish_statuses},
+    report,
+    shadow_status::ShadowStatus,
+    snapshot::{Progress, Snapshot},
     watch::Watches,
     write::{WRITE_DEADLINE, WriteError, Writer},
 };
@@ -41,74 +42,84 @@ pub(super) struct Edge {
     pub(super) mandate: Mandate,
     /// What shows that the loop is alive; given for each write, since a round may be many.
     pub(super) heartbeat: Heartbeat,
+    pub(super) planner: Planner,
 }
 
 /// What a leader carries from one round to the next: nothing but its own writes that no watch has shown yet, who has to
 /// wait after a failed write, and what was logged last.
 pub(super) struct Cycle {
     edge: Edge,
-    own: OwnWrites,
-    parsed: Parsed,
+    memory: Memory,
     delays: Delays,
     pace: Pace,
-    unread: Unread,
     /// From when on an unknown outcome may be settled, by shadow: what was sent takes no effect any more by then.
     settle_from: BTreeMap<String, Instant>,
     held: BTreeMap<String, HoldReason>,
+    /// Where the decision is that was asked for and has not come yet, and whether every write had ended when it was.
+    deciding: Option<(Progress, bool)>,
 }
 
 impl Cycle {
     pub(super) fn new(edge: Edge) -> Self {
         Self {
             edge,
-            own: OwnWrites::default(),
-            parsed: Parsed::default(),
+            memory: Memory::default(),
             delays: Delays::default(),
             pace: Pace::default(),
-            unread: Unread::default(),
             settle_from: BTreeMap::new(),
             held: BTreeMap::new(),
+            deciding: None,
         }
     }
 
     /// Plans, executes and publishes once; says when time alone asks for the next round.
-    pub(super) async fn round(&mut self, watches: &Watches, now: Timestamp) -> Option<Timestamp> {
+    ///
+    /// # Errors
+    /// When there is no plan in time. What it would have been is lost with it, and no further round may follow.
+    pub(super) async fn round(&mut self, watches: &Watches, now: Timestamp) -> Result<Option<Timestamp>, Stuck> {
         self.settle(now).await;
-        let snapshot = self.snapshot(watches, now);
-        let started = Instant::now();
-        let plan = plan(&snapshot);
-        let objections = check(&snapshot, &plan);
-        self.edge.metrics.planned(started.elapsed().as_secs_f64());
+        let decision = self.decide(watches, now).await?;
+        let Decision { snapshot, plan, objections, shadows, policies, seconds, .. } = decision;
+        self.edge.metrics.planned(seconds);
         self.edge.metrics.show(&snapshot, &plan);
         self.log(&plan, &objections);
         let (executed, ordered) = self.execute(&snapshot, &plan, &objections, now).await;
-        let published = self.publish(&snapshot, &plan, &objections, &ordered, now).await;
+        let published = self.publish(&snapshot, (shadows, policies), &ordered, now).await;
         let (conflicts, more) = (executed.conflicts | published.conflicts, executed.more | published.more);
         // A conflict ends with the watch showing what somebody else wrote; it is looked for again in case it does not.
         // So is a write whose outcome is unknown.
-        let again = conflicts || !self.own.unknown().is_empty();
+        let again = conflicts || !self.memory.own.unknown().is_empty();
         let again = again.then(|| now.checked_add(LOOK_AGAIN).unwrap_or(now));
         // What is left is planned anew, at once; after a conflict, which would come again at once, with what the watches show next.
         let again = if more && !conflicts { Some(now) } else { again };
-        [plan.wake_at, self.delays.next(now), self.pace.next(), again].into_iter().flatten().min()
+        Ok([plan.wake_at, self.delays.next(now), self.pace.next(), again].into_iter().flatten().min())
     }
 
     /// Whether every write has an outcome that is known. One that was answered with an error may take effect yet.
     pub(super) fn is_settled(&self) -> bool {
-        self.own.unknown().is_empty()
+        self.memory.own.unknown().is_empty()
+    }
+
+    /// What is left of a round that was broken off: writes that have not ended.
+    ///
+    /// # Errors
+    /// When it was broken off while it waited for a decision. That is still being made, and no other may be asked for beside it.
+    pub(super) fn broken_off(&self) -> Result<bool, Stuck> {
+        let Some((progress, settled)) = &self.deciding else { return Ok(false) };
+        Err(Stuck { place: progress.now(), settled: *settled })
     }
 
     /// Reads the shadows whose last write has an unknown outcome, and finishes what that write had begun.
     async fn settle(&mut self, now: Timestamp) {
-        self.settle_from.retain(|shadow, _| self.own.unknown().contains_key(shadow));
+        self.settle_from.retain(|shadow, _| self.memory.own.unknown().contains_key(shadow));
         let landed = |shadow: &str| self.settle_from.get(shadow).is_none_or(|from| *from <= Instant::now());
-        let unknown = self.own.unknown().values();
+        let unknown = self.memory.own.unknown().values();
         let unknown = unknown.filter(|action| landed(&action.shadow) && self.delays.may_write(&action.shadow, now));
         let unknown = portion(unknown.map(|action| (**action).clone())).now;
         let Edge { writer, mandate, heartbeat, .. } = &self.edge;
         for (action, settled) in settle_all(writer, mandate, heartbeat, unknown).await {
             match settled {
-                Ok(outcome) => self.own.note(&action.shadow, outcome),
+                Ok(outcome) => self.memory.own.note(&action.shadow, outcome),
                 Err(error) => {
                     self.settle_from.insert(action.shadow.clone(), Instant::now() + WRITE_DEADLINE);
                     tracing::warn!(shadow = action.shadow, %error, "outcome of a write is still unknown");
@@ -118,31 +129,19 @@ impl Cycle {
         }
     }
 
-    fn snapshot(&mut self, watches: &Watches, now: Timestamp) -> Snapshot {
-        let nodes = watches.nodes.state();
-        let shadows = watches.shadows.state();
-        let policies = watches.policies.state();
-        self.own.forget_seen(shadows.iter().map(AsRef::as_ref));
-        let objects = Objects {
-            nodes: nodes.iter().map(AsRef::as_ref).collect(),
-            shadows: shadows.iter().map(|shadow| self.own.newest(shadow)).collect(),
-            policies: policies.iter().map(AsRef::as_ref).collect(),
-            agents_ready: watches.agents_ready(),
-        };
-        let mut snapshot = self.parsed.snapshot(now, &objects);
-        self.unread.fill(&mut snapshot.policies);
-        self.own.obscure_unknown(&mut snapshot.shadows);
-        let shadows = snapshot.shadows.keys().map(|node| shadow_name(node));
-        let shadows: Vec<_> = shadows.collect();
-        let conditions = shadows.iter().map(|shadow| conditions_of(shadow)).collect::<Vec<_>>();
-        let known: BTreeSet<_> = shadows
-            .into_iter()
-            .chain(conditions)
-            .chain(snapshot.policies.keys().map(|policy| status_of(policy)))
-            .collect();
+    async fn decide(&mut self, watches: &Watches, now: Timestamp) -> Result<Decision, Stuck> {
+        let stuck = self.delays.stuck(now).map(str::to_owned).collect();
+        self.deciding = Some((self.memory.parsed.progress(), self.is_settled()));
+        let work = Work { now, watches: watches.clone(), stuck, memory: std::mem::take(&mut self.memory) };
+        let mut decision = self.edge.planner.decide(work).await?;
+        self.memory = std::mem::take(&mut decision.memory);
+        self.deciding = None;
+        let Snapshot { shadows, policies, .. } = &decision.snapshot;
+        let shadows = shadows.keys().map(|node| shadow_name(node));
+        let shadows = shadows.flat_map(|shadow| [conditions_of(&shadow), shadow]);
+        let known: BTreeSet<_> = shadows.chain(policies.keys().map(|policy| status_of(policy))).collect();
         self.delays.keep(|object| known.contains(object));
-        snapshot.stuck = self.delays.stuck(now).map(str::to_owned).collect();
-        snapshot
+        Ok(decision)
     }
 
     /// One line for each objection, and one for each node whose reason to wait has changed.
@@ -188,7 +187,7 @@ impl Cycle {
             self.edge.metrics.wrote(verb, result);
             self.settle_from.insert(action.shadow.clone(), settle_from);
             if let Some(outcome) = outcome {
-                self.own.note(&action.shadow, outcome);
+                self.memory.own.note(&action.shadow, outcome);
             }
             match error {
                 None => {
@@ -221,14 +220,12 @@ impl Cycle {
     async fn publish(
         &mut self,
         snapshot: &Snapshot,
-        plan: &Plan,
-        objections: &[Objection],
+        (mut changed, mut policies): (Vec<ShadowStatus>, Vec<PolicyStatus>),
         ordered: &BTreeSet<String>,
         now: Timestamp,
     ) -> Written {
-        let mut changed = shadow_status::changed(snapshot, plan);
         // The answer to such a write would pass for an answer to the one that is unknown.
-        let unknown = self.own.unknown();
+        let unknown = self.memory.own.unknown();
         changed.retain(|change| !ordered.contains(&change.shadow) && !unknown.contains_key(&change.shadow));
         changed.retain(|change| self.delays.may_write(&conditions_of(&change.shadow), now));
         let Portion { now: changed, more } = portion(changed);
@@ -241,7 +238,7 @@ impl Cycle {
                 Ok(object) => {
                     let name = kube::ResourceExt::name_any(&object);
                     self.delays.succeeded(&conditions_of(&name));
-                    self.own.note(&name, Outcome::Stored(Box::new(object)));
+                    self.memory.own.note(&name, Outcome::Stored(Box::new(object)));
                 }
                 Err((shadow, WriteError::Conflict)) => {
                     tracing::debug!(shadow, "shadow has changed meanwhile");
@@ -253,10 +250,9 @@ impl Cycle {
                 }
             }
         }
-        let mut changed = changed_statuses(snapshot, statuses(snapshot, plan, objections));
         self.pace.begin(|policy| snapshot.policies.contains_key(policy));
-        changed.retain(|change| self.delays.may_write(&status_of(&change.policy), now));
-        let paced = changed.into_iter().filter(|change| self.pace.may_write(&change.policy, now));
+        policies.retain(|change| self.delays.may_write(&status_of(&change.policy), now));
+        let paced = policies.into_iter().filter(|change| self.pace.may_write(&change.policy, now));
         let Portion { now: changed, more } = portion(paced);
         written.more |= more;
         let Edge { writer, mandate, heartbeat, .. } = &self.edge;
@@ -266,7 +262,7 @@ impl Cycle {
                 Ok(status) => {
                     self.delays.succeeded(&status_of(&policy));
                     let before = snapshot.policies.get(&policy);
-                    before.into_iter().for_each(|facts| self.unread.wrote(facts, &status));
+                    before.into_iter().for_each(|facts| self.memory.unread.wrote(facts, &status));
                     let news = before.map(|before| news::of_status(before, &status));
                     news.into_iter().flatten().for_each(|news| self.edge.announcer.tell(news));
                 }

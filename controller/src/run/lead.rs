@@ -12,6 +12,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     cycle::{Cycle, Edge},
+    planner::{Planner, Stuck},
+    resign::write_down,
     takeover::take_over,
 };
 use crate::{
@@ -38,36 +40,65 @@ pub(super) struct Controller {
     pub(super) metrics: Metrics,
     pub(super) heartbeat: Heartbeat,
     pub(super) mandate: Mandate,
+    pub(super) planner: Planner,
 }
 
 impl Controller {
-    /// Runs until `stop`, and tells `idle` if no write is under way then.
-    pub(super) async fn run(mut self, stop: &CancellationToken, idle: oneshot::Sender<()>) {
+    /// Runs until `stop`, and tells `idle` as soon as it has ended if no write is under way then.
+    ///
+    /// # Errors
+    /// When it could not plan any more, and why; it has not led since, and has shown no sign of life.
+    pub(super) async fn run(mut self, stop: &CancellationToken, idle: oneshot::Sender<()>) -> Result<(), Stuck> {
         let mut clean = true;
-        while !stop.is_cancelled() {
+        let mut outcome = Ok(());
+        while !stop.is_cancelled() && outcome.is_ok() {
             self.metrics.stands_by();
             let mut mandate = self.mandate.clone();
             let gained = self.alive(mandate.gained()).await;
             let Some(term) = gained else { break };
             self.mandate = mandate;
             self.metrics.leads();
-            clean = self.lead(term).await;
+            match self.lead(term).await {
+                Ok(settled) => clean = settled,
+                Err(stuck) => {
+                    clean = stuck.settled;
+                    let resigned = self.resign(&stuck);
+                    stop.run_until_cancelled(resigned).await;
+                    outcome = Err(stuck);
+                }
+            }
             tracing::info!("leads no longer");
         }
         self.metrics.stands_by();
         if clean {
             // Nobody waits for it when the lease has ended by itself.
             let _ = idle.send(());
+        } else {
+            drop(idle);
+        }
+        // The program is alive without its loop: it answers probes and scrapes until somebody ends it.
+        stop.cancelled().await;
+        outcome
+    }
+
+    /// Ends a lead in which nothing can be planned any more. What is stuck is a thread of this process alone, and goes with it.
+    async fn resign(&self, stuck: &Stuck) {
+        self.heartbeat.give_up();
+        let place = stuck.place.as_ref();
+        let step = place.map(|place| place.step.to_string());
+        tracing::error!(policy = place.map(|place| place.policy.as_str()), step, error = %stuck, "planning is stuck");
+        if let Some(place) = place {
+            write_down(place, &self.writer, &self.mandate, &self.watches).await;
         }
     }
 
     /// Leads for one term; says whether every write that was begun has ended.
-    async fn lead(&self, term: Term) -> bool {
+    async fn lead(&self, term: Term) -> Result<bool, Stuck> {
         let over = || async {
             self.mandate.clone().over().await;
         };
         tokio::select! {
-            () = over() => return true,
+            () = over() => return Ok(true),
             () = self.alive(take_over(term, &self.writer, &self.watches)) => {}
         }
         tracing::info!("watches show everything, leading");
@@ -77,11 +108,12 @@ impl Controller {
             metrics: self.metrics.clone(),
             mandate: self.mandate.clone(),
             heartbeat: self.heartbeat.clone(),
+            planner: self.planner.clone(),
         });
         let mut wake_at = Instant::now();
         while self.mandate.holds() {
             tokio::select! {
-                () = over() => return cycle.is_settled(),
+                () = over() => return Ok(cycle.is_settled()),
                 () = self.watches.changed() => sleep(DEBOUNCE).await,
                 () = self.alive(sleep_until(wake_at)) => {}
             }
@@ -92,12 +124,12 @@ impl Controller {
                 sleep(WRITE_DEADLINE).await;
             };
             let wake = tokio::select! {
-                wake = cycle.round(&self.watches, clock::now()) => wake,
-                () = too_late => return false,
+                wake = cycle.round(&self.watches, clock::now()) => wake?,
+                () = too_late => return cycle.broken_off(),
             };
             wake_at = Instant::now() + until(wake);
         }
-        cycle.is_settled()
+        Ok(cycle.is_settled())
     }
 
     /// Shows a sign of life now and then while `waiting`.
@@ -119,3 +151,6 @@ impl Controller {
 fn until(wake: Option<Timestamp>) -> Duration {
     wake.map_or(LONGEST_WAIT, |at| Duration::try_from(at.duration_since(clock::now())).unwrap_or_default())
 }
+
+#[cfg(test)]
+mod tests;

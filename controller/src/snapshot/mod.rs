@@ -6,6 +6,7 @@
 mod node;
 mod parsed;
 mod policy;
+mod progress;
 mod shadow;
 mod watched_node;
 mod watched_shadow;
@@ -23,7 +24,8 @@ use kube::core::{DeserializeGuard, Resource as _};
 
 pub use node::{NodeFacts, NodeObject};
 pub use parsed::Parsed;
-pub use policy::PolicyFacts;
+pub use policy::{NotAccepted, PolicyFacts};
+pub use progress::{Place, Progress, Step};
 pub use shadow::{MayName, ShadowFacts};
 pub use watched_node::WatchedNode;
 pub use watched_shadow::WatchedShadow;
@@ -43,6 +45,8 @@ pub struct Snapshot {
     pub gated: BTreeMap<String, Arc<serde_json::Value>>,
     /// The shadows, by their own names, that several writes in a row could not be stored to. They get no place that others could use.
     pub stuck: BTreeSet<String>,
+    /// Where the work on it is.
+    pub progress: Progress,
 }
 
 /// The objects that a snapshot is made of, as the watches hold them.

@@ -2,11 +2,39 @@
 
 use api::{
     Policy, UpdatePolicy, UpdatePolicyStatus,
-    policy::{InvalidPolicy, PromotionStep, parse},
+    policy::{AcceptedReason, InvalidPolicy, PromotionStep, parse},
 };
 use kube::core::{DeserializeGuard, Resource as _, Selector};
+use thiserror::Error;
 
-use super::guarded_name;
+use super::{
+    guarded_name,
+    progress::{Place, Step},
+};
+
+/// Why a policy is not followed.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum NotAccepted {
+    /// It cannot be read: one sentence that names the field that stands in the way.
+    #[error("{0}")]
+    Invalid(String),
+    /// A plan was not finished in time because of it, and no other tries before it is edited.
+    #[error(
+        "a plan was not finished in time because of what it says; edit its spec, its health checks first, and it is tried again"
+    )]
+    PlanningDeadlineExceeded,
+}
+
+impl NotAccepted {
+    /// The reason in the policy's condition.
+    #[must_use]
+    pub const fn reason(&self) -> AcceptedReason {
+        match self {
+            Self::Invalid(_) => AcceptedReason::Invalid,
+            Self::PlanningDeadlineExceeded => AcceptedReason::PlanningDeadlineExceeded,
+        }
+    }
+}
 
 /// One policy: what it says, or why it says nothing that can be followed.
 #[derive(Debug, Clone)]
@@ -21,8 +49,8 @@ pub struct PolicyFacts {
     pub priority: Option<i32>,
     /// The nodes it owns; `None` when not even that can be read.
     pub selector: Option<Selector>,
-    /// What it says, or one sentence that names the field that stands in the way.
-    pub accepted: Result<Policy, String>,
+    /// What it says, or why that is not followed.
+    pub accepted: Result<Policy, NotAccepted>,
     /// The status as it is stored now.
     pub status: Option<UpdatePolicyStatus>,
 }
@@ -38,13 +66,20 @@ impl PolicyFacts {
         !rule.is_empty() && rule == under
     }
 
+    /// The work that `step` is on it.
+    pub(crate) fn place(&self, step: Step) -> Place {
+        Place { policy: self.name.clone(), uid: self.uid.clone(), generation: self.generation, step }
+    }
+
+    /// Reads a policy. Of one that planning did not come to an end over only the selector is read: it still owns its nodes. Labels and
+    /// the operators on them take as long to read as they have bytes.
     pub(crate) fn read(guarded: &DeserializeGuard<UpdatePolicy>) -> Self {
         let name = guarded_name(guarded);
         let uid = guarded.meta().uid.clone().unwrap_or_default();
         let generation = guarded.meta().generation;
         match &guarded.0 {
             Err(invalid) => Self {
-                accepted: Err(invalid.error.clone()),
+                accepted: Err(NotAccepted::Invalid(invalid.error.clone())),
                 priority: None,
                 selector: None,
                 status: None,
@@ -53,7 +88,11 @@ impl PolicyFacts {
                 generation,
             },
             Ok(raw) => Self {
-                accepted: Policy::try_from(raw).map_err(|error: InvalidPolicy| error.to_string()),
+                accepted: if exceeded_deadline(raw) {
+                    Err(NotAccepted::PlanningDeadlineExceeded)
+                } else {
+                    Policy::try_from(raw).map_err(|error: InvalidPolicy| NotAccepted::Invalid(error.to_string()))
+                },
                 priority: Some(raw.spec.priority),
                 selector: parse::selector(&raw.spec).ok(),
                 status: raw.status.clone(),
@@ -63,4 +102,10 @@ impl PolicyFacts {
             },
         }
     }
+}
+
+/// Whether its status says that planning did not come to an end over what it says now.
+pub(super) fn exceeded_deadline(raw: &UpdatePolicy) -> bool {
+    let status = raw.status.as_ref();
+    status.zip(raw.metadata.generation).is_some_and(|(status, generation)| status.exceeded_deadline(generation))
 }

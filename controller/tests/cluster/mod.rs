@@ -11,6 +11,9 @@ use kube::core::DeserializeGuard;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+/// The generation of every policy.
+const GENERATION: i64 = 1;
+
 /// A cluster at one instant.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -26,6 +29,9 @@ pub(crate) struct Cluster {
     /// Under which `versions.after` they were promoted, where that is not the one that their policies have now.
     #[serde(default)]
     pub(crate) promoted_under: BTreeMap<String, Value>,
+    /// Policies whose statuses say that planning did not come to an end over the generation they have, or over the one before.
+    #[serde(default)]
+    pub(crate) exceeded_deadline: BTreeMap<String, Generation>,
     /// Nodes, by name.
     #[serde(default)]
     pub(crate) nodes: BTreeMap<String, NodeLines>,
@@ -35,6 +41,15 @@ pub(crate) struct Cluster {
     /// Names of nodes whose shadows cannot be written, time and again.
     #[serde(default)]
     pub(crate) stuck: BTreeSet<String>,
+}
+
+/// What a verdict was found on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+pub(crate) enum Generation {
+    /// What the policy says now.
+    Present,
+    /// What it said before it was edited.
+    Earlier,
 }
 
 /// What is not said of a node is as it is on a managed, healthy one.
@@ -97,12 +112,24 @@ impl Cluster {
     pub(crate) fn raw(&self) -> Raw {
         let versions = |name: &String| self.versions.get(name).cloned().unwrap_or_default();
         let under = |name: &String, spec| self.promoted_under.get(name).cloned().unwrap_or_else(|| rule_of(spec));
+        let status = |name: &String, spec| {
+            let versions = versions(name);
+            let mut status = if versions.is_empty() {
+                Value::Null
+            } else {
+                json!({"versions": versions, "promotedUnder": under(name, spec)})
+            };
+            if let Some(generation) = self.exceeded_deadline.get(name) {
+                status["conditions"] = json!([exceeded_deadline(*generation)]);
+            }
+            status
+        };
         let policies = self.policies.iter();
         let ready = self.nodes.iter().filter(|(_, lines)| !lines.agent_silent).map(|(name, _)| name.clone());
         Raw {
             nodes: self.nodes.iter().map(|(name, lines)| node(name, lines)).collect(),
             shadows: self.shadows.iter().map(|(name, lines)| shadow(name, lines)).collect(),
-            policies: policies.map(|(name, spec)| policy(name, spec, &versions(name), &under(name, spec))).collect(),
+            policies: policies.map(|(name, spec)| policy(name, spec, &status(name, spec))).collect(),
             agents_ready: ready.collect(),
         }
     }
@@ -161,13 +188,22 @@ fn rule_of(spec: &Value) -> Value {
     after.map(|step| json!({"policy": step["policy"], "soakSeconds": seconds(&step["soak"])})).collect()
 }
 
-fn policy(name: &str, spec: &Value, versions: &[Value], under: &Value) -> DeserializeGuard<UpdatePolicy> {
+/// A condition as a leader leaves it that could not plan any more.
+fn exceeded_deadline(generation: Generation) -> Value {
+    json!({
+        "type": "Accepted", "status": "False", "reason": "PlanningDeadlineExceeded", "message": "",
+        "observedGeneration": if generation == Generation::Present { GENERATION } else { GENERATION - 1 },
+        "lastTransitionTime": "2026-11-22T01:00:00Z",
+    })
+}
+
+fn policy(name: &str, spec: &Value, status: &Value) -> DeserializeGuard<UpdatePolicy> {
     serde_json::from_value(json!({
         "apiVersion": "brupop.bottlerocket.aws/v1alpha1",
         "kind": "UpdatePolicy",
-        "metadata": {"name": name, "uid": format!("uid-{name}"), "generation": 1},
+        "metadata": {"name": name, "uid": format!("uid-{name}"), "generation": GENERATION},
         "spec": spec,
-        "status": if versions.is_empty() { Value::Null } else { json!({"versions": versions, "promotedUnder": under}) },
+        "status": status,
     }))
     .unwrap()
 }

@@ -148,18 +148,32 @@ fn rig_with(delay: Duration, refused: Option<Refused>) -> Rig {
         metrics,
         mandate: Mandate::until(CancellationToken::new()),
         heartbeat: health.heartbeat("loop", Duration::from_secs(10)),
+        planner: Planner::default(),
     };
     let watches = Watches::of(nodes, shadows, policies, pods);
     Rig { registry, cycle: Cycle::new(edge), watches, policies: writer, asked, health }
 }
 
 impl Rig {
+    /// What another leader of the same cluster would act through.
+    fn edge(&self) -> Edge {
+        let Edge { writer, announcer, metrics, mandate, heartbeat, planner } = &self.cycle.edge;
+        Edge {
+            writer: writer.clone(),
+            announcer: announcer.clone(),
+            metrics: metrics.clone(),
+            mandate: mandate.clone(),
+            heartbeat: heartbeat.clone(),
+            planner: planner.clone(),
+        }
+    }
+
     async fn round(&mut self) -> Option<Timestamp> {
         self.round_at(NOW.parse().unwrap()).await
     }
 
     async fn round_at(&mut self, now: Timestamp) -> Option<Timestamp> {
-        self.cycle.round(&self.watches, now).await
+        self.cycle.round(&self.watches, now).await.unwrap()
     }
 
     /// How many nodes were asked to start so far.
@@ -258,4 +272,47 @@ async fn what_is_said_of_a_shadow_names_the_version_it_was_decided_on() {
     let versions: Vec<_> = asked.iter().filter(said).map(|(_, _, body)| &body["metadata"]["resourceVersion"]).collect();
     assert_eq!(versions.len(), MOST, "a portion of the others is held by the pause");
     assert!(versions.iter().all(|version| **version == "2"), "{versions:?}");
+}
+
+/// The policy as a leader has left it that could not plan over it, at a later generation after `edits`.
+fn passed_over(edits: i64) -> UpdatePolicy {
+    let mut policy: UpdatePolicy = serde_json::from_value(policy(false)).unwrap();
+    let before = policy.status.take().unwrap_or_default();
+    policy.status = Some(crate::status::exceeded_deadline(before, 1, NOW.parse().unwrap()));
+    policy.metadata.generation = Some(1 + edits);
+    policy
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_policy_that_could_not_be_planned_is_passed_over_by_every_leader_until_it_is_edited() {
+    let mut rig = rig(Duration::ZERO);
+    show(&mut rig.policies, DeserializeGuard(Ok(passed_over(0))));
+    let statuses = |rig: &Rig| {
+        let asked = rig.asked.lock().unwrap();
+        let statuses = asked.iter().filter(|(_, path, _)| path.contains("/updatepolicies/"));
+        statuses.map(|(.., body)| body["status"].clone()).collect::<Vec<_>>()
+    };
+    let verdict = json!(passed_over(0).status.unwrap().conditions[0]);
+    let mut written = Vec::new();
+    for _ in 0..4 {
+        rig.round().await;
+        written.push(statuses(&rig).len());
+        assert_eq!(rig.starts(), 0);
+        assert!(statuses(&rig).iter().all(|status| status["conditions"][0] == verdict), "{:?}", statuses(&rig));
+        // The watch shows what was written.
+        let mut shown = passed_over(0);
+        let last = statuses(&rig).pop().unwrap();
+        shown.status = Some(serde_json::from_value(last).unwrap());
+        show(&mut rig.policies, DeserializeGuard(Ok(shown)));
+        rig.cycle = Cycle::new(rig.edge());
+    }
+    assert!(
+        written[0] > 0 && written[2] == written[3],
+        "what is known of it is written, and then nothing: {written:?}"
+    );
+    show(&mut rig.policies, DeserializeGuard(Ok(passed_over(1))));
+    rig.round().await;
+    assert_eq!(rig.starts(), MOST, "an edit is tried");
+    let status = statuses(&rig).pop().unwrap();
+    assert_eq!((&status["conditions"][0]["status"], &status["observedGeneration"]), (&json!("True"), &json!(2)));
 }

@@ -62,6 +62,7 @@ pub(crate) fn cluster() -> impl Strategy<Value = Cluster> {
             versions: [("one".to_owned(), of_one), ("two".to_owned(), of_two)].into(),
             promoted_under: [].into(),
             shadows: shadows.collect(),
+            exceeded_deadline: [].into(),
             stuck: [].into(),
             nodes: nodes.iter().enumerate().map(|(at, (node, _))| (name(at), node.clone())).collect(),
         }
