@@ -4,19 +4,15 @@ use std::fmt;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::cluster::Cluster;
 use crate::drain::Memory;
-use crate::identity::Reviews;
+use crate::identity::{Issuers, Lanes, Reviews};
 use crate::in_flight::InFlight;
 use crate::metrics::Metrics;
 use crate::notices::Notices;
 use crate::watch::Caches;
-
-/// TokenReviews under way at a time; further ones wait.
-const REVIEWS_AT_A_TIME: usize = 32;
 
 /// Tells what time it is.
 pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
@@ -31,8 +27,10 @@ pub struct App {
     pub namespace: String,
     /// Tokens that were reviewed.
     pub reviews: Reviews,
-    /// Bounds the reviews under way.
-    pub review_permits: Semaphore,
+    /// Bounds the reviews under way, and shares them out.
+    pub lanes: Lanes,
+    /// Who issues tokens in this cluster.
+    pub issuers: Issuers,
     /// What each node has in flight.
     pub in_flight: InFlight,
     /// What the next request of a drain goes on from.
@@ -62,7 +60,8 @@ impl App {
             cluster,
             caches,
             reviews: Reviews::default(),
-            review_permits: Semaphore::new(REVIEWS_AT_A_TIME),
+            lanes: Lanes::default(),
+            issuers: Issuers::default(),
             in_flight: InFlight::default(),
             drains: Memory::default(),
             metrics,

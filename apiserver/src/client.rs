@@ -1,5 +1,6 @@
 //! The client of the Kubernetes API: no retries of its own, and a deadline that the server knows of too.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Context;
@@ -14,17 +15,18 @@ use crate::cluster::DEADLINE;
 /// How long a connection may take to be made.
 const CONNECT: Duration = Duration::from_secs(5);
 
-/// A client from `KUBECONFIG` or from the pod's ServiceAccount.
+/// A client from `KUBECONFIG` or from the pod's ServiceAccount, and the file with the token that it presents, where it has one.
 ///
 /// # Errors
 /// When there is neither, or what is there cannot be used.
-pub async fn connect() -> anyhow::Result<Client> {
+pub async fn connect() -> anyhow::Result<(Client, Option<PathBuf>)> {
     let mut config = Config::infer().await.context("cannot find out how to reach Kubernetes")?;
     // A 429 of an eviction is an answer, which retries inside the client would hide for minutes.
     config.default_retry = false;
     config.connect_timeout = Some(CONNECT);
+    let token = config.auth_info.token_file.clone().map(PathBuf::from);
     let builder = ClientBuilder::try_from(config).context("cannot set up the Kubernetes client")?;
-    Ok(builder.with_layer(&MapRequestLayer::new(with_deadline)).build())
+    Ok((builder.with_layer(&MapRequestLayer::new(with_deadline)).build(), token))
 }
 
 /// Tells the server by when a write is of use, so that one which we gave up on does not take effect much later.

@@ -1,12 +1,12 @@
 //! What the agent of one node may have in flight here. It has a long poll and one call at a time; a few more may be left over
 //! from connections whose end has not been noticed yet.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use api::wire::Reason;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use crate::keyed::{Held, Keyed};
 use crate::refusal::Refusal;
 
 /// Requests of one node at a time.
@@ -16,7 +16,7 @@ pub const MOST_WAITING: usize = 32;
 
 /// The requests in flight, by node.
 #[derive(Debug, Default)]
-pub struct InFlight(Mutex<HashMap<String, Arc<Places>>>);
+pub struct InFlight(Arc<Keyed<String, Places>>);
 
 #[derive(Debug)]
 struct Places {
@@ -27,12 +27,10 @@ struct Places {
 
 /// A request's place, given back when dropped.
 #[derive(Debug)]
-pub struct Place<'a> {
-    all: &'a InFlight,
-    node: String,
-    places: Option<Arc<Places>>,
+pub struct Place {
+    _taken: OwnedSemaphorePermit,
     _counted: OwnedSemaphorePermit,
-    taken: Option<OwnedSemaphorePermit>,
+    _places: Held<String, Places>,
 }
 
 impl InFlight {
@@ -41,47 +39,29 @@ impl InFlight {
     ///
     /// # Errors
     /// When there is no place, not even to wait.
-    pub async fn enter(&self, node: &str, ours: bool) -> Result<Place<'_>, Refusal> {
-        let places = self.lock().entry(node.to_owned()).or_default().clone();
+    pub async fn enter(&self, node: &str, ours: bool) -> Result<Place, Refusal> {
+        let places = self.0.hold(node.to_owned(), Places::default);
         let counted = places.bounded.clone().try_acquire_owned().map_err(|_| Refusal::busy())?;
         let free = places.free.clone();
-        let mut place =
-            Place { all: self, node: node.to_owned(), places: Some(places), _counted: counted, taken: None };
-        place.taken = if ours {
+        let taken = if ours {
             let error = format!("node {node} has {MOST} requests in flight; ask again");
-            Some(free.try_acquire_owned().map_err(|_| Refusal::new(Reason::TooManyRequests, error))?)
+            free.try_acquire_owned().map_err(|_| Refusal::new(Reason::TooManyRequests, error))?
         } else {
-            Some(free.acquire_owned().await.map_err(|_| Refusal::busy())?)
+            free.acquire_owned().await.map_err(|_| Refusal::busy())?
         };
-        Ok(place)
+        Ok(Place { _taken: taken, _counted: counted, _places: places })
     }
 
     /// How many nodes have something in flight.
     #[must_use]
     pub fn nodes(&self) -> usize {
-        self.lock().len()
-    }
-
-    /// Held for plain map operations only, so a poisoned lock is as good as any.
-    fn lock(&self) -> MutexGuard<'_, HashMap<String, Arc<Places>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.len()
     }
 }
 
 impl Default for Places {
     fn default() -> Self {
         Self { free: Arc::new(Semaphore::new(MOST)), bounded: Arc::new(Semaphore::new(MOST + MOST_WAITING)) }
-    }
-}
-
-impl Drop for Place<'_> {
-    fn drop(&mut self) {
-        let mut all = self.all.lock();
-        self.places = None;
-        // Only the map's is left: nobody else of this node is here.
-        if all.get(&self.node).is_some_and(|places| Arc::strong_count(places) == 1) {
-            all.remove(&self.node);
-        }
     }
 }
 

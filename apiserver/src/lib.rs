@@ -9,7 +9,7 @@
 //! drain, node::attend ─► notices ─► Events on the Node
 //! ```
 //!
-//! The rules are `caller`, `preferences`, `identity::{claims, authorize}`, `node::{facts, right, give_back, unattended}`,
+//! The rules are `caller`, `preferences`, `identity::{claims, token_claims, standing, authorize}`, `node::{facts, right, give_back, unattended}`,
 //! `shadow::{fresh, report}` and `drain::{select, answer, tracker}`: no I/O, no clock.
 
 pub mod app;
@@ -20,6 +20,7 @@ pub mod cluster;
 pub mod drain;
 pub mod identity;
 pub mod in_flight;
+pub mod keyed;
 pub mod marked;
 pub mod metrics;
 pub mod node;

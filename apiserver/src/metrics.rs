@@ -5,6 +5,7 @@ use prometheus::{HistogramOpts, HistogramVec, IntCounterVec, IntGauge, Opts, Reg
 
 use crate::cluster::ClusterError;
 use crate::drain::Answer;
+use crate::identity::NotIdentified;
 use crate::node::Unattended;
 
 /// Upper bounds of drain times: from what a node of stateless pods takes to a day of waiting for a budget, in seconds.
@@ -15,6 +16,7 @@ const DRAIN_SECONDS: [f64; 12] = [2.0, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.
 pub struct Metrics {
     requests: IntCounterVec,
     reviews: IntCounterVec,
+    not_identified: IntCounterVec,
     evictions: IntCounterVec,
     drains: IntGauge,
     waiting: IntGauge,
@@ -94,6 +96,11 @@ impl Metrics {
                 &["route", "code"],
             )?,
             reviews: counters("brupop_apiserver_token_reviews_total", "TokenReviews by outcome.", &["outcome"])?,
+            not_identified: counters(
+                "brupop_apiserver_unauthenticated_requests_total",
+                "Requests of which it was not found out who is calling, by reason.",
+                &["reason"],
+            )?,
             evictions: counters("brupop_apiserver_evictions_total", "Evictions by the API's answer.", &["answer"])?,
             drains: gauge("brupop_apiserver_drains", "Drains under way.")?,
             waiting: gauge("brupop_apiserver_waiting_reads", "Callers waiting for their shadow to change.")?,
@@ -108,19 +115,27 @@ impl Metrics {
             )?,
             drain_seconds,
         };
+        metrics.begin_at_zero();
+        Ok(metrics)
+    }
+
+    /// Has every word a series, so that the first of its kind is an increase.
+    fn begin_at_zero(&self) {
         for word in Answer::WORDS {
-            metrics.evictions.with_label_values(&[word]);
+            self.evictions.with_label_values(&[word]);
         }
         for outcome in ["authenticated", "unknown", "failed"] {
-            metrics.reviews.with_label_values(&[outcome]);
+            self.reviews.with_label_values(&[outcome]);
+        }
+        for reason in NotIdentified::WORDS {
+            self.not_identified.with_label_values(&[reason]);
         }
         for why in Unattended::WORDS {
-            metrics.given_back.with_label_values(&[why]);
+            self.given_back.with_label_values(&[why]);
         }
         for outcome in ["drained", "aborted"] {
-            metrics.drain_seconds.with_label_values(&[outcome]);
+            self.drain_seconds.with_label_values(&[outcome]);
         }
-        Ok(metrics)
     }
 
     /// A request was answered. `route` is one of the routes there are.
@@ -136,6 +151,11 @@ impl Metrics {
             Err(_) => "failed",
         };
         self.reviews.with_label_values(&[outcome]).inc();
+    }
+
+    /// It was not found out who is calling.
+    pub fn not_identified(&self, not: &NotIdentified) {
+        self.not_identified.with_label_values(&[not.word()]).inc();
     }
 
     /// An eviction was answered.
@@ -170,5 +190,28 @@ impl Metrics {
     #[must_use]
     pub fn waiting(&self) -> UnderWay {
         UnderWay::count(&self.waiting)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn the_documentation_lists_what_is_exported() {
+        let registry = Registry::new();
+        Metrics::register(&registry).unwrap().answered("other", 404);
+        let exported: BTreeSet<_> = registry.gather().iter().map(|family| family.name().to_owned()).collect();
+        let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/metrics.md")).unwrap();
+        let (_, section) = page.split_once("## Apiserver\n").unwrap();
+        let section = section.split("\n## ").next().unwrap();
+        let rows = section.lines().filter_map(|row| row.strip_prefix("| `")?.split(['`', '{']).next());
+        let documented = rows.filter(|name| name.starts_with("brupop_apiserver_")).map(str::to_owned).collect();
+        assert_eq!(exported, documented);
+        let missing: Vec<_> =
+            NotIdentified::WORDS.into_iter().filter(|word| !section.contains(&format!("`{word}`"))).collect();
+        assert!(missing.is_empty(), "{missing:?}");
     }
 }

@@ -1,14 +1,16 @@
-//! Every answer that is not a success: a status code, and `{error, reason}` as JSON.
+//! Every answer that is not a success: a status code, and `{error, reason}` as JSON. With 429 and 503 goes the second after
+//! which to ask again at the earliest.
 
 use api::text;
 use api::wire::{ErrorBody, Reason};
 use axum::Json;
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
+use http::header::{HeaderValue, RETRY_AFTER};
 
 use crate::caller::BadHeader;
 use crate::cluster::ClusterError;
-use crate::identity::Denied;
+use crate::identity::{Crowded, Denied};
 use crate::node::{NoRight, NotGivingBack, UnreadableNode};
 
 /// Why a request is refused.
@@ -66,7 +68,11 @@ fn status_of(reason: Reason) -> StatusCode {
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
         let body = ErrorBody { error: self.error, reason: self.reason };
-        (self.status, Json(body)).into_response()
+        let mut response = (self.status, Json(body)).into_response();
+        if matches!(self.status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE) {
+            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+        response
     }
 }
 
@@ -79,6 +85,13 @@ impl From<BadHeader> for Refusal {
 impl From<Denied> for Refusal {
     fn from(denied: Denied) -> Self {
         Self::new(denied.reason(), denied.to_string())
+    }
+}
+
+impl From<Crowded> for Refusal {
+    /// Not 429, which an agent takes for the answer of somebody who knows it.
+    fn from(crowded: Crowded) -> Self {
+        Self::new(Reason::Unavailable, crowded.to_string())
     }
 }
 

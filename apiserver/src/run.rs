@@ -1,5 +1,6 @@
 //! The program: watches, servers, and their end.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,6 +21,7 @@ use crate::app::App;
 use crate::args::Args;
 use crate::client::connect;
 use crate::cluster::Cluster;
+use crate::identity::follow_own_token;
 use crate::marked::{Marked, node_events};
 use crate::metrics::Metrics;
 use crate::node::attend;
@@ -47,7 +49,7 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
     let mut supervisor = Supervisor::new(GRACE).with_lame_duck(LAME_DUCK);
     let stop = supervisor.token();
 
-    let client = connect().await?;
+    let (client, own_token) = connect().await?;
     let (caches, writers) = caches(&namespace);
     let nodes = node_events(client.clone());
     let events = (pod_events(client.clone(), &namespace), shadow_events(client.clone(), &namespace));
@@ -69,6 +71,7 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
     let (notices, told) = notices();
     supervisor.spawn("events", until(stop.clone(), publish(cluster.clone(), told)));
     let app = Arc::new(App::new(cluster, caches, metrics, notices, stop.clone(), clock));
+    supervisor.spawn("issuers", until(stop.clone(), issuers(app.clone(), own_token)));
     supervisor.spawn("unattended nodes", until(stop.clone(), look_after(app.clone(), nodes)));
     let listener = listen(agents_at).await.with_context(|| format!("cannot listen on {agents_at}"))?;
     let tls = Some(server_config(certificate)?);
@@ -117,6 +120,10 @@ async fn readiness(
     outcome.unwrap_or(Ok(()))?;
     stop.cancelled().await;
     Ok(())
+}
+
+async fn issuers(app: Arc<App>, own_token: Option<PathBuf>) {
+    follow_own_token(&app.issuers, own_token.as_deref(), || app.now()).await;
 }
 
 /// Gives back the marked nodes that no agent gives back.

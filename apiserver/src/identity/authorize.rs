@@ -55,6 +55,18 @@ pub enum Denied {
     /// The cluster does not know the token.
     #[error("the token is not known to the cluster, or has expired")]
     Unauthenticated,
+    /// It is not in the form of a token that is bound to a pod.
+    #[error("the token is malformed")]
+    Malformed,
+    /// Nobody in this cluster issues such tokens.
+    #[error("the token's issuer is not known")]
+    OtherIssuer,
+    /// Its time is over.
+    #[error("the token has expired")]
+    Expired,
+    /// Its time has not come.
+    #[error("the token is not valid yet")]
+    NotYetValid,
     /// It was issued for somebody else.
     #[error("the token was issued for another audience")]
     OtherAudience,
@@ -89,7 +101,12 @@ impl Denied {
     #[must_use]
     pub const fn reason(self) -> Reason {
         match self {
-            Self::Unauthenticated | Self::OtherAudience => Reason::Unauthenticated,
+            Self::Unauthenticated
+            | Self::Malformed
+            | Self::OtherIssuer
+            | Self::Expired
+            | Self::NotYetValid
+            | Self::OtherAudience => Reason::Unauthenticated,
             Self::StaleNode => Reason::StaleToken,
             Self::NoServiceAccount
             | Self::Unbound
@@ -98,6 +115,29 @@ impl Denied {
             | Self::PodGone
             | Self::NotAnAgent
             | Self::OtherNode => Reason::Forbidden,
+        }
+    }
+}
+
+impl Denied {
+    /// One word for metrics.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Unauthenticated => "unknown",
+            Self::Malformed => "malformed",
+            Self::OtherIssuer => "issuer",
+            Self::Expired => "expired",
+            Self::NotYetValid => "not_yet_valid",
+            Self::OtherAudience => "audience",
+            Self::NoServiceAccount => "no_service_account",
+            Self::Unbound => "unbound",
+            Self::Ambiguous => "ambiguous",
+            Self::OtherServiceAccount => "service_account",
+            Self::PodGone => "pod_gone",
+            Self::NotAnAgent => "no_agent",
+            Self::OtherNode => "node",
+            Self::StaleNode => "stale_node",
         }
     }
 }
@@ -134,34 +174,12 @@ pub fn authorize(evidence: &Evidence, caller: &Caller, namespace: &str) -> Resul
 
 #[cfg(test)]
 mod tests {
+    use super::super::samples::{NAMESPACE, evidence};
     use super::*;
     use crate::token::Token;
 
-    const NAMESPACE: &str = "brupop";
-
     fn caller() -> Caller {
         Caller { node: "a".to_owned(), node_uid: None, token: Token::new("t".to_owned()), agent_version: None }
-    }
-
-    fn evidence() -> Evidence {
-        Evidence {
-            claims: Claims {
-                namespace: NAMESPACE.to_owned(),
-                service_account: AGENT_SERVICE_ACCOUNT.to_owned(),
-                pod_name: "p".to_owned(),
-                pod_uid: "u".to_owned(),
-                node_name: Some("a".to_owned()),
-                node_uid: Some("n".to_owned()),
-            },
-            pod: Some(PodIdentity {
-                uid: "u".to_owned(),
-                node: Some("a".to_owned()),
-                component: Some(AGENT_COMPONENT.to_owned()),
-                service_account: Some(AGENT_SERVICE_ACCOUNT.to_owned()),
-                finished: false,
-            }),
-            node_uid: Some("n".to_owned()),
-        }
     }
 
     fn verdict(spoil: impl FnOnce(&mut Evidence, &mut Caller)) -> Result<(), Denied> {

@@ -2,26 +2,48 @@
 //! request names.
 //!
 //! ```text
-//! headers ─► Caller ─► Reviews (remembered?) ─► TokenReview, pod, Node ─► Evidence ─► authorize ─► Identity
+//! headers ─► Caller ─► TokenClaims ─► Reviews (remembered?) ──────────────────────────────────────────────────► Identity
+//!                                        └─► Standing ─► Lanes ─► TokenReview, pod, Node ─► Evidence ─► authorize ─┘
 //! ```
+//!
+//! Up to the lanes nothing is sent anywhere. What a token says of itself serves only to refuse and to choose a lane.
 
+mod address;
 mod authorize;
 mod claims;
+mod generations;
+mod issuers;
+mod lane;
+mod lanes;
+mod not_identified;
 mod reviews;
+#[cfg(test)]
+mod samples;
+mod standing;
+mod token_claims;
+#[cfg(test)]
+mod token_claims_tests;
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use http::HeaderMap;
-use tokio::time::timeout;
 
+pub use address::Network;
 pub use authorize::{Denied, Evidence, PodIdentity, authorize};
 pub use claims::Claims;
-pub use reviews::{CAPACITY, Remembered, Reviews, TTL};
+pub use issuers::{Issuers, follow_own_token};
+pub use lane::{Bounds, COOL_DOWN, Crowded, Lane, Turn};
+pub use lanes::Lanes;
+pub use not_identified::NotIdentified;
+pub use reviews::{CAPACITY, REFUSED, Remembered, Reviews, TTL, UnderWay};
+pub use standing::{Standing, standing};
+pub use token_claims::{LEEWAY, TokenClaims, issuer};
 
 use crate::app::App;
 use crate::caller::Caller;
-use crate::cluster::DEADLINE;
 use crate::refusal::Refusal;
+use crate::token::Fingerprint;
 
 /// A caller whose word was proven.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,55 +56,80 @@ pub struct Identity {
     pub ours: bool,
 }
 
-/// Finds out who is calling.
+/// Finds out who is calling from an address.
 ///
 /// # Errors
 /// 400 for its headers, 401 and 403 for what they say, 503 when it cannot be found out.
-pub async fn authenticate(app: &App, headers: &HeaderMap) -> Result<Identity, Refusal> {
+pub async fn authenticate(app: &App, headers: &HeaderMap, address: Option<IpAddr>) -> Result<Identity, Refusal> {
+    let identified = identify(app, headers, Network::of(address)).await;
+    identified.inspect_err(|not| app.metrics.not_identified(not)).map_err(Refusal::from)
+}
+
+async fn identify(app: &App, headers: &HeaderMap, address: Network) -> Result<Identity, NotIdentified> {
     let caller = Caller::read(headers)?;
+    let claims = TokenClaims::read(&caller, &app.namespace)?;
     let fingerprint = caller.token.fingerprint();
-    let slot = app.reviews.slot(fingerprint).ok_or_else(Refusal::busy)?;
-    let outcome = proven(app, &caller, &slot).await;
-    if outcome.is_err() {
-        app.reviews.forget(&fingerprint, slot);
-    }
-    let evidence = outcome?;
+    let evidence = match remembered(app, &caller, &fingerprint)? {
+        Some(evidence) => evidence,
+        None => reviewed(app, &caller, &claims, (fingerprint, address)).await?,
+    };
     Ok(Identity { node_uid: evidence.node_uid.clone().unwrap_or_default(), ours: caller.is_ours(), node: caller.node })
 }
 
-/// What is remembered of a token, if it still proves what the caller says; else a new review.
-async fn proven(
-    app: &App,
-    caller: &Caller,
-    slot: &tokio::sync::Mutex<Option<Remembered>>,
-) -> Result<Arc<Evidence>, Refusal> {
-    // Whoever is before us in the queue is bounded by the deadlines below, several of them by this one.
-    let mut remembered = timeout(2 * DEADLINE, slot.lock()).await.map_err(|_| Refusal::busy())?;
-    if let Some(known) = remembered.as_ref().filter(|known| known.is_fresh()) {
-        let evidence =
-            Evidence { pod: app.caches.agent_pod(&known.evidence.claims.pod_name), ..Evidence::clone(&known.evidence) };
-        if authorize(&evidence, caller, &app.namespace).is_ok() {
-            return Ok(known.evidence.clone());
-        }
-    }
-    // What is remembered does not fit: the pod is gone, the Node was replaced, or the caller lies. Kubernetes decides.
-    *remembered = None;
-    let evidence = gather(app, caller).await?;
-    authorize(&evidence, caller, &app.namespace)?;
-    let fresh = Remembered::now(evidence);
-    let evidence = fresh.evidence.clone();
-    *remembered = Some(fresh);
-    Ok(evidence)
+/// What is remembered of a token, if it still proves what the caller says.
+fn remembered(app: &App, caller: &Caller, token: &Fingerprint) -> Result<Option<Arc<Evidence>>, Denied> {
+    let Some(known) = app.reviews.remembered(token)?.filter(Remembered::is_fresh) else {
+        return Ok(None);
+    };
+    let evidence =
+        Evidence { pod: app.caches.agent_pod(&known.evidence.claims.pod_name), ..Evidence::clone(&known.evidence) };
+    // What is remembered may not fit: the pod is gone, the Node was replaced, or the caller lies. Kubernetes decides.
+    Ok(authorize(&evidence, caller, &app.namespace).is_ok().then_some(known.evidence))
 }
 
-/// Asks Kubernetes for all that [`authorize`] judges.
-async fn gather(app: &App, caller: &Caller) -> Result<Evidence, Refusal> {
-    let permit = timeout(DEADLINE, app.review_permits.acquire()).await;
-    let _permit = permit.map_err(|_| Refusal::busy())?;
+/// A new review, when it is the caller's turn.
+async fn reviewed(
+    app: &App,
+    caller: &Caller,
+    claims: &TokenClaims,
+    (fingerprint, address): (Fingerprint, Network),
+) -> Result<Arc<Evidence>, NotIdentified> {
+    let standing = stands(app, caller, claims, &fingerprint)?;
+    let _under_way = app.reviews.enter(fingerprint).await?;
+    // Somebody else may have had it reviewed meanwhile.
+    if let Some(evidence) = remembered(app, caller, &fingerprint)? {
+        return Ok(evidence);
+    }
+    let turn = app.lanes.enter(standing, address, caller.is_ours()).await?;
+    match gather(app, caller).await {
+        Ok(evidence) => {
+            app.issuers.saw(&claims.issuer, app.now());
+            Ok(app.reviews.remember(fingerprint, evidence))
+        }
+        Err(not) => {
+            if let NotIdentified::Denied(denied) = not {
+                app.reviews.deny(fingerprint, denied);
+                turn.end_refused();
+            }
+            Err(not)
+        }
+    }
+}
+
+fn stands(app: &App, caller: &Caller, claims: &TokenClaims, token: &Fingerprint) -> Result<Standing, Denied> {
+    let now = app.now();
+    let foreign = (!app.issuers.knows(&claims.issuer, now)).then_some(Denied::OtherIssuer);
+    let proven = app.reviews.remembered(token)?.is_some();
+    let pod = app.caches.agent_pod(&claims.pod_name);
+    standing(claims, pod.as_ref(), &caller.node, proven, foreign.or_else(|| claims.untimely(now)))
+}
+
+/// Asks Kubernetes for all that [`authorize`] judges, and has it judged.
+async fn gather(app: &App, caller: &Caller) -> Result<Evidence, NotIdentified> {
     let reviewed = app.cluster.review(&caller.token).await;
     app.metrics.reviewed(&reviewed);
     let claims = Claims::read(&reviewed?)?;
-    // The watch may not have shown a pod that just started.
+    // The watch may not have shown a pod that just started. Only for a token that is authentic is it looked up.
     let pod = match app.caches.agent_pod(&claims.pod_name) {
         Some(pod) if pod.uid == claims.pod_uid => Some(pod),
         _ => app.cluster.pod(&claims.pod_name).await?.map(|pod| PodIdentity::from(&pod)),
@@ -92,5 +139,7 @@ async fn gather(app: &App, caller: &Caller) -> Result<Evidence, Refusal> {
         Some(node) => app.cluster.node_uid(node).await?,
         None => None,
     };
-    Ok(Evidence { claims, pod, node_uid })
+    let evidence = Evidence { claims, pod, node_uid };
+    authorize(&evidence, caller, &app.namespace)?;
+    Ok(evidence)
 }

@@ -1,29 +1,45 @@
-//! Reviews remembered for a short while, by the token's fingerprint.
+//! What reviews brought, remembered by the token's fingerprint, and the reviews under way.
 
-use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::Mutex as AsyncMutex;
-use tokio::time::Instant;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Instant, timeout};
 
-use super::Evidence;
+use super::generations::Generations;
+use super::lane::Crowded;
+use super::{Denied, Evidence};
+use crate::cluster::DEADLINE;
+use crate::in_flight::{MOST, MOST_WAITING};
+use crate::keyed::{Held, Keyed};
 use crate::token::Fingerprint;
 
 /// How long a review is believed. A token that is revoked otherwise than by its pod's end is good for that much longer.
 pub const TTL: Duration = Duration::from_secs(60);
 
-/// Most tokens that are remembered or under review: two for each of 5,000 agents, one before and one after its rotation.
+/// Tokens that are remembered at least: two for each of 5,000 agents, one before and one after its rotation. Only a token that
+/// let its caller in is among them, so that nobody without one can make the apiserver forget another's.
 pub const CAPACITY: usize = 10_000;
 
-/// The reviews that are remembered, and those under way: one at a time for each token.
-#[derive(Debug, Default)]
-pub struct Reviews(Mutex<HashMap<Fingerprint, Slot>>);
+/// How long a token counts as proven lately, at least; twice that is the lifetime of the agents' tokens.
+const PROVEN: Duration = Duration::from_secs(300);
 
-/// One token's place. Who holds its lock reviews it; the others wait for the outcome.
-type Slot = Arc<AsyncMutex<Option<Remembered>>>;
+/// How long a token that Kubernetes did not know is refused without asking again, at least, and at most twice that. A second
+/// look a few seconds later sees a token that Kubernetes has come to know.
+pub const REFUSED: Duration = Duration::from_secs(5);
 
-/// A review, and when it was had.
+/// Refused tokens that are remembered at least: some kilobytes, more than one caller has sent in that time.
+const REFUSED_CAPACITY: usize = 1024;
+
+/// What is known of tokens. One token is reviewed by one request at a time; the others wait for the outcome.
+#[derive(Debug)]
+pub struct Reviews {
+    proven: Mutex<Generations<Remembered>>,
+    refused: Mutex<Generations<()>>,
+    under_way: Arc<Keyed<Fingerprint, OneAtATime>>,
+}
+
+/// A review that let its caller in, and when it was had.
 #[derive(Debug, Clone)]
 pub struct Remembered {
     /// What it found out.
@@ -31,116 +47,159 @@ pub struct Remembered {
     at: Instant,
 }
 
-impl Remembered {
-    /// A review had just now.
-    #[must_use]
-    pub fn now(evidence: Evidence) -> Self {
-        Self { evidence: Arc::new(evidence), at: Instant::now() }
-    }
+#[derive(Debug)]
+struct OneAtATime {
+    turn: Arc<Semaphore>,
+    bounded: Arc<Semaphore>,
+}
 
-    /// Whether it may still be believed.
+/// The right to have a token reviewed, which one request at a time has.
+#[derive(Debug)]
+pub struct UnderWay {
+    _turn: OwnedSemaphorePermit,
+    _counted: OwnedSemaphorePermit,
+    _token: Held<Fingerprint, OneAtATime>,
+}
+
+impl Remembered {
+    /// Whether it may still be believed. If not, the token still counts as proven lately.
     #[must_use]
     pub fn is_fresh(&self) -> bool {
         self.at.elapsed() < TTL
     }
 }
 
-impl Reviews {
-    /// The place of a token; `None` when every place is taken by a review under way.
-    #[must_use]
-    pub fn slot(&self, token: Fingerprint) -> Option<Slot> {
-        let mut slots = self.slots();
-        if let Some(slot) = slots.get(&token) {
-            return Some(slot.clone());
+impl Default for Reviews {
+    fn default() -> Self {
+        Self {
+            proven: Mutex::new(Generations::new(CAPACITY, PROVEN)),
+            refused: Mutex::new(Generations::new(REFUSED_CAPACITY, REFUSED)),
+            under_way: Arc::default(),
         }
-        if slots.len() >= CAPACITY {
-            make_room(&mut slots);
-        }
-        if slots.len() >= CAPACITY {
-            return None;
-        }
-        Some(slots.entry(token).or_default().clone())
-    }
-
-    /// Forgets a token, unless others are still waiting for its place.
-    pub fn forget(&self, token: &Fingerprint, slot: Slot) {
-        let mut slots = self.slots();
-        drop(slot);
-        if slots.get(token).is_some_and(|slot| Arc::strong_count(slot) == 1) {
-            slots.remove(token);
-        }
-    }
-
-    /// How many tokens have a place.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.slots().len()
-    }
-
-    /// Whether none has.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.slots().is_empty()
-    }
-
-    /// Held for plain map operations only, so a poisoned lock is as good as any.
-    fn slots(&self) -> MutexGuard<'_, HashMap<Fingerprint, Slot>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Drops every place that is neither in use nor fresh; when there is none such, an arbitrary one that is not in use.
-fn make_room(slots: &mut HashMap<Fingerprint, Slot>) {
-    let in_use = |slot: &Slot| Arc::strong_count(slot) > 1;
-    slots.retain(|_, slot| {
-        let fresh = slot.try_lock().is_ok_and(|remembered| remembered.as_ref().is_some_and(Remembered::is_fresh));
-        in_use(slot) || fresh
-    });
-    if slots.len() >= CAPACITY {
-        let spare = slots.iter().find(|(_, slot)| !in_use(slot)).map(|(token, _)| *token);
-        if let Some(token) = spare {
-            slots.remove(&token);
+impl Reviews {
+    /// The last review of a token that let its caller in.
+    ///
+    /// # Errors
+    /// When Kubernetes did not know the token a moment ago.
+    pub fn remembered(&self, token: &Fingerprint) -> Result<Option<Remembered>, Denied> {
+        if locked(&self.refused).get(token).is_some() {
+            return Err(Denied::Unauthenticated);
+        }
+        Ok(locked(&self.proven).get(token).cloned())
+    }
+
+    /// Remembers a review that let its caller in.
+    #[must_use]
+    pub fn remember(&self, token: Fingerprint, evidence: Evidence) -> Arc<Evidence> {
+        let evidence = Arc::new(evidence);
+        locked(&self.proven).insert(token, Remembered { evidence: evidence.clone(), at: Instant::now() });
+        evidence
+    }
+
+    /// Remembers that a token did not let its caller in.
+    pub fn deny(&self, token: Fingerprint, denied: Denied) {
+        locked(&self.proven).remove(&token);
+        // Whatever else it was, another caller's headers or another moment may make it good.
+        if denied == Denied::Unauthenticated {
+            locked(&self.refused).insert(token, ());
         }
     }
+
+    /// Waits until nobody else has this token reviewed.
+    ///
+    /// # Errors
+    /// When more wait than an agent has requests in flight, or the wait is too long.
+    pub async fn enter(&self, token: Fingerprint) -> Result<UnderWay, Crowded> {
+        let held = self.under_way.hold(token, OneAtATime::default);
+        let counted = held.bounded.clone().try_acquire_owned().map_err(|_| Crowded)?;
+        // Whoever is in front is bounded by deadlines, several of them by this one.
+        let turn = timeout(2 * DEADLINE, held.turn.clone().acquire_owned()).await;
+        let turn = turn.map_err(|_| Crowded)?.map_err(|_| Crowded)?;
+        Ok(UnderWay { _turn: turn, _counted: counted, _token: held })
+    }
+
+    /// How many tokens are known or under review.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        locked(&self.proven).len() + locked(&self.refused).len() + self.under_way.len()
+    }
+
+    /// Whether none is.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+impl Default for OneAtATime {
+    fn default() -> Self {
+        Self { turn: Arc::new(Semaphore::new(1)), bounded: Arc::new(Semaphore::new(MOST + MOST_WAITING)) }
+    }
+}
+
+/// Locked for plain map operations only, so a poisoned lock is as good as any.
+fn locked<V>(memory: &Mutex<Generations<V>>) -> MutexGuard<'_, Generations<V>> {
+    memory.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
 mod tests {
+    use futures::FutureExt;
+    use tokio::time::advance;
+
     use super::*;
+    use crate::identity::samples::{evidence, fingerprint};
 
-    fn fingerprint(number: usize) -> Fingerprint {
-        let mut bytes = [0; 32];
-        bytes[..8].copy_from_slice(&number.to_le_bytes());
-        bytes
-    }
-
-    #[test]
-    fn the_number_of_places_is_bounded_and_a_place_in_use_is_never_taken() {
+    #[tokio::test(start_paused = true)]
+    async fn refused_tokens_take_no_room_of_those_that_let_their_caller_in() {
         let reviews = Reviews::default();
-        let held = reviews.slot(fingerprint(0)).unwrap();
-        for number in 1..2 * CAPACITY {
-            assert!(reviews.slot(fingerprint(number)).is_some());
+        let _evidence = reviews.remember(fingerprint(0), evidence());
+        for number in 1..3 * CAPACITY {
+            reviews.deny(fingerprint(number), Denied::Unauthenticated);
         }
-        assert!(reviews.len() <= CAPACITY);
-        assert!(Arc::ptr_eq(&held, &reviews.slot(fingerprint(0)).unwrap()));
+        assert!(reviews.remembered(&fingerprint(0)).unwrap().unwrap().is_fresh());
+        assert!(reviews.len() <= 1 + 2 * REFUSED_CAPACITY, "{}", reviews.len());
     }
 
-    #[test]
-    fn when_every_place_is_in_use_there_is_none_left() {
+    #[tokio::test(start_paused = true)]
+    async fn a_token_that_is_not_known_is_refused_for_some_seconds_and_any_other_denial_is_not_remembered() {
         let reviews = Reviews::default();
-        let held: Vec<_> = (0..CAPACITY).map(|number| reviews.slot(fingerprint(number)).unwrap()).collect();
-        assert!(reviews.slot(fingerprint(CAPACITY)).is_none());
-        drop(held);
-        assert!(reviews.slot(fingerprint(CAPACITY)).is_some());
+        reviews.deny(fingerprint(0), Denied::Unauthenticated);
+        reviews.deny(fingerprint(1), Denied::StaleNode);
+        assert_eq!(reviews.remembered(&fingerprint(0)).unwrap_err(), Denied::Unauthenticated);
+        assert!(reviews.remembered(&fingerprint(1)).unwrap().is_none());
+        advance(2 * REFUSED).await;
+        assert!(reviews.remembered(&fingerprint(0)).unwrap().is_none());
+        assert!(reviews.is_empty());
     }
 
-    #[test]
-    fn a_token_others_wait_for_is_not_forgotten() {
+    #[tokio::test(start_paused = true)]
+    async fn a_review_is_believed_for_a_minute_and_its_token_proven_for_longer() {
         let reviews = Reviews::default();
-        let (one, other) = (reviews.slot(fingerprint(0)).unwrap(), reviews.slot(fingerprint(0)).unwrap());
-        reviews.forget(&fingerprint(0), one);
-        assert_eq!(reviews.len(), 1);
-        reviews.forget(&fingerprint(0), other);
+        let _evidence = reviews.remember(fingerprint(0), evidence());
+        advance(TTL).await;
+        assert!(!reviews.remembered(&fingerprint(0)).unwrap().unwrap().is_fresh());
+        advance(PROVEN - TTL).await;
+        assert!(reviews.remembered(&fingerprint(0)).unwrap().is_some());
+        advance(PROVEN).await;
+        assert!(reviews.remembered(&fingerprint(0)).unwrap().is_none());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_at_a_time_has_a_token_reviewed_and_as_many_wait_as_an_agent_has_requests() {
+        let reviews = Reviews::default();
+        let first = reviews.enter(fingerprint(0)).await.unwrap();
+        let waits = || Box::pin(reviews.enter(fingerprint(0)));
+        let mut waiting: Vec<_> = (1..MOST + MOST_WAITING).map(|_| waits()).collect();
+        assert!(waiting.iter_mut().all(|one| one.now_or_never().is_none()));
+        assert_eq!(waits().await.unwrap_err(), Crowded);
+        assert!(reviews.enter(fingerprint(1)).now_or_never().unwrap().is_ok());
+        drop(first);
+        assert!(waiting.remove(0).now_or_never().unwrap().is_ok());
+        drop(waiting);
         assert!(reviews.is_empty());
     }
 }

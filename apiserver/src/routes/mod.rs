@@ -8,12 +8,13 @@ mod report;
 mod restore;
 
 use std::convert::Infallible;
+use std::net::{IpAddr, SocketAddr};
 
 use api::BottlerocketShadow;
 use api::wire::Reason;
 use axum::Json;
 use axum::body::Body;
-use axum::extract::FromRequestParts;
+use axum::extract::{ConnectInfo, FromRequestParts};
 use axum::response::{IntoResponse, Response};
 use http::header::{ETAG, HeaderValue};
 use http::request::Parts;
@@ -41,37 +42,39 @@ pub fn too_large() -> Refusal {
     Refusal::new(Reason::TooLarge, format!("the body is larger than {MAX_BODY} bytes"))
 }
 
-/// A request's head, as far as it says who is calling.
+/// A request's head, as far as it says who is calling, and from where.
 pub struct Head {
     headers: HeaderMap,
     connection: Option<Connection>,
+    peer: Option<IpAddr>,
 }
 
 impl<S: Sync> FromRequestParts<S> for Head {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Infallible> {
-        Ok(Self { headers: parts.headers.clone(), connection: parts.extensions.get().cloned() })
+        let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|peer| peer.0.ip());
+        Ok(Self { headers: parts.headers.clone(), connection: parts.extensions.get().cloned(), peer })
     }
 }
 
 /// What an admitted request holds for as long as it lasts.
-struct Admitted<'a> {
-    _place: Place<'a>,
+struct Admitted {
+    _place: Place,
     _proven: Option<Proven>,
 }
 
 /// Who is calling, with a place among what its node has in flight. Until then the caller is unauthenticated, and each
 /// address may have few such callers.
-async fn admit<'a>(app: &'a App, head: &Head) -> Result<(Identity, Admitted<'a>), Refusal> {
-    let identity = authenticate(app, &head.headers).await?;
+async fn admit(app: &App, head: &Head) -> Result<(Identity, Admitted), Refusal> {
+    let identity = authenticate(app, &head.headers, head.peer).await?;
     let place = app.in_flight.enter(&identity.node, identity.ours).await?;
     let proven = head.connection.as_ref().map(Connection::proven);
     Ok((identity, Admitted { _place: place, _proven: proven }))
 }
 
 /// [`admit`] for a request that wants no body: one that is there is read away.
-async fn admit_without_body<'a>(app: &'a App, head: &Head, body: Body) -> Result<(Identity, Admitted<'a>), Refusal> {
+async fn admit_without_body(app: &App, head: &Head, body: Body) -> Result<(Identity, Admitted), Refusal> {
     let admitted = admit(app, head).await?;
     body::discard(body).await?;
     Ok(admitted)

@@ -13,6 +13,7 @@ use tokio::time::{sleep, timeout};
 
 use crate::fake::{pod_path, status};
 use crate::site::{Site, pod};
+use crate::tokens::good;
 
 /// A node with a pod that cannot be evicted, and where its apiserver listens.
 async fn serving() -> (Site, SocketAddr) {
@@ -31,8 +32,9 @@ async fn serving_within(limits: Limits) -> (Site, SocketAddr) {
 
 async fn ask_for_a_drain(address: SocketAddr, rest: &str) -> TcpStream {
     let mut connection = TcpStream::connect(address).await.unwrap();
+    let good = good();
     let head = format!(
-        "POST {CORDON_AND_DRAIN} HTTP/1.1\r\nhost: a\r\n{NODE_NAME_HEADER}: a\r\n{TOKEN_HEADER}: good\r\n\
+        "POST {CORDON_AND_DRAIN} HTTP/1.1\r\nhost: a\r\n{NODE_NAME_HEADER}: a\r\n{TOKEN_HEADER}: {good}\r\n\
          {AGENT_VERSION_HEADER}: 0.1.0\r\n"
     );
     connection.write_all(format!("{head}{rest}").as_bytes()).await.unwrap();

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use api::BottlerocketShadow;
 use apiserver::watch::Guarded;
@@ -32,6 +33,8 @@ pub(crate) struct World {
     /// What happens just before the request with this number.
     pub(crate) happenings: BTreeMap<usize, Vec<Happening>>,
     pub(crate) outage: bool,
+    /// How long a TokenReview takes.
+    pub(crate) review_takes: Duration,
     /// Most objects in one page of a list, where it is fewer than what was asked for.
     pub(crate) page: Option<usize>,
     pub(crate) watchers: Option<UnboundedSender<Watched<Event<Guarded>>>>,
@@ -223,7 +226,9 @@ pub(crate) fn client(world: Arc<Mutex<World>>) -> Client {
             let bytes = body.collect().await.unwrap().to_bytes();
             let body = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
             // A moment passes, so that what is under way at the same time interleaves.
-            tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+            let reviews = parts.uri.path().ends_with("/tokenreviews");
+            let takes = if reviews { world.lock().unwrap().review_takes } else { Duration::ZERO };
+            tokio::time::sleep(takes.max(Duration::from_millis(1))).await;
             let (code, answer) = world.lock().unwrap().handle(&parts.method, &parts.uri, &body);
             let answer = Full::new(Bytes::from(answer.to_string()));
             let response = Response::builder().status(StatusCode::from_u16(code).unwrap());

@@ -8,6 +8,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use crate::site::{Site, ours};
+use crate::tokens::good;
 
 #[tokio::test(start_paused = true)]
 async fn unknown_paths_and_methods_are_answered_in_the_common_form() {
@@ -91,7 +92,7 @@ proptest! {
         headers in headers(),
         body in ".{0,200}",
     ) {
-        let request = request("PUT", &path, &headers, body.into_bytes(), Some("good"));
+        let request = request("PUT", &path, &headers, body.into_bytes(), Some(good()));
         prop_assume!(request.is_some());
         let (_, writes) = answered(request.unwrap());
         prop_assert!(writes.is_empty(), "{writes:?}");

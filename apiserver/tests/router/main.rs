@@ -10,6 +10,8 @@ mod draining;
 #[cfg(test)]
 mod fake;
 #[cfg(test)]
+mod floods;
+#[cfg(test)]
 mod hostile;
 #[cfg(test)]
 mod identity;
@@ -23,6 +25,8 @@ mod site;
 mod states;
 #[cfg(test)]
 mod telling;
+#[cfg(test)]
+mod tokens;
 #[cfg(test)]
 mod unattended;
 #[cfg(test)]

@@ -29,6 +29,7 @@ use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
 use crate::fake::{NODE, SHADOW, World, client, pod_path};
+use crate::tokens::{ISSUER, good};
 
 /// When every test begins.
 pub(crate) fn beginning() -> Timestamp {
@@ -143,6 +144,7 @@ impl Site {
         let cluster = Cluster::new(kube, "brupop");
         let (notices, told) = notices();
         let app = Arc::new(App::new(cluster, caches, metrics, notices, CancellationToken::new(), clock));
+        app.issuers.saw_own(ISSUER, beginning());
         let site = Self { routes: router(app.clone()), world, app, pods, told: Mutex::new(told), registry };
         site.furnish(shadow_events);
         site.settle().await;
@@ -152,7 +154,7 @@ impl Site {
     fn furnish(&self, shadow_events: UnboundedSender<Watched<Event<apiserver::watch::Guarded>>>) {
         let mut world = self.world();
         world.watchers = Some(shadow_events);
-        world.tokens.insert("good".to_owned(), review());
+        world.tokens.insert(good().to_owned(), review());
         let labels = json!({ UPDATER_INTERFACE_LABEL: UPDATER_INTERFACE_VERSION });
         let metadata = json!({"name": "a", "uid": "node-uid", "labels": labels});
         world.put(NODE, json!({"apiVersion": "v1", "kind": "Node", "metadata": metadata, "spec": {}}));
@@ -257,7 +259,7 @@ pub(crate) fn original(method: &str, path: &str) -> http::request::Builder {
         .uri(path)
         .header(NODE_NAME_HEADER, "a")
         .header("brupopnodeuid", "node-uid")
-        .header(TOKEN_HEADER, "good")
+        .header(TOKEN_HEADER, good())
 }
 
 pub(crate) fn ours(method: &str, path: &str) -> http::request::Builder {
@@ -265,6 +267,6 @@ pub(crate) fn ours(method: &str, path: &str) -> http::request::Builder {
         .method(method)
         .uri(path)
         .header(NODE_NAME_HEADER, "a")
-        .header(TOKEN_HEADER, "good")
+        .header(TOKEN_HEADER, good())
         .header(AGENT_VERSION_HEADER, "0.1.0")
 }

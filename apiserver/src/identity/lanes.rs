@@ -1,0 +1,51 @@
+//! The lanes to the TokenReviews, one for each standing, so that a caller waits only behind those with as much to speak for them.
+
+use super::Network;
+use super::lane::{Bounds, Crowded, Lane, Turn};
+use super::standing::Standing;
+
+/// For tokens that were proven lately, which their agents have reviewed again every minute. Nobody fills it without a
+/// thousand such tokens, so that its addresses share nothing out.
+const PROVEN: Bounds = Bounds { at_once: 32, per_address: 32, waiting_per_address: 8192, waiting: 8192 };
+
+/// For agents whose pods are known. A quarter is left to others, whoever floods it; that much is left to the agents of a whole
+/// cluster behind one address. As many wait from one address as it has requests in flight before it is authenticated.
+const KNOWN: Bounds = Bounds { at_once: 32, per_address: 24, waiting_per_address: 2048, waiting: 16_384 };
+
+/// For pods that the watch has not shown yet, which takes it milliseconds: hardly anybody, and whoever makes up tokens.
+const UNKNOWN: Bounds = Bounds { at_once: 8, per_address: 2, waiting_per_address: 16, waiting: 1024 };
+
+/// The lanes.
+#[derive(Debug)]
+pub struct Lanes {
+    proven: Lane,
+    known: Lane,
+    unknown: Lane,
+}
+
+impl Default for Lanes {
+    fn default() -> Self {
+        Self { proven: Lane::new(PROVEN), known: Lane::new(KNOWN), unknown: Lane::new(UNKNOWN) }
+    }
+}
+
+impl Lanes {
+    /// Waits for the turn of a caller.
+    ///
+    /// # Errors
+    /// When there are too many in front of it.
+    pub async fn enter(&self, standing: Standing, address: Network, ours: bool) -> Result<Turn, Crowded> {
+        let lane = match standing {
+            Standing::Proven => &self.proven,
+            Standing::Known => &self.known,
+            Standing::Unknown => &self.unknown,
+        };
+        lane.enter(address, ours).await
+    }
+
+    /// How many addresses have a share of any.
+    #[must_use]
+    pub fn addresses(&self) -> usize {
+        [&self.proven, &self.known, &self.unknown].map(Lane::addresses).into_iter().sum()
+    }
+}
