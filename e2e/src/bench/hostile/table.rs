@@ -82,6 +82,9 @@ fn quantiles(kind: Kind, latencies: &Latencies) -> String {
     if !kind.timed {
         return String::new();
     }
+    if latencies.count() == 0 {
+        return "-".to_owned();
+    }
     let [p50, p99] = [50, 99].map(|percent| latencies.percentile(percent).as_millis());
     format!("{p50} / {p99}")
 }

@@ -6,7 +6,7 @@ use api::UpdatePolicy;
 use http::StatusCode;
 use kube::Api;
 use kube::api::PostParams;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
@@ -48,32 +48,7 @@ async fn author(field: Field, policies: Api<UpdatePolicy>, number: usize) {
 
 /// Every list as long as it may be, every text nearly so.
 fn policy(name: &str) -> Value {
-    let minutes = (0..60).map(|minute| minute.to_string()).collect::<Vec<_>>().join(",");
-    let window = |number: usize| {
-        let start: String = format!("{minutes} * * * *").chars().take(128).collect();
-        let start = if start.ends_with('*') { start } else { format!("{} * * * *", &minutes[..100]) };
-        json!({"start": start, "duration": format!("{}m", number + 1)})
-    };
-    let blackout = |number: usize| {
-        let year = 2027 + number;
-        json!({"start": format!("{year}-12-20T00:00:00+01:00"), "end": format!("{year}-12-31T00:00:00+01:00"), "reason": "r".repeat(200)})
-    };
-    let expression = |number: usize| {
-        let values: Vec<_> = (0..64).map(|value| format!("{value:0>63}")).collect();
-        json!({"key": format!("{}/key-{number}", "a".repeat(200)), "operator": "In", "values": values})
-    };
-    let check = |number: usize| {
-        let filter = (0..20).map(|term| format!("@.type=='Condition{term:02}'")).collect::<Vec<_>>().join(" || ");
-        let path = format!("$.status.conditions[?{filter}].status");
-        let expect: Vec<_> = (0..16).map(|value| format!("{value:0>256}")).collect();
-        json!({"name": format!("check-{number}"), "node": {"jsonPath": path, "expect": expect}})
-    };
-    let after = |number: usize| json!({"policy": format!("{}-{number}", "p".repeat(240)), "soak": "24h"});
-    fn many(count: usize, make: impl Fn(usize) -> Value) -> Vec<Value> {
-        (0..count).map(make).collect()
-    }
-    let labels: serde_json::Map<_, _> =
-        (0..32).map(|label| (format!("label-{label}"), json!("v".repeat(63)))).collect();
+    let labels: Map<_, _> = (0..32).map(|label| (format!("label-{label}"), json!("v".repeat(63)))).collect();
     json!({
         "apiVersion": "brupop.bottlerocket.aws/v1alpha1", "kind": "UpdatePolicy", "metadata": {"name": name},
         "spec": {
@@ -83,4 +58,49 @@ fn policy(name: &str) -> Value {
             "health": {"checks": many(16, check)},
         },
     })
+}
+
+fn many(count: usize, make: impl Fn(usize) -> Value) -> Vec<Value> {
+    (0..count).map(make).collect()
+}
+
+fn window(number: usize) -> Value {
+    let minutes: Vec<_> = (0..40).map(|minute| minute.to_string()).collect();
+    json!({"start": format!("{} * * * *", minutes.join(",")), "duration": format!("{}m", number + 1)})
+}
+
+fn blackout(number: usize) -> Value {
+    let (year, reason) = (2027 + number, "r".repeat(200));
+    let day = |day: u8| format!("{year}-12-{day}T00:00:00+01:00");
+    json!({"start": day(20), "end": day(31), "reason": reason})
+}
+
+fn expression(number: usize) -> Value {
+    let prefix = vec!["a".repeat(62); 4].join(".");
+    let values: Vec<_> = (0..64).map(|value| format!("{value:0>63}")).collect();
+    json!({"key": format!("{prefix}/key-{number}"), "operator": "In", "values": values})
+}
+
+fn check(number: usize) -> Value {
+    let filter: Vec<_> = (0..8).map(|term| format!("@.type=='{term:0>40}'")).collect();
+    let path = format!("$.status.conditions[?{}].status", filter.join(" || "));
+    let expect: Vec<_> = (0..16).map(|value| format!("{value:0>256}")).collect();
+    json!({"name": format!("check-{number}"), "node": {"jsonPath": path, "expect": expect}})
+}
+
+fn after(number: usize) -> Value {
+    json!({"policy": format!("{}-{number}", "p".repeat(240)), "soak": "24h"})
+}
+
+#[cfg(test)]
+mod tests {
+    use api::Policy;
+
+    use super::*;
+
+    #[test]
+    fn the_largest_policy_is_one_that_can_be_followed() {
+        let policy: UpdatePolicy = serde_json::from_value(policy("huge")).unwrap();
+        Policy::try_from(&policy).unwrap();
+    }
 }

@@ -57,6 +57,7 @@ impl Besieged {
         let dry_run = PatchParams { dry_run: true, ..PatchParams::default() };
         match timeout(PATIENCE, self.policies.patch(&name, &dry_run, &limit)).await {
             Ok(Ok(_)) => Ok(()),
+            Ok(Err(kube::Error::Api(status))) => Err(status.message),
             Ok(Err(error)) => Err(error.to_string()),
             Err(_) => Err("no answer".to_owned()),
         }

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use api::wire::{AGENT_VERSION_HEADER, NODE_NAME_HEADER, NODE_RESOURCE, PING, TOKEN_HEADER};
+use api::wire::{AGENT_VERSION_HEADER, CORDON_AND_DRAIN, NODE_NAME_HEADER, NODE_RESOURCE, PING, TOKEN_HEADER};
 use bytes::Bytes;
-use http::Request;
+use http::{Method, Request};
 
 use super::super::site::Caller;
 use super::tokens::{Claims, malformed};
@@ -127,7 +127,10 @@ fn body() -> anyhow::Result<Ask> {
 
 fn endless(node: &str, token: &str) -> anyhow::Result<Ask> {
     static TEXT: [u8; BODY] = [b' '; BODY];
-    let head = Request::put(uri(NODE_RESOURCE)).header(NODE_NAME_HEADER, node).header(TOKEN_HEADER, token);
+    // A route that wants no body reads it away all the same; a report's is read for itself.
+    let (method, path) = if fastrand::bool() { (Method::POST, CORDON_AND_DRAIN) } else { (Method::PUT, NODE_RESOURCE) };
+    let head = Request::builder().method(method).uri(uri(path));
+    let head = head.header(NODE_NAME_HEADER, node).header(TOKEN_HEADER, token);
     let head = head.header(AGENT_VERSION_HEADER, "0.1.0").header("content-type", "application/json");
     Ok(Ask { head: head.body(())?, body: Body::Endless(Bytes::from_static(&TEXT), 8, Duration::from_millis(250)) })
 }
