@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 
 use api::{UpdatePolicy, text};
 use axum::{
-    Json, Router,
+    Extension, Json, Router,
     body::Bytes,
     extract::{DefaultBodyLimit, State},
     routing::post,
@@ -14,6 +14,7 @@ use kube::core::{
     DynamicObject,
     admission::{AdmissionRequest, AdmissionResponse, AdmissionReview, Operation},
 };
+use runtime::server::Held;
 
 use crate::{
     admit::{Change, Verdict, advise, judge},
@@ -62,17 +63,26 @@ impl Manner {
 /// The routes of the HTTPS port.
 pub fn routes(judge: Arc<Judge>) -> Router {
     Router::new()
-        .route("/validate", post(|state, body| answer(Manner::Validate, state, body)))
-        .route("/advise", post(|state, body| answer(Manner::Advise, state, body)))
+        .route("/validate", post(|state, held, body| answer(Manner::Validate, state, held, body)))
+        .route("/advise", post(|state, held, body| answer(Manner::Advise, state, held, body)))
         .layer(DefaultBodyLimit::max(MAX_REVIEW))
         .with_state(judge)
 }
 
-async fn answer(manner: Manner, State(judge): State<Arc<Judge>>, body: Bytes) -> Json<AdmissionReview<DynamicObject>> {
+/// Judging goes on when its caller hangs up, and holds meanwhile what the review was charged for.
+async fn answer(
+    manner: Manner,
+    State(judge): State<Arc<Judge>>,
+    held: Option<Extension<Held>>,
+    body: Bytes,
+) -> Json<AdmissionReview<DynamicObject>> {
     let (work, review) = (judge.clone(), body.clone());
-    let judged = judge.places.judge(manner.deadline(), move || match request(&review) {
-        Ok(request) => respond(manner, &work, &request),
-        Err(why) => malformed(&work, why),
+    let judged = judge.places.judge(manner.deadline(), move || {
+        let _held = held;
+        match request(&review) {
+            Ok(request) => respond(manner, &work, &request),
+            Err(why) => malformed(&work, why),
+        }
     });
     let response = match judged.await {
         Ok(response) => response,
@@ -157,11 +167,19 @@ fn read(object: &DynamicObject) -> Result<UpdatePolicy, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use axum::{body::Body, http::Request};
+    use axum::{body::Body, http::Request, serve::Listener as _};
     use http_body_util::BodyExt as _;
     use prometheus::Registry;
+    use runtime::server::{Limits, listen, serve};
     use serde_json::{Value, json};
-    use std::sync::{Mutex, mpsc};
+    use std::{
+        net::{Ipv4Addr, SocketAddr},
+        sync::{Mutex, mpsc},
+    };
+    use tokio::{
+        io::{AsyncReadExt as _, AsyncWriteExt as _},
+        net::TcpStream,
+    };
     use tower::ServiceExt as _;
 
     use crate::places::tests::pass;
@@ -292,6 +310,37 @@ mod tests {
         }
         let text = prometheus::TextEncoder::new().encode_to_string(&registry.gather()).unwrap();
         assert!(text.contains("{outcome=\"unjudged\"} 2"), "{text}");
+    }
+
+    /// Sends a review over a connection of its own, and reads the first line of the answer.
+    async fn status_line(address: SocketAddr, review: String) -> String {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        let length = review.len();
+        let head = format!(
+            "POST /validate HTTP/1.1\r\nhost: webhook\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n"
+        );
+        stream.write_all((head + &review).as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        answer.lines().next().unwrap_or_default().to_owned()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_review_that_is_still_being_judged_holds_what_it_was_charged_for() {
+        let (webhook, _never, _begun) = endless(&Registry::new());
+        let listener = listen((Ipv4Addr::LOCALHOST, 0).into()).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let limits = Limits::default();
+        // Its address has half of it, which is enough for one of these reviews and not for two.
+        let limits = Limits { request_bytes: 10 << 10, unauthenticated: limits.connections, ..limits };
+        tokio::spawn(serve(listener, None, webhook, limits, std::future::pending()));
+        for expected in ["HTTP/1.1 200 OK", "HTTP/1.1 503 Service Unavailable"] {
+            let asked = tokio::spawn(status_line(address, creation(&json!({"nodeSelector": {}}))));
+            while !asked.is_finished() {
+                pass(Duration::from_millis(100)).await;
+            }
+            assert_eq!(asked.await.unwrap(), expected);
+        }
     }
 
     #[tokio::test]
