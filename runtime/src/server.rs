@@ -38,6 +38,7 @@ use connections::Connections;
 pub use admission::Held;
 pub use connections::{Connection, Proven};
 pub use limits::Limits;
+pub use network::Network;
 pub use refused::Refused;
 
 /// How long connections may take to end once they are cut.

@@ -6,11 +6,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use runtime::server::Network;
 use thiserror::Error;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{sleep, timeout};
 
-use super::Network;
 use crate::cluster::DEADLINE;
 use crate::keyed::{Held, Keyed};
 
@@ -132,7 +132,7 @@ mod tests {
     const BOUNDS: Bounds = Bounds { at_once: 4, per_address: 2, waiting_per_address: 3, waiting: 100 };
 
     fn network(last: u8) -> Network {
-        Network::of(Some([10, 0, 0, last].into()))
+        Network::of([10, 0, 0, last].into())
     }
 
     #[tokio::test(start_paused = true)]

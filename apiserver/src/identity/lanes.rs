@@ -1,6 +1,7 @@
 //! The lanes to the TokenReviews, one for each standing, so that a caller waits only behind those with as much to speak for them.
 
-use super::Network;
+use runtime::server::Network;
+
 use super::lane::{Bounds, Crowded, Lane, Turn};
 use super::standing::Standing;
 

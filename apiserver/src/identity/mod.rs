@@ -8,7 +8,6 @@
 //!
 //! Up to the lanes nothing is sent anywhere. What a token says of itself serves only to refuse and to choose a lane.
 
-mod address;
 mod authorize;
 mod claims;
 mod generations;
@@ -24,12 +23,12 @@ mod token_claims;
 #[cfg(test)]
 mod token_claims_tests;
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 use http::HeaderMap;
+use runtime::server::Network;
 
-pub use address::Network;
 pub use authorize::{Denied, Evidence, PodIdentity, authorize};
 pub use claims::Claims;
 pub use issuers::{Issuers, follow_own_token};
@@ -61,7 +60,9 @@ pub struct Identity {
 /// # Errors
 /// 400 for its headers, 401 and 403 for what they say, 503 when it cannot be found out.
 pub async fn authenticate(app: &App, headers: &HeaderMap, address: Option<IpAddr>) -> Result<Identity, Refusal> {
-    let identified = identify(app, headers, Network::of(address)).await;
+    // Callers without one, which no server has, are one party.
+    let network = Network::of(address.unwrap_or(Ipv4Addr::UNSPECIFIED.into()));
+    let identified = identify(app, headers, network).await;
     identified.inspect_err(|not| app.metrics.not_identified(not)).map_err(Refusal::from)
 }
 

@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv6Addr};
 
 /// What one party has to itself: an IPv4 address, or the /64 network of an IPv6 one, in which it can have any number of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Network(IpAddr);
+pub struct Network(IpAddr);
 
 /// The next larger network that one party may have been given: the /48 of an IPv6 address, which is what a site gets
 /// (RFC 6177). IPv4 has none.
@@ -12,7 +12,9 @@ pub(super) struct Network(IpAddr);
 pub(super) struct Site(Ipv6Addr);
 
 impl Network {
-    pub(super) fn of(address: IpAddr) -> Self {
+    /// The network of an address.
+    #[must_use]
+    pub fn of(address: IpAddr) -> Self {
         match address.to_canonical() {
             IpAddr::V6(address) => Self(prefix(address, 64).into()),
             v4 @ IpAddr::V4(_) => Self(v4),
