@@ -7,7 +7,7 @@ use e2e::controlplane::wait::eventually;
 use e2e::fleet::Fleet;
 use k8s_openapi::api::core::v1::Node;
 use kube::ResourceExt;
-use kube::api::ListParams;
+use kube::api::{ListParams, Patch, PatchParams};
 use serde_json::json;
 
 use crate::{NEW, PATIENCE, fleet, in_flight, policy, wait_in_flight};
@@ -91,6 +91,42 @@ async fn a_pause_lets_what_is_disrupted_finish_and_starts_nothing() {
     observer.assert_no_breach().await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_policy_that_planning_did_not_come_to_an_end_over_is_passed_over_until_it_is_edited() {
+    let (fleet, observer) = fleet(3).await;
+    let first = fleet.node_objects().list(&ListParams::default()).await.unwrap().items.remove(0).name_any();
+    fleet.plane.kubectl(&["label", "node", &first, "pool=blue"]).await.unwrap();
+    fleet.plane.apply(BLUE).await.unwrap();
+    fleet.plane.apply(&policy(2)).await.unwrap();
+    fleet
+        .plane
+        .kubectl(&["wait", "--for=condition=Accepted", "--timeout=60s", "bup/blue", "bup/default"])
+        .await
+        .unwrap();
+    // As a leader leaves it that could not plan any more. This one has just planned it, and takes the verdict from the status all the same.
+    let accepted = async || {
+        let blue = fleet.policies().get("blue").await?;
+        let conditions = blue.status.map(|status| status.conditions).unwrap_or_default();
+        anyhow::Ok(conditions.into_iter().find(|condition| condition.type_ == "Accepted"))
+    };
+    let mut verdict = accepted().await.unwrap().unwrap();
+    verdict.status = "False".to_owned();
+    verdict.reason = "PlanningDeadlineExceeded".to_owned();
+    let status = json!({"status": {"conditions": [verdict]}});
+    fleet.policies().patch_status("blue", &PatchParams::default(), &Patch::Merge(status)).await.unwrap();
+    fleet.publish(&NEW);
+    held_for(&fleet, "PolicyNotAccepted", 1).await;
+    fleet.updated(&NEW, 2, PATIENCE).await.unwrap();
+    assert_eq!(fleet.boots()[first.as_str()], 0, "its node does not fall to the other policy");
+    let kept = accepted().await.unwrap().unwrap();
+    assert_eq!((kept.status.as_str(), kept.reason.as_str()), ("False", "PlanningDeadlineExceeded"));
+    assert!(kept.message.contains("edit its spec"), "{}", kept.message);
+    fleet.edit_policy("blue", json!({"priority": 2})).await.unwrap();
+    fleet.updated(&NEW, 3, PATIENCE).await.unwrap();
+    assert_eq!(accepted().await.unwrap().unwrap().status, "True");
+    observer.assert_no_breach().await;
+}
+
 /// Waits until `count` shadows say that their node is held for `reason`.
 pub(crate) async fn held_for(fleet: &Fleet, reason: &str, count: usize) {
     eventually(&format!("{count} nodes to be held: {reason}"), PATIENCE, async || {
@@ -102,6 +138,12 @@ pub(crate) async fn held_for(fleet: &Fleet, reason: &str, count: usize) {
     .await
     .unwrap();
 }
+
+const BLUE: &str = "apiVersion: brupop.bottlerocket.aws/v1alpha1
+kind: UpdatePolicy
+metadata: {name: blue}
+spec: {priority: 1, nodeSelector: {matchLabels: {pool: blue}}}
+";
 
 const POLICY_OF_NOWHERE: &str = "apiVersion: brupop.bottlerocket.aws/v1alpha1
 kind: UpdatePolicy
