@@ -9,7 +9,7 @@ use tokio::task::JoinSet;
 use tokio::time::sleep;
 
 use super::address::attacker;
-use super::attack::Field;
+use super::attack::{Attack, Field};
 
 /// How long an attacker waits before it takes the place of a connection that was closed.
 const AGAIN: Duration = Duration::from_secs(1);
@@ -18,9 +18,29 @@ const DRIBBLE: Duration = Duration::from_millis(100);
 /// Connections under way from one address at a time, so that the attackers' own threads do not become the measure.
 const AT_A_TIME: usize = 64;
 
+/// The attacks of this kind, which are the same for every server.
+pub(crate) fn connections() -> Vec<Attack> {
+    use Manner::{Dribbled, HelloAlone, Idle, Silent};
+    vec![
+        Attack::new("silent-256", "256 silent connections from one address", |field| hold(field, 1, 256, &[Silent])),
+        Attack::new("silent-600", "600 silent connections from one address", |field| hold(field, 1, 600, &[Silent])),
+        Attack::new(
+            "slow-handshakes",
+            "600 handshakes from one address: a ClientHello byte by byte, or one with nothing after it",
+            |field| hold(field, 1, 600, &[Dribbled, HelloAlone]),
+        ),
+        Attack::new("table-silent", "256 silent connections from each of 16 addresses", |field| {
+            hold(field, 16, 256, &[Silent])
+        }),
+        Attack::new("table-idle", "256 connections from each of 16 addresses, idle after the handshake", |field| {
+            hold(field, 16, 256, &[Idle])
+        }),
+    ]
+}
+
 /// What is said on a connection.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Manner {
+enum Manner {
     /// Nothing.
     Silent,
     /// A ClientHello, byte by byte.
@@ -32,7 +52,7 @@ pub(crate) enum Manner {
 }
 
 /// Holds `each` connections from each of the first `addresses`, and makes a new one for each that is closed.
-pub(crate) async fn hold(field: Field, addresses: u16, each: usize, manners: &[Manner]) {
+async fn hold(field: Field, addresses: u16, each: usize, manners: &[Manner]) {
     let mut all = JoinSet::new();
     for address in 1..=addresses {
         for (number, manner) in manners.iter().cycle().take(each).enumerate() {

@@ -24,7 +24,7 @@ mod victim;
 pub(super) use address::honest;
 pub use args::Args;
 pub(super) use attack::{Attack, Field};
-pub(super) use connections::{Manner, hold};
+pub(super) use connections::connections;
 pub(super) use files::open_files;
 pub(super) use ledger::{Ledger, every};
 pub(super) use requests::{Ask, Body, Shape, ask};

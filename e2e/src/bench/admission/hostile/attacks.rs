@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::super::calls::review;
 use super::huge;
-use crate::bench::hostile::{Ask, Attack, Body, Field, Manner, Shape, ask, hold, reset};
+use crate::bench::hostile::{Ask, Attack, Body, Field, Shape, ask, connections, reset};
 
 /// What an update of an object carries at most: two objects of 1.5 MiB, which is etcd's limit.
 const LARGE: usize = 3 << 20;
@@ -26,33 +26,22 @@ pub(super) async fn all(policies: &Api<UpdatePolicy>) -> anyhow::Result<Vec<Atta
     let stored = policies.list(&kube::api::ListParams::default()).await?.items.into_iter().next();
     let stored = serde_json::to_value(stored.context("no policies")?)?;
     let mut all = connections();
+    all.push(resets());
     all.extend(reviews(&stored)?);
     all.push(huge::attack(policies.clone()));
     Ok(all)
 }
 
-fn connections() -> Vec<Attack> {
-    use Manner::{Dribbled, HelloAlone, Idle, Silent};
-    vec![
-        Attack::new("silent-256", "256 silent connections from one address", |field| hold(field, 1, 256, &[Silent])),
-        Attack::new("silent-600", "600 silent connections from one address", |field| hold(field, 1, 600, &[Silent])),
-        Attack::new(
-            "slow-handshakes",
-            "600 handshakes from one address: a ClientHello byte by byte, or one with nothing after it",
-            |field| hold(field, 1, 600, &[Dribbled, HelloAlone]),
-        ),
-        Attack::new("table-idle", "256 connections from each of 16 addresses, idle after the handshake", |field| {
-            hold(field, 16, 256, &[Idle])
-        }),
-        Attack::new("resets", "8 connections of requests that are reset at once, 8,000 a second", |field| {
-            reset(field, 8, || {
-                let mut request = Request::new(());
-                *request.method_mut() = http::Method::POST;
-                *request.uri_mut() = http::Uri::from_static("https://webhook/validate");
-                request
-            })
-        }),
-    ]
+/// Requests that are given up at once.
+fn resets() -> Attack {
+    Attack::new("resets", "8 connections of requests that are reset at once, 8,000 a second", |field| {
+        reset(field, 8, || {
+            let mut request = Request::new(());
+            *request.method_mut() = http::Method::POST;
+            *request.uri_mut() = http::Uri::from_static("https://webhook/validate");
+            request
+        })
+    })
 }
 
 fn reviews(stored: &Value) -> anyhow::Result<Vec<Attack>> {

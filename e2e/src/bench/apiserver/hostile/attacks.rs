@@ -8,7 +8,7 @@ use http::{Method, Request};
 
 use super::super::site::Caller;
 use super::tokens::{Claims, malformed};
-use crate::bench::hostile::{Ask, Attack, Body, Field, Manner, Shape, ask, hold, reset};
+use crate::bench::hostile::{Ask, Attack, Body, Field, Shape, ask, connections, reset};
 
 /// Just below the largest body that is read.
 const BODY: usize = (64 << 10) - 1;
@@ -26,25 +26,6 @@ pub(super) fn all(stolen: &Caller) -> Vec<Attack> {
     all.extend(requests());
     all.extend(tokens(stolen));
     all
-}
-
-fn connections() -> Vec<Attack> {
-    use Manner::{Dribbled, HelloAlone, Idle, Silent};
-    vec![
-        Attack::new("silent-256", "256 silent connections from one address", |field| hold(field, 1, 256, &[Silent])),
-        Attack::new("silent-600", "600 silent connections from one address", |field| hold(field, 1, 600, &[Silent])),
-        Attack::new(
-            "slow-handshakes",
-            "600 handshakes from one address: a ClientHello byte by byte, or one with nothing after it",
-            |field| hold(field, 1, 600, &[Dribbled, HelloAlone]),
-        ),
-        Attack::new("table-silent", "256 silent connections from each of 16 addresses", |field| {
-            hold(field, 16, 256, &[Silent])
-        }),
-        Attack::new("table-idle", "256 connections from each of 16 addresses, idle after the handshake", |field| {
-            hold(field, 16, 256, &[Idle])
-        }),
-    ]
 }
 
 fn requests() -> Vec<Attack> {
