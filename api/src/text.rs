@@ -3,7 +3,7 @@
 //! What agents, hosts, people and policies write is repeated in conditions, Events and answers, which end on terminals. There
 //! an escape sequence moves the cursor, a line break forges another line, and an override of the writing direction lets a text
 //! read as another. What comes from an agent is refused ([`is_line`]); what the operator itself repeats is made a line
-//! ([`line`]).
+//! ([`line()`]).
 
 use std::{fmt::Write as _, iter::Peekable, str::Chars, sync::LazyLock};
 

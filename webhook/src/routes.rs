@@ -81,7 +81,7 @@ async fn answer(
         let _held = held;
         match request(&review) {
             Ok(request) => respond(manner, &work, &request),
-            Err(why) => malformed(&work, why),
+            Err(why) => malformed(&work, &why),
         }
     });
     let response = match judged.await {
@@ -91,16 +91,16 @@ async fn answer(
     Json(response.into_review())
 }
 
-fn malformed(judge: &Judge, why: String) -> AdmissionResponse {
+fn malformed(judge: &Judge, why: &str) -> AdmissionResponse {
     judge.metrics.count("malformed");
-    AdmissionResponse::invalid(text::line(&why, MAX_SENTENCES))
+    AdmissionResponse::invalid(text::line(why, MAX_SENTENCES))
 }
 
 /// What is answered without a verdict. The review is read once more for its uid, which takes as long as it has bytes.
 fn unjudged(manner: Manner, judge: &Judge, body: &[u8], why: NoVerdict) -> AdmissionResponse {
     let request = match request(body) {
         Ok(request) => request,
-        Err(why) => return malformed(judge, why),
+        Err(why) => return malformed(judge, &why),
     };
     tracing::warn!(policy = request.name, %why, "policy not judged");
     judge.metrics.count("unjudged");

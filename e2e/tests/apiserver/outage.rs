@@ -27,10 +27,17 @@ async fn pass(agent: &Agent<'_>, seconds: u32) {
     agent.while_nothing_changes(seconds).await;
 }
 
-/// A caller whose token this replica has not seen yet: nothing is known of it without Kubernetes.
+/// A caller whose token this replica has not seen yet: nothing is known of it without Kubernetes. What cannot be an agent's token at
+/// all is refused without it.
 async fn is_unavailable(own: &Own, stranger: &Agent<'_>) {
     let mut forged = stranger.request("GET", NODE_RESOURCE);
-    forged.headers_mut().unwrap().insert(TOKEN_HEADER, "forged".parse().unwrap());
+    let headers = forged.headers_mut().unwrap();
+    let (claims, signature) = headers[TOKEN_HEADER].to_str().unwrap().rsplit_once('.').unwrap();
+    let made_up = format!("{claims}.{}", signature.chars().rev().collect::<String>());
+    headers.insert(TOKEN_HEADER, made_up.parse().unwrap());
+    let mut malformed = stranger.request("GET", NODE_RESOURCE);
+    malformed.headers_mut().unwrap().insert(TOKEN_HEADER, "no token".parse().unwrap());
+    assert_eq!(own.send(malformed).await.unwrap().refusal(), (401, Reason::Unauthenticated));
     let calls = [
         stranger.request("GET", NODE_RESOURCE),
         stranger.request("POST", NODE_RESOURCE),
