@@ -124,7 +124,7 @@ impl Apiserver {
             }
             Ok(_) => Ok(Drained::Done),
             Err(error) => match error.reason() {
-                Some(Reason::NoGo) => Ok(Drained::NoGo),
+                Some(Reason::NoApproval) => Ok(Drained::NoApproval),
                 Some(Reason::Vetoed) => Ok(Drained::Vetoed),
                 Some(Reason::DrainTimedOut) => Ok(Drained::TimedOut),
                 _ => Err(error),

@@ -136,7 +136,7 @@ fn gone(host: &Host) -> String {
 
 fn activity(sight: &Sight) -> Option<Activity> {
     match sight {
-        Sight::Known(shadow) => shadow.report.as_ref()?.activity,
+        Sight::Known(shadow) => shadow.observed.as_ref()?.activity,
         Sight::Unknown | Sight::Missing | Sight::Unreadable(_) => None,
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use api::shadow::{BottlerocketShadowStatus, Report};
+use api::shadow::{BottlerocketShadowStatus, Observed};
 use api::{BottlerocketShadow, Shadow};
 use backon::{BackoffBuilder, ExponentialBuilder};
 use tokio::task::JoinHandle;
@@ -93,10 +93,10 @@ impl Feed {
 
     /// Takes in that a report was stored under `version`: the write was conditional, so there is nothing in between.
     pub fn stored(&mut self, status: &BottlerocketShadowStatus, version: &str) {
-        if let (Sight::Known(shadow), Ok(mut report)) = (&self.sight, Report::try_from(status)) {
+        if let (Sight::Known(shadow), Ok(mut report)) = (&self.sight, Observed::try_from(status)) {
             let mut shadow = shadow.clone();
-            report.failed = shadow.report.take().and_then(|report| report.failed);
-            shadow.report = Some(report);
+            report.failed = shadow.observed.take().and_then(|report| report.failed);
+            shadow.observed = Some(report);
             version.clone_into(&mut shadow.resource_version);
             self.go_on(Seen { sight: Sight::Known(shadow), version: Some(version.to_owned()) });
         }

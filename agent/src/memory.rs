@@ -7,7 +7,7 @@ mod see;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use api::{GoId, State};
+use api::{ApprovalId, State};
 use jiff::Timestamp;
 use semver::Version;
 
@@ -47,8 +47,8 @@ pub struct Trouble {
 /// A drain that was answered as done.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DrainDone {
-    /// Under this go.
-    pub go: GoId,
+    /// Under this approval.
+    pub approval: ApprovalId,
     /// When first.
     pub since: Duration,
     /// When last.
@@ -107,7 +107,7 @@ pub struct ForOrder {
     pub progress: Option<String>,
     /// How the drain failed.
     pub drain_lost: Option<DrainLost>,
-    /// The apiserver sees no go; not asked again before this.
+    /// The apiserver sees no approval; not asked again before this.
     pub refused_until: Option<Duration>,
     /// Whether load balancers may use the node again.
     pub included: bool,
@@ -122,7 +122,7 @@ pub struct ForOrder {
 pub struct Memory {
     interval: Duration,
     boot_id: String,
-    order: Option<(State, Option<Timestamp>, Option<Version>)>,
+    desired: Option<(State, Option<Timestamp>, Option<Version>)>,
     /// The command under way.
     pub command: Option<Issued>,
     /// The last update status that could be read under this boot.
@@ -170,7 +170,7 @@ impl Memory {
         Self {
             interval,
             boot_id: String::new(),
-            order: None,
+            desired: None,
             command: None,
             known: None,
             foreign: false,

@@ -59,7 +59,7 @@ const fn word(act: &Act, outcome: &Outcome) -> &'static str {
         Outcome::Lock(_) => "changed",
         Outcome::Waited | Outcome::Shadow(_) | Outcome::GivenBack | Outcome::LockSet => "ok",
         Outcome::Conflict => "conflict",
-        Outcome::NotGivingBack | Outcome::Drained(Drained::NoGo) => "refused",
+        Outcome::NotGivingBack | Outcome::Drained(Drained::NoApproval) => "refused",
         Outcome::CallFailed(_) | Outcome::LockFailed(_) => "failed",
         Outcome::Asked(asked) => match asked {
             Asked::Started => "ok",
@@ -72,7 +72,7 @@ const fn word(act: &Act, outcome: &Outcome) -> &'static str {
         Outcome::Drained(drained) => match drained {
             Drained::Done => "ok",
             Drained::Progress(_) => "progress",
-            Drained::NoGo => "refused",
+            Drained::NoApproval => "refused",
             Drained::Vetoed => "vetoed",
             Drained::TimedOut => "timed-out",
             Drained::Interrupted => "interrupted",

@@ -44,7 +44,7 @@ pub enum Host {
 /// Everything the next step is decided from.
 #[derive(Debug, Clone)]
 pub struct Observation {
-    /// The wall clock, for the go's expiry and for what is reported.
+    /// The wall clock, for the approval's expiry and for what is reported.
     pub now: Timestamp,
     /// Time since the program began, for everything that is measured.
     pub clock: Duration,

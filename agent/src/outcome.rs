@@ -29,8 +29,8 @@ pub enum Drained {
     Done,
     /// Not yet.
     Progress(DrainProgress),
-    /// There is no go for it, or no longer.
-    NoGo,
+    /// There is no approval for it, or no longer.
+    NoApproval,
     /// Somebody uncordoned the node.
     Vetoed,
     /// It did not end in time.

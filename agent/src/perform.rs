@@ -1,7 +1,7 @@
 //! From a step to its effect. Nothing is decided here.
 
 use api::shadow::BottlerocketShadowStatus;
-use api::{BottlerocketShadow, GoId};
+use api::{ApprovalId, BottlerocketShadow};
 use std::pin::pin;
 
 use crate::apiserver::{Apiserver, CallError, Found, Stored};
@@ -41,12 +41,14 @@ impl Hands {
             Act::Pin { from, to, .. } => self.lock(from, &to.to_string()).await,
             Act::Unpin { from, to } => self.lock(from, to).await,
             Act::Create => self.create().await,
-            Act::Report(status) => self.report(status).await,
+            Act::Observed(status) => self.report(status).await,
             Act::Reread => self.reread().await.unwrap_or_else(failed),
             Act::Uncordon => given_back(self.apiserver.uncordon().await),
             Act::Include => given_back(self.apiserver.include().await),
             Act::Exclude(_) => self.apiserver.exclude().await.map_or_else(failed, Outcome::Drained),
-            Act::Drain { go, .. } => self.drain(go, if draining { DRAIN_WAIT } else { FIRST_DRAIN_WAIT }).await,
+            Act::Drain { approval, .. } => {
+                self.drain(approval, if draining { DRAIN_WAIT } else { FIRST_DRAIN_WAIT }).await
+            }
         }
     }
 
@@ -104,8 +106,8 @@ impl Hands {
         }
     }
 
-    /// The request is dropped, which ends the drain, as soon as the shadow no longer shows this go.
-    async fn drain(&mut self, go: &GoId, wait: u32) -> Outcome {
+    /// The request is dropped, which ends the drain, as soon as the shadow no longer shows this approval.
+    async fn drain(&mut self, approval: &ApprovalId, wait: u32) -> Outcome {
         let apiserver = self.apiserver.clone();
         let mut call = pin!(apiserver.drain(wait));
         loop {
@@ -116,7 +118,7 @@ impl Hands {
                     Err(error) => failed(error),
                 },
                 () = self.feed.changed() => {
-                    let same = matches!(self.feed.sight(), Sight::Known(shadow) if shadow.order.go().as_ref() == Some(go));
+                    let same = matches!(self.feed.sight(), Sight::Known(shadow) if shadow.desired.approval().as_ref() == Some(approval));
                     if !same {
                         return Outcome::Drained(Drained::Interrupted);
                     }

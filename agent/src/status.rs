@@ -1,6 +1,8 @@
 //! The report: what the shadow is to say, from what is observed and drafted.
 
-use api::shadow::{BottlerocketShadowStatus, Failure, FailureKind, MAX_AVAILABLE_VERSIONS, MAX_VERSION, Report, State};
+use api::shadow::{
+    BottlerocketShadowStatus, Failure, FailureKind, MAX_AVAILABLE_VERSIONS, MAX_VERSION, Observed, State,
+};
 use api::text;
 use semver::Version;
 
@@ -16,15 +18,15 @@ const LONGEST_MESSAGE: usize = 512;
 /// The status to store, if it differs from the stored one.
 pub(crate) fn change(view: &View<'_>, draft: &Draft) -> Option<BottlerocketShadowStatus> {
     let report = compose(view, draft);
-    (Some(&report) != view.shadow.report.as_ref()).then(|| BottlerocketShadowStatus::from(&report))
+    (Some(&report) != view.shadow.observed.as_ref()).then(|| BottlerocketShadowStatus::from(&report))
 }
 
-fn compose(view: &View<'_>, draft: &Draft) -> Report {
-    let before = view.shadow.report.as_ref();
+fn compose(view: &View<'_>, draft: &Draft) -> Observed {
+    let before = view.shadow.observed.as_ref();
     let failures = Failures::after(view, draft);
     let (target, available) = offered(view, draft);
     let available = available.or_else(|| before.map(|report| report.available_versions.clone()));
-    Report {
+    Observed {
         crash_count: failures.count,
         failed_at: failures.at,
         agent_version: Some(AGENT_VERSION.to_owned()),
@@ -36,7 +38,7 @@ fn compose(view: &View<'_>, draft: &Draft) -> Report {
         version_lock_before: draft.lock_before.clone(),
         version_lock: theirs(view).map(str::to_owned),
         failed: before.and_then(|report| report.failed.clone()),
-        ..Report::new(draft.state, view.running.clone(), target)
+        ..Observed::new(draft.state, view.running.clone(), target)
     }
 }
 
@@ -44,14 +46,14 @@ fn compose(view: &View<'_>, draft: &Draft) -> Report {
 /// While the host is held to a version, that is what it takes; stored, it tells our lock from somebody else's.
 fn offered(view: &View<'_>, draft: &Draft) -> (Version, Option<Vec<Version>>) {
     let (target, available) = unheld(view);
-    let held = draft.lock_before.as_ref().and_then(|_| held_to(view).or_else(|| view.shadow.order.version.clone()));
+    let held = draft.lock_before.as_ref().and_then(|_| held_to(view).or_else(|| view.shadow.desired.version.clone()));
     (held.unwrap_or(target), available)
 }
 
 fn unheld(view: &View<'_>) -> (Version, Option<Vec<Version>>) {
     // What the host is offered means little until it is known what its lock lets it have.
     let offered = view.o.memory.offered.as_ref().filter(|_| is_known(view));
-    match (offered, &view.shadow.report) {
+    match (offered, &view.shadow.observed) {
         (Some(offered), _) => {
             let target = offered.chosen.as_ref().filter(|chosen| fits(chosen)).unwrap_or(view.running);
             let lock = theirs(view).map(Lock::new);
@@ -71,13 +73,13 @@ struct Failures {
 
 impl Failures {
     fn after(view: &View<'_>, draft: &Draft) -> Self {
-        let before = view.shadow.report.as_ref();
+        let before = view.shadow.observed.as_ref();
         let mut failures = Self {
             count: before.map_or(0, |report| report.crash_count),
             at: before.and_then(|report| report.failed_at),
             last: before.and_then(|report| report.failure.clone()),
         };
-        if let (Some(Failing { kind }), Some(version)) = (&draft.failing, &view.shadow.order.version) {
+        if let (Some(Failing { kind }), Some(version)) = (&draft.failing, &view.shadow.desired.version) {
             failures.add(*kind, version, view.o.now);
         }
         let succeeded =

@@ -4,11 +4,11 @@
 //! shadow does not say so yet, saying so comes first. That way everything a restarted agent must know is stored before it is
 //! acted on.
 
+mod approval;
 mod away;
 mod command;
 mod draft;
 mod exclusion;
-mod go;
 mod image;
 pub(crate) mod pin;
 mod rest;
@@ -47,7 +47,7 @@ pub(crate) struct View<'a> {
 impl View<'_> {
     /// The state that was last reported.
     fn reported(&self) -> Option<State> {
-        self.shadow.report.as_ref().map(|report| report.state)
+        self.shadow.observed.as_ref().map(|report| report.state)
     }
 
     /// The update status: as read just now or, while our own refresh runs, as it was before; a refresh changes no partition.
@@ -90,7 +90,7 @@ pub fn next_step(o: &Observation) -> Step {
     let draft = decide(&view);
     let why = draft.why;
     let step = match status::change(&view, &draft) {
-        Some(status) if draft.reported => Step::new(Act::Report(Box::new(status)), why),
+        Some(status) if draft.reported => Step::new(Act::Observed(Box::new(status)), why),
         _ => Step::new(draft.act, why),
     };
     gate(o, step)
@@ -100,14 +100,14 @@ fn decide(view: &View<'_>) -> Draft {
     if rebooting(view.o) {
         let draft = Draft::as_reported(view, Act::Wait(LONGEST_WAIT), Why::AwaitReboot);
         // A shadow that was made anew meanwhile says nothing yet: the first report comes after the node was given back.
-        return Draft { reported: view.shadow.report.is_some(), ..draft };
+        return Draft { reported: view.shadow.observed.is_some(), ..draft };
     }
-    let order = &view.shadow.order;
-    match (order.state, &order.version) {
+    let desired = &view.shadow.desired;
+    match (desired.state, &desired.version) {
         (State::Idle | State::ErrorReset, _) => rest::give_back(view, State::Idle),
         (State::MonitoringUpdate, _) => rest::give_back(view, State::MonitoringUpdate),
         (State::StagedAndPerformedUpdate, Some(version)) => image::stage(view, version),
-        (State::RebootedIntoUpdate, Some(version)) => go::go(view, version),
+        (State::RebootedIntoUpdate, Some(version)) => approval::approval(view, version),
         (State::StagedAndPerformedUpdate | State::RebootedIntoUpdate, None) => {
             Draft::as_reported(view, Act::Wait(LONGEST_WAIT), Why::NoVersion).saying("the order names no version")
         }

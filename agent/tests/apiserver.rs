@@ -163,9 +163,11 @@ async fn every_answer_to_a_drain_is_told_apart() {
     assert_eq!(site.last().2["prefer"], "wait=30");
     site.answers(200, "", "");
     assert_eq!(client.drain(30).await.unwrap(), Drained::Done);
-    for (reason, drained) in
-        [(Reason::NoGo, Drained::NoGo), (Reason::Vetoed, Drained::Vetoed), (Reason::DrainTimedOut, Drained::TimedOut)]
-    {
+    for (reason, drained) in [
+        (Reason::NoApproval, Drained::NoApproval),
+        (Reason::Vetoed, Drained::Vetoed),
+        (Reason::DrainTimedOut, Drained::TimedOut),
+    ] {
         site.refuses(409, reason);
         assert_eq!(client.drain(30).await.unwrap(), drained);
     }

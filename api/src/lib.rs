@@ -2,8 +2,8 @@
 //!
 //! ```text
 //! UpdatePolicy        (raw, as stored) --policy::parse--> Policy   (what the rules read)
-//! BottlerocketShadow  (raw, as stored) --shadow::decode-> Shadow   (an Order and a Report)
-//! Node annotations    (raw, as stored) --marks::decode--> Marks    (what the operator did to the Node)
+//! BottlerocketShadow  (raw, as stored) --shadow::decode-> Shadow   (a Desired and an Observed)
+//! Node annotations    (raw, as stored) --record::decode-> DisruptionRecord
 //! agent <-> apiserver                    wire
 //! ```
 //!
@@ -17,9 +17,9 @@ pub mod event;
 pub mod health;
 pub mod hold;
 pub mod label;
-pub mod marks;
 pub mod names;
 pub mod policy;
+pub mod record;
 pub mod schedule;
 pub mod shadow;
 pub mod text;
@@ -28,6 +28,6 @@ pub mod versions;
 pub mod wire;
 
 pub use hold::HoldReason;
-pub use marks::{GoId, Marks};
 pub use policy::{Policy, UpdatePolicy, UpdatePolicySpec, UpdatePolicyStatus};
+pub use record::{ApprovalId, DisruptionRecord};
 pub use shadow::{BottlerocketShadow, BottlerocketShadowSpec, BottlerocketShadowStatus, Shadow, State};

@@ -45,8 +45,8 @@ pub const UPDATE_NOW_ANNOTATION: &str = "brupop.bottlerocket.aws/update-now";
 pub const IGNORE_WINDOW_ANNOTATION: &str = "brupop.bottlerocket.aws/ignore-window";
 /// Node annotation: the failure of the version that is its value no longer counts.
 pub const FAILURE_ACKNOWLEDGED_ANNOTATION: &str = "brupop.bottlerocket.aws/failure-acknowledged";
-/// Node annotation that holds the operator's [`crate::Marks`].
-pub const MARKS_ANNOTATION: &str = "brupop.bottlerocket.aws/disruption";
+/// Node annotation that holds the operator's [`crate::DisruptionRecord`].
+pub const DISRUPTION_RECORD_ANNOTATION: &str = "brupop.bottlerocket.aws/disruption";
 /// Node annotation with the host's `version-lock` from before the agent pinned it, and what it was pinned to
 /// ([`crate::shadow::Pin`] as JSON). The apiserver writes it before it stores the report that says so, and takes it away after
 /// the report that no longer does. A shadow that is created while it is there is created with it.

@@ -83,8 +83,9 @@ pub enum Reason {
     MethodNotAllowed,
     /// The shadow is newer than the one the report was computed from.
     Conflict,
-    /// There is no go for this, or no longer.
-    NoGo,
+    /// There is no approval for this, or no longer.
+    #[serde(rename = "NoGo")]
+    NoApproval,
     /// Giving back is not asked for.
     NotGivingBack,
     /// Somebody uncordoned the node while it was being drained.

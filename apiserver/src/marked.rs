@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::pin::pin;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use api::names::{MARKS_ANNOTATION, UPDATER_INTERFACE_LABEL, UPDATER_INTERFACE_VERSION};
+use api::names::{DISRUPTION_RECORD_ANNOTATION, UPDATER_INTERFACE_LABEL, UPDATER_INTERFACE_VERSION};
 use api::shadow::NodeRef;
 use futures::{Stream, StreamExt};
 use k8s_openapi::api::core::v1::Node;
@@ -78,7 +78,7 @@ impl Lists {
 
 fn set(nodes: &mut BTreeMap<String, MarkedNode>, node: &PartialObjectMeta<Node>) {
     let name = node.name_any();
-    if node.annotations().contains_key(MARKS_ANNOTATION) {
+    if node.annotations().contains_key(DISRUPTION_RECORD_ANNOTATION) {
         let id = NodeRef { uid: node.uid().unwrap_or_default(), name: name.clone() };
         nodes.insert(name, MarkedNode { id, managed: is_managed(node.labels()) });
     } else {
@@ -106,7 +106,7 @@ mod tests {
     use super::*;
 
     fn node(name: &str, marked: bool) -> PartialObjectMeta<Node> {
-        let annotations = if marked { json!({ MARKS_ANNOTATION: "{}" }) } else { json!({}) };
+        let annotations = if marked { json!({ DISRUPTION_RECORD_ANNOTATION: "{}" }) } else { json!({}) };
         let labels = json!({ UPDATER_INTERFACE_LABEL: UPDATER_INTERFACE_VERSION });
         serde_json::from_value(json!({
             "metadata": {"name": name, "uid": format!("uid-{name}"), "annotations": annotations, "labels": labels},

@@ -54,7 +54,7 @@ fn status_of(reason: Reason) -> StatusCode {
         Reason::Forbidden => StatusCode::FORBIDDEN,
         Reason::NotFound => StatusCode::NOT_FOUND,
         Reason::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
-        Reason::Conflict | Reason::NoGo | Reason::NotGivingBack | Reason::Vetoed | Reason::DrainTimedOut => {
+        Reason::Conflict | Reason::NoApproval | Reason::NotGivingBack | Reason::Vetoed | Reason::DrainTimedOut => {
             StatusCode::CONFLICT
         }
         Reason::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,

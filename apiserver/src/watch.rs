@@ -73,7 +73,7 @@ impl Caches {
 
     /// The nodes whose shadow asks for a disruption or for its end, and is under no policy.
     #[must_use]
-    pub fn past_the_originals_go(&self) -> Vec<String> {
+    pub fn past_the_originals_approval(&self) -> Vec<String> {
         let shadows = self.shadows.state();
         let readable = shadows.iter().filter_map(|shadow| shadow.0.as_ref().ok());
         let past = readable.filter(|shadow| {

@@ -1,8 +1,8 @@
 //! What a plan asks to be written: one write to one shadow, with everything in it that the write needs.
 
 use api::{
-    Marks,
-    shadow::{BottlerocketShadowSpec, OnTimeout, Order, Shadow, ShadowDrain},
+    DisruptionRecord,
+    shadow::{BottlerocketShadowSpec, Desired, OnTimeout, Shadow, ShadowDrain},
     timestamp,
 };
 use k8s_openapi::api::core::v1::Node;
@@ -12,17 +12,17 @@ use k8s_openapi::api::core::v1::Node;
 pub enum Verb {
     /// Begin: download and stage.
     Start,
-    /// The go: disrupt and reboot.
+    /// The approval: disrupt and reboot.
     Go,
-    /// Let a go that was not used yet hold for longer.
+    /// Let an approval that was not used yet hold for longer.
     Renew,
-    /// Say anew how the node is disrupted: the policy was edited. The go stays as it is.
+    /// Say anew how the node is disrupted: the policy was edited. The approval stays as it is.
     Adjust,
     /// Take an unused go back; the image stays staged.
     Withdraw,
-    /// Back to Idle before any disruption: an unused go is taken back, a staged image is given up.
+    /// Back to Idle before any disruption: an unused approval is taken back, a staged image is given up.
     Return,
-    /// A go was taken back after it had been used: the same go again, so that the disruption finishes.
+    /// An approval was taken back after it had been used: the same approval again, so that the disruption finishes.
     PutBack,
     /// The update is healthy: give the node back.
     GiveBack,
@@ -78,9 +78,9 @@ impl Verb {
         matches!(self, Self::Start | Self::Go | Self::Renew)
     }
 
-    /// Whether it takes a go back that an agent may be about to use.
+    /// Whether it takes an approval back that an agent may be about to use.
     #[must_use]
-    pub const fn takes_back_a_go(self) -> bool {
+    pub const fn withdraws_an_approval(self) -> bool {
         matches!(self, Self::Withdraw | Self::Return)
     }
 }
@@ -98,56 +98,56 @@ pub struct Action {
     pub uid: String,
     /// The shadow's resourceVersion: precondition.
     pub resource_version: String,
-    /// What was asked before; a go that turns out to have been used is put back from it.
-    pub before: Order,
+    /// What was asked before; an approval that turns out to have been used is put back from it.
+    pub before: Desired,
     /// What is asked from now on; nothing when the shadow is deleted.
-    pub order: Order,
+    pub desired: Desired,
 }
 
 impl Action {
     /// `verb` on `shadow`, asking for `order` from now on.
     #[must_use]
-    pub fn new(verb: Verb, shadow: &Shadow, order: Order) -> Self {
+    pub fn new(verb: Verb, shadow: &Shadow, desired: Desired) -> Self {
         Self {
             verb,
             node: shadow.node.name.clone(),
             shadow: shadow.name.clone(),
             uid: shadow.uid.clone(),
             resource_version: shadow.resource_version.clone(),
-            before: shadow.order.clone(),
-            order,
+            before: shadow.desired.clone(),
+            desired,
         }
     }
 }
 
 impl Action {
-    /// Whether it takes a go back that an agent may be about to use.
+    /// Whether it takes an approval back that an agent may be about to use.
     #[must_use]
-    pub fn takes_back_a_go(&self) -> bool {
-        self.verb.takes_back_a_go() && self.before.go().is_some()
+    pub fn withdraws_an_approval(&self) -> bool {
+        self.verb.withdraws_an_approval() && self.before.approval().is_some()
     }
 
-    /// Whether the go that this action has taken back was used before: `node`, read past the caches after the write, carries
+    /// Whether the approval that this action has taken back was used before: `node`, read past the caches after the write, carries
     /// the marks of that very go. It is put back then, so that the disruption finishes.
     #[must_use]
     pub fn came_too_late(&self, node: &Node) -> bool {
-        let marks = Marks::decode(node.metadata.annotations.as_ref()).ok().flatten();
-        marks.is_some_and(|marks| Some(marks.go) == self.before.go())
+        let record = DisruptionRecord::decode(node.metadata.annotations.as_ref()).ok().flatten();
+        record.is_some_and(|record| Some(record.approval) == self.before.approval())
     }
 }
 
 /// An order as the shadow's spec stores it.
 #[must_use]
-pub fn stored(order: &Order) -> BottlerocketShadowSpec {
+pub fn stored(desired: &Desired) -> BottlerocketShadowSpec {
     BottlerocketShadowSpec {
-        state: order.state,
-        state_transition_timestamp: order.since.map(timestamp::render),
-        version: order.version.as_ref().map(ToString::to_string),
-        policy: order.policy.clone(),
-        disrupt_not_after: order.disrupt_not_after.map(timestamp::render),
-        exclude_from_lb_wait_time_in_sec: (order.exclusion_wait_seconds > 0)
-            .then(|| i64::from(order.exclusion_wait_seconds)),
-        drain: order.drain.map(|(seconds, on_timeout): (u32, OnTimeout)| ShadowDrain {
+        state: desired.state,
+        state_transition_timestamp: desired.since.map(timestamp::render),
+        version: desired.version.as_ref().map(ToString::to_string),
+        policy: desired.policy.clone(),
+        disrupt_not_after: desired.disrupt_not_after.map(timestamp::render),
+        exclude_from_lb_wait_time_in_sec: (desired.exclusion_wait_seconds > 0)
+            .then(|| i64::from(desired.exclusion_wait_seconds)),
+        drain: desired.drain.map(|(seconds, on_timeout): (u32, OnTimeout)| ShadowDrain {
             timeout_seconds: i64::from(seconds),
             on_timeout,
         }),

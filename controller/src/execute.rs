@@ -55,11 +55,11 @@ pub(crate) async fn settle_all(
 async fn one(writer: &Writer, action: Action) -> Executed {
     let written = match action.verb {
         Verb::Delete => writer.delete(&action).await.map(|()| Outcome::Gone),
-        _ if action.takes_back_a_go() => match writer.order(&action).await {
+        _ if action.withdraws_an_approval() => match writer.desired(&action).await {
             Ok(written) => finish_taking_back(writer, &action, written).await,
             Err(error) => Err(error),
         },
-        _ => writer.order(&action).await.map(stored),
+        _ => writer.desired(&action).await.map(stored),
     };
     // The last request of an action has been sent by now; an answer that came early says nothing of when it takes effect.
     let settle_from = Instant::now() + WRITE_DEADLINE;
@@ -76,24 +76,24 @@ async fn one(writer: &Writer, action: Action) -> Executed {
     }
 }
 
-/// Reads what became of an action whose outcome is unknown, and finishes it if it took a go back.
+/// Reads what became of an action whose outcome is unknown, and finishes it if it took an approval back.
 ///
 /// # Errors
 /// [`WriteError::Unknown`] when it cannot be told yet.
 async fn settle(writer: &Writer, action: &Action) -> Result<Outcome, WriteError> {
     match writer.shadow(&action.shadow).await {
-        Ok(found) if action.takes_back_a_go() => finish_taking_back(writer, action, found).await,
+        Ok(found) if action.withdraws_an_approval() => finish_taking_back(writer, action, found).await,
         Ok(found) => Ok(stored(found)),
         Err(WriteError::Gone) => Ok(Outcome::Gone),
         Err(error) => Err(unknown("shadow not read", &error)),
     }
 }
 
-/// Finishes taking a go back once the shadow is written: the Node is read past the caches, and if it carries the marks of that
-/// very go the disruption had begun, and the same go is put back. The apiserver does the same from the other side: it writes
+/// Finishes taking an approval back once the shadow is written: the Node is read past the caches, and if it carries the marks of that
+/// very go the disruption had begun, and the same approval is put back. The apiserver does the same from the other side: it writes
 /// its marks first and reads the shadow then, so that one of the two always sees the other.
 ///
-/// As long as the Node has not been read, or the go not been put back where it must be, nobody may count on either: the
+/// As long as the Node has not been read, or the approval not been put back where it must be, nobody may count on either: the
 /// outcome is unknown. The agent may report meanwhile, which refuses the write; it is tried once more on what is stored then.
 async fn finish_taking_back(
     writer: &Writer,
@@ -129,16 +129,16 @@ async fn put_back(
     found: &BottlerocketShadow,
 ) -> Result<BottlerocketShadow, WriteError> {
     let version = found.metadata.resource_version.as_deref().unwrap_or_default();
-    writer.replace_order(&action.shadow, &action.uid, version, &action.before).await
+    writer.replace_desired(&action.shadow, &action.uid, version, &action.before).await
 }
 
-/// Whether the shadow is still the one that `action` took the go from, and asks for what it wrote then.
+/// Whether the shadow is still the one that `action` took the approval from, and asks for what it wrote then.
 fn is_taken_back(action: &Action, found: &BottlerocketShadow) -> Result<bool, WriteError> {
     if found.metadata.uid.as_ref() != Some(&action.uid) {
         return Ok(false);
     }
     let shadow = Shadow::try_from(found).map_err(|error| WriteError::Unknown(error.to_string()))?;
-    Ok((shadow.order.state, shadow.order.since) == (action.order.state, action.order.since))
+    Ok((shadow.desired.state, shadow.desired.since) == (action.desired.state, action.desired.since))
 }
 
 fn unknown(what: &str, error: &WriteError) -> WriteError {

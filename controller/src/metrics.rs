@@ -145,12 +145,12 @@ impl Metrics {
     /// Shows what a plan was made from and what it says. Values that no host has any more go away.
     pub(crate) fn show(&self, snapshot: &Snapshot, plan: &Plan) {
         let reports =
-            snapshot.shadows.values().filter_map(|shadow| shadow.readable()).filter_map(|s| s.report.as_ref());
+            snapshot.shadows.values().filter_map(|shadow| shadow.readable()).filter_map(|s| s.observed.as_ref());
         let mut states: BTreeMap<String, i64> = State::ALL.map(|state| (state.as_str().to_owned(), 0)).into();
         let mut versions: BTreeMap<String, i64> = BTreeMap::new();
-        for report in reports {
-            *states.entry(report.state.as_str().to_owned()).or_default() += 1;
-            *versions.entry(report.current_version.to_string()).or_default() += 1;
+        for observed in reports {
+            *states.entry(observed.state.as_str().to_owned()).or_default() += 1;
+            *versions.entry(observed.current_version.to_string()).or_default() += 1;
         }
         self.states.show(states);
         self.versions.show(capped(versions));
@@ -192,7 +192,7 @@ impl Metrics {
 
     /// An order has taken the place of another.
     pub(crate) fn ordered(&self, action: &Action, now: Timestamp) {
-        let Some(since) = action.before.since.filter(|_| action.before.state != action.order.state) else { return };
+        let Some(since) = action.before.since.filter(|_| action.before.state != action.desired.state) else { return };
         let seconds = now.duration_since(since).as_secs_f64().max(0.0);
         self.phase_seconds.with_label_values(&[action.before.state.as_str()]).observe(seconds);
     }

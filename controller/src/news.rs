@@ -2,7 +2,7 @@
 //!
 //! What holds a drain up is told by the apiserver, which sees it.
 
-use api::{State, UpdatePolicyStatus, policy::PolicyCondition, shadow::Report};
+use api::{State, UpdatePolicyStatus, policy::PolicyCondition, shadow::Observed};
 use jiff::Timestamp;
 
 use crate::{
@@ -99,29 +99,29 @@ pub struct News {
 #[must_use]
 pub fn of_action(snapshot: &Snapshot, action: &Action) -> Option<News> {
     let node = snapshot.nodes.get(&action.node)?;
-    let report = snapshot.shadows.get(&action.node)?.readable()?.report.as_ref();
-    let version = action.order.version.as_ref().or(action.before.version.as_ref()).map(ToString::to_string);
+    let observed = snapshot.shadows.get(&action.node)?.readable()?.observed.as_ref();
+    let version = action.desired.version.as_ref().or(action.before.version.as_ref()).map(ToString::to_string);
     let version = version.unwrap_or_default();
-    let policy = action.order.policy.as_deref().unwrap_or_default();
+    let policy = action.desired.policy.as_deref().unwrap_or_default();
     let is_acknowledged = node.failure_acknowledged.is_some() && node.failure_acknowledged == action.before.version;
     let (subject, note) = match action.verb {
         Verb::Start => (Subject::Started, format!("update to {version} begins under policy {policy}")),
         Verb::Go => (Subject::Go, format!("the node may be drained and rebooted into {version} under policy {policy}")),
         Verb::Finish => {
-            let runs = report.map_or_else(String::new, |report| report.current_version.to_string());
+            let runs = observed.map_or_else(String::new, |observed| observed.current_version.to_string());
             (Subject::Done, format!("the node is given back and runs {runs}"))
         }
-        Verb::Reset if node.hold.is_some() && report.is_some_and(is_on_its_way) => {
+        Verb::Reset if node.hold.is_some() && observed.is_some_and(is_on_its_way) => {
             let reason = node.hold.as_deref().unwrap_or_default();
             (Subject::Failed, format!("update to {version} is broken off: held by annotation: {reason}"))
         }
-        Verb::Reset if report.is_some_and(has_not_erred) && is_acknowledged => {
+        Verb::Reset if observed.is_some_and(has_not_erred) && is_acknowledged => {
             (Subject::Acknowledged, format!("the failure on {version} is acknowledged: the node is given back"))
         }
-        Verb::Reset => match report.filter(|report| report.state == State::ErrorReset) {
-            Some(report) => (Subject::Failed, format!("update to {version}: {}", failure(report))),
+        Verb::Reset => match observed.filter(|observed| observed.state == State::ErrorReset) {
+            Some(observed) => (Subject::Failed, format!("update to {version}: {}", failure(observed))),
             None => {
-                let reports = report.map_or("no state at all", |report| report.state.as_str());
+                let reports = observed.map_or("no state at all", |observed| observed.state.as_str());
                 let asked = action.before.state.as_str();
                 (Subject::Reset, format!("the agent was asked for {asked} and reports {reports}: back to Idle"))
             }
@@ -134,19 +134,19 @@ pub fn of_action(snapshot: &Snapshot, action: &Action) -> Option<News> {
 }
 
 /// Whether the agent has not rebooted the node yet, as far as it has said.
-const fn is_on_its_way(report: &Report) -> bool {
-    matches!(report.state, State::Idle | State::StagedAndPerformedUpdate)
+const fn is_on_its_way(observed: &Observed) -> bool {
+    matches!(observed.state, State::Idle | State::StagedAndPerformedUpdate)
 }
 
 /// Whether the agent reports a state that an update goes through.
-const fn has_not_erred(report: &Report) -> bool {
-    !matches!(report.state, State::ErrorReset)
+const fn has_not_erred(observed: &Observed) -> bool {
+    !matches!(observed.state, State::ErrorReset)
 }
 
-fn failure(report: &Report) -> String {
-    let failure = report.failure.as_ref();
+fn failure(observed: &Observed) -> String {
+    let failure = observed.failure.as_ref();
     let what = failure.map_or_else(|| "the agent reports an error".to_owned(), |f| format!("{:?} failed", f.kind));
-    let says = report.message.as_ref().map(|message| format!(": {message}"));
+    let says = observed.message.as_ref().map(|message| format!(": {message}"));
     what + &says.unwrap_or_default()
 }
 
@@ -273,7 +273,7 @@ mod tests {
         };
         let snapshot = Snapshot::build(at(0), &objects);
         let before = snapshot.shadows["a"].readable().unwrap();
-        let action = Action::new(Verb::Reset, before, api::shadow::Order::default());
+        let action = Action::new(Verb::Reset, before, api::shadow::Desired::default());
         let news = of_action(&snapshot, &action).unwrap();
         (news.subject.reason(), news.note)
     }

@@ -21,7 +21,7 @@ pub enum Outcome {
     Stored(Box<BottlerocketShadow>),
     /// The object is gone.
     Gone,
-    /// Nobody knows: the answer to this action was lost, or a go it takes back was looked for in vain. What is stored may
+    /// Nobody knows: the answer to this action was lost, or an approval it takes back was looked for in vain. What is stored may
     /// still change, and the action may have to be finished.
     Unknown(Box<Action>),
 }
@@ -71,14 +71,14 @@ impl OwnWrites {
         for action in self.unknown.values() {
             let Some(facts) = shadows.get_mut(&action.node) else { continue };
             let Some(shadow) = facts.readable().filter(|shadow| shadow.name == action.shadow) else { continue };
-            let named = [&shadow.order.policy, &action.before.policy, &action.order.policy];
+            let named = [&shadow.desired.policy, &action.before.policy, &action.desired.policy];
             let may_name = MayName::OneOf(named.into_iter().flatten().cloned().collect());
             let reason = "the outcome of the last write is not known yet".to_owned();
             *facts = Arc::new(ShadowFacts::Unreadable {
                 node: action.node.clone(),
                 reason,
                 may_name,
-                failed: shadow.report.as_ref().and_then(|report| report.failed.clone()),
+                failed: shadow.observed.as_ref().and_then(|observed| observed.failed.clone()),
             });
         }
     }
@@ -109,7 +109,7 @@ pub fn compare(one: &str, other: &str) -> Ordering {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use api::shadow::{BottlerocketShadowSpec, Order};
+    use api::shadow::{BottlerocketShadowSpec, Desired};
 
     use crate::action::Verb;
 
@@ -127,8 +127,8 @@ mod tests {
             shadow: "brs-a".to_owned(),
             uid: "u".to_owned(),
             resource_version: "9".to_owned(),
-            before: Order::default(),
-            order: Order::default(),
+            before: Desired::default(),
+            desired: Desired::default(),
         }))
     }
 
@@ -175,9 +175,9 @@ mod tests {
 
     #[test]
     fn a_shadow_whose_state_is_not_known_may_name_the_policy_before_the_write_or_the_one_after() {
-        let order = |policy: &str| Order { policy: Some(policy.to_owned()), ..Order::default() };
+        let desired = |policy: &str| Desired { policy: Some(policy.to_owned()), ..Desired::default() };
         let Outcome::Unknown(mut action) = unknown() else { unreachable!() };
-        (action.before, action.order) = (order("before"), order("after"));
+        (action.before, action.desired) = (desired("before"), desired("after"));
         let mut own = OwnWrites::default();
         own.note("brs-a", Outcome::Unknown(action));
         let mut raw = at("9");

@@ -50,21 +50,21 @@ fn line(text: &mut String, content: &str) {
 }
 
 fn action_line(action: &Action) -> String {
-    let order = &action.order;
-    let mut text = format!("{:<8} {}: {}", action.verb.as_str(), action.node, order.state.as_str());
-    if let Some(version) = &order.version {
+    let desired = &action.desired;
+    let mut text = format!("{:<8} {}: {}", action.verb.as_str(), action.node, desired.state.as_str());
+    if let Some(version) = &desired.version {
         let _ = write!(text, " {version}");
     }
-    if let Some(policy) = &order.policy {
+    if let Some(policy) = &desired.policy {
         let _ = write!(text, " under {policy}");
     }
-    if let Some(expiry) = order.disrupt_not_after {
+    if let Some(expiry) = desired.disrupt_not_after {
         let _ = write!(text, ", expires {expiry}");
     }
-    if order.exclusion_wait_seconds > 0 {
-        let _ = write!(text, ", {} s after exclusion", order.exclusion_wait_seconds);
+    if desired.exclusion_wait_seconds > 0 {
+        let _ = write!(text, ", {} s after exclusion", desired.exclusion_wait_seconds);
     }
-    if let Some((seconds, on_timeout)) = order.drain.filter(|drain| *drain != DrainRule::default().stored()) {
+    if let Some((seconds, on_timeout)) = desired.drain.filter(|drain| *drain != DrainRule::default().stored()) {
         let _ = write!(text, ", drain {seconds} s then {on_timeout:?}");
     }
     text

@@ -39,7 +39,7 @@ pub fn changed(snapshot: &Snapshot, plan: &Plan) -> Vec<ShadowStatus> {
 fn status(snapshot: &Snapshot, node: &str, standing: &Standing) -> Option<ShadowStatus> {
     let shadow = snapshot.shadows.get(node).and_then(|shadow| shadow.readable())?;
     // Before the first report there is no status that conditions could be applied to.
-    let report = shadow.report.as_ref()?;
+    let observed = shadow.observed.as_ref()?;
     let held = standing.hold.as_ref().map(|hold| Statement {
         kind: "Held",
         holds: Some(true),
@@ -60,7 +60,7 @@ fn status(snapshot: &Snapshot, node: &str, standing: &Standing) -> Option<Shadow
     // In whatever order they are stored.
     let same =
         conditions.len() == shadow.conditions.len() && conditions.iter().all(|it| shadow.conditions.contains(it));
-    (!same || standing.failed.as_deref() != report.failed.as_ref()).then(|| ShadowStatus {
+    (!same || standing.failed.as_deref() != observed.failed.as_ref()).then(|| ShadowStatus {
         node: node.to_owned(),
         shadow: shadow.name.clone(),
         uid: shadow.uid.clone(),

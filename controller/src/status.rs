@@ -9,7 +9,7 @@ use api::{
         AcceptedReason, MAX_LISTED_NODES, NodeCounts, NodeNext, NodeUpdating, PolicyCondition, PromotionStep,
         UpdatePolicyStatus, VersionSeen, WindowStatus,
     },
-    shadow::{MAX_MESSAGE, Order},
+    shadow::{Desired, MAX_MESSAGE},
     text, timestamp,
 };
 use jiff::Timestamp;
@@ -252,15 +252,17 @@ fn updating(snapshot: &Snapshot, plan: &Plan, policy: &PolicyFacts) -> Vec<NodeU
     let mut listed = Vec::new();
     for (node, standing) in in_flight {
         let shadow = snapshot.shadows.get(node).and_then(|shadow| shadow.readable());
-        let began_here = shadow.is_some_and(|shadow| shadow.order.policy.as_deref() == Some(&policy.name));
+        let began_here = shadow.is_some_and(|shadow| shadow.desired.policy.as_deref() == Some(&policy.name));
         if began_here || standing.owners.contains(&policy.name) {
-            let report = shadow.and_then(|shadow| shadow.report.as_ref());
-            let order = shadow.map(|shadow| &shadow.order);
+            let observed = shadow.and_then(|shadow| shadow.observed.as_ref());
+            let desired = shadow.map(|shadow| &shadow.desired);
             listed.push(NodeUpdating {
                 node: node.clone(),
-                activity: activity(order, report.and_then(|report| report.activity)),
-                since: order.and_then(|order| order.since).map(timestamp::render),
-                message: report.and_then(|report| report.message.as_deref()).map(|said| text::line(said, MAX_MESSAGE)),
+                activity: activity(desired, observed.and_then(|observed| observed.activity)),
+                since: desired.and_then(|desired| desired.since).map(timestamp::render),
+                message: observed
+                    .and_then(|observed| observed.message.as_deref())
+                    .map(|said| text::line(said, MAX_MESSAGE)),
             });
         }
     }
@@ -268,10 +270,10 @@ fn updating(snapshot: &Snapshot, plan: &Plan, policy: &PolicyFacts) -> Vec<NodeU
     listed
 }
 
-fn activity(order: Option<&Order>, activity: Option<api::shadow::Activity>) -> String {
-    match (activity, order) {
+fn activity(desired: Option<&Desired>, activity: Option<api::shadow::Activity>) -> String {
+    match (activity, desired) {
         (Some(activity), _) => format!("{activity:?}"),
-        (None, Some(order)) => order.state.as_str().to_owned(),
+        (None, Some(desired)) => desired.state.as_str().to_owned(),
         (None, None) => "Unknown".to_owned(),
     }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use api::{
     BottlerocketShadow, UpdatePolicy, UpdatePolicyStatus, names,
-    shadow::{BottlerocketShadowSpec, FailureVerdict, Order},
+    shadow::{BottlerocketShadowSpec, Desired, FailureVerdict},
 };
 use k8s_openapi::{
     api::core::v1::{Node, Pod},
@@ -93,21 +93,21 @@ impl Writer {
     }
 
     /// Replaces the spec of `action`'s shadow, if the shadow is as the plan saw it.
-    pub(crate) async fn order(&self, action: &Action) -> Result<BottlerocketShadow, WriteError> {
-        self.replace_order(&action.shadow, &action.uid, &action.resource_version, &action.order).await
+    pub(crate) async fn desired(&self, action: &Action) -> Result<BottlerocketShadow, WriteError> {
+        self.replace_desired(&action.shadow, &action.uid, &action.resource_version, &action.desired).await
     }
 
     /// Replaces the spec of a shadow that is at `resource_version`.
-    pub(crate) async fn replace_order(
+    pub(crate) async fn replace_desired(
         &self,
         shadow: &str,
         uid: &str,
         resource_version: &str,
-        order: &Order,
+        desired: &Desired,
     ) -> Result<BottlerocketShadow, WriteError> {
         let body = json!({
             "metadata": {"uid": uid, "resourceVersion": resource_version},
-            "spec": with_nulls(&stored(order)),
+            "spec": with_nulls(&stored(desired)),
         });
         let params = PatchParams { field_manager: Some(manager()), ..PatchParams::default() };
         let request = Request::new(self.shadows.resource_url()).patch(shadow, &params, &Patch::Merge(body));
@@ -258,7 +258,7 @@ mod tests {
             policy: Some(String::new()),
             disrupt_not_after: Some(String::new()),
             exclude_from_lb_wait_time_in_sec: Some(1),
-            drain: stored(&Order { drain: Some((1, api::shadow::OnTimeout::Abort)), ..Order::default() }).drain,
+            drain: stored(&Desired { drain: Some((1, api::shadow::OnTimeout::Abort)), ..Desired::default() }).drain,
             ..BottlerocketShadowSpec::default()
         })
         .unwrap();

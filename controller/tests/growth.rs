@@ -34,7 +34,7 @@ fn cluster(text: &str) -> Cluster {
         names::UPDATE_NOW_ANNOTATION,
         names::IGNORE_WINDOW_ANNOTATION,
         names::FAILURE_ACKNOWLEDGED_ANNOTATION,
-        names::MARKS_ANNOTATION,
+        names::DISRUPTION_RECORD_ANNOTATION,
         names::VERSION_LOCK_BEFORE_ANNOTATION,
     ];
     let annotations: Value =

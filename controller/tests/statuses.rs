@@ -33,25 +33,25 @@ fn progressing(status: &UpdatePolicyStatus) -> (String, String) {
     (holds, reason)
 }
 
-fn report(state: &str, current: &str) -> Value {
+fn observed(state: &str, current: &str) -> Value {
     json!({
         "current_state": state, "current_version": current, "target_version": "1.20.0", "crash_count": 0, "agent_version": "0.1.0",
     })
 }
 
 fn outdated() -> Value {
-    json!({"status": report("Idle", "1.19.0")})
+    json!({"status": observed("Idle", "1.19.0")})
 }
 
 fn updated() -> Value {
-    json!({"status": report("Idle", "1.20.0")})
+    json!({"status": observed("Idle", "1.20.0")})
 }
 
 fn staged() -> Value {
     let spec = json!({
         "state": "StagedAndPerformedUpdate", "state_transition_timestamp": "2026-11-22T01:50:00Z", "version": "1.20.0", "policy": "default",
     });
-    json!({"spec": spec, "status": report("StagedAndPerformedUpdate", "1.19.0")})
+    json!({"spec": spec, "status": observed("StagedAndPerformedUpdate", "1.19.0")})
 }
 
 const FREEZE: &str = "2099-12-31T00:00:00Z";

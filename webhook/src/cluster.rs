@@ -56,7 +56,7 @@ impl Cluster {
             .map(|shadow| (shadow.meta().name.clone().unwrap_or_default(), shadow.0.as_ref().map_or(true, moves)))
             .collect();
         let nodes = nodes.into_iter().map(|object| {
-            let marked = object.annotations().contains_key(names::MARKS_ANNOTATION);
+            let marked = object.annotations().contains_key(names::DISRUPTION_RECORD_ANNOTATION);
             let moving = moving.get(&names::shadow_name(&object.name_any())).copied().unwrap_or(false);
             ManagedNode { in_flight: marked || moving, object }
         });
@@ -142,7 +142,7 @@ pub(crate) mod tests {
         let nodes = vec![
             node("rests", json!({})),
             node("asked", json!({})),
-            node("marked", json!({ names::MARKS_ANNOTATION: "{}" })),
+            node("marked", json!({ names::DISRUPTION_RECORD_ANNOTATION: "{}" })),
             node("odd", json!({})),
         ];
         let shadows = [shadow("rests", "Idle"), shadow("asked", "StagedAndPerformedUpdate"), shadow("odd", "Flying")];

@@ -7,7 +7,7 @@ use std::sync::{
 
 use api::{
     BottlerocketShadow, UpdatePolicy,
-    names::{MARKS_ANNOTATION, UPDATER_INTERFACE_LABEL, UPDATER_INTERFACE_VERSION},
+    names::{DISRUPTION_RECORD_ANNOTATION, UPDATER_INTERFACE_LABEL, UPDATER_INTERFACE_VERSION},
 };
 use futures::{StreamExt as _, future::ready};
 use k8s_openapi::api::core::v1::Node;
@@ -40,7 +40,7 @@ impl Watches {
             watcher::Config::default().labels(&format!("{UPDATER_INTERFACE_LABEL}={UPDATER_INTERFACE_VERSION}"));
         let all = watcher::Config::default;
         let watches = Self {
-            nodes: watch("nodes", Api::all(client.clone()), managed, keep_marks, supervisor),
+            nodes: watch("nodes", Api::all(client.clone()), managed, keep_record, supervisor),
             policies: watch("policies", Api::all(client.clone()), all(), |_| {}, supervisor),
             shadows: watch("shadows", Api::namespaced(client.clone(), namespace), all(), |_| {}, supervisor),
             synced: Arc::default(),
@@ -98,8 +98,8 @@ where
 }
 
 /// Of a Node's annotations only whether it is marked.
-fn keep_marks(node: &mut PartialObjectMeta<Node>) {
+fn keep_record(node: &mut PartialObjectMeta<Node>) {
     if let Some(annotations) = &mut node.metadata.annotations {
-        annotations.retain(|key, _| key == MARKS_ANNOTATION);
+        annotations.retain(|key, _| key == DISRUPTION_RECORD_ANNOTATION);
     }
 }

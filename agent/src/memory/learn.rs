@@ -15,7 +15,7 @@ pub(super) const RENDERED: Duration = Duration::from_millis(100);
 const BUSY_PAUSE: Duration = Duration::from_secs(1);
 /// Until the apiserver is asked again for what it does not see yet.
 const AGAIN: Duration = Duration::from_secs(2);
-/// Until a go the apiserver does not see is tried again; a change of the order is noticed at once.
+/// Until an approval the apiserver does not see is tried again; a change of the order is noticed at once.
 const REFUSED_PAUSE: Duration = Duration::from_secs(15);
 /// Until a host without in-place updates is asked again.
 const UNSUPPORTED_PAUSE: Duration = Duration::from_secs(3600);
@@ -86,7 +86,7 @@ impl Memory {
     }
 
     fn asked(&mut self, command: Command, asked: &Asked, clock: Duration, jitter: f64) {
-        // Each attempt to activate looks at the go again.
+        // Each attempt to activate looks at the approval again.
         self.on.reread &= command != Command::Activate;
         let text = match asked {
             Asked::Started => return self.issued(command, clock),
@@ -145,15 +145,16 @@ impl Memory {
                 return;
             }
             Drained::Done => {
-                let Act::Drain { go, activated } = act else { return };
+                let Act::Drain { approval, activated } = act else { return };
                 let since = self.on.drained.as_ref().map_or(clock, |done| done.since);
                 self.on.reread &= *activated;
                 self.on.progress = None;
-                self.on.drained = Some(DrainDone { go: go.clone(), since, at: clock, activated: *activated });
+                self.on.drained =
+                    Some(DrainDone { approval: approval.clone(), since, at: clock, activated: *activated });
                 return;
             }
             Drained::Progress(progress) => self.on.progress = Some(progress::line(progress)),
-            Drained::NoGo => self.on.refused_until = Some(clock + REFUSED_PAUSE.mul_f64(1.0 + jitter)),
+            Drained::NoApproval => self.on.refused_until = Some(clock + REFUSED_PAUSE.mul_f64(1.0 + jitter)),
             Drained::Vetoed => self.on.drain_lost = Some(DrainLost::Vetoed),
             Drained::TimedOut => self.on.drain_lost = Some(DrainLost::TimedOut),
             Drained::Interrupted => {}

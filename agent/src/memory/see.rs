@@ -37,12 +37,12 @@ impl Memory {
     }
 
     fn see_order(&mut self, shadow: &Shadow, clock: Duration, jitter: f64) {
-        let order = (shadow.order.state, shadow.order.since, shadow.order.version.clone());
-        if self.order.as_ref() != Some(&order) {
-            self.order = Some(order);
+        let desired = (shadow.desired.state, shadow.desired.since, shadow.desired.version.clone());
+        if self.desired.as_ref() != Some(&desired) {
+            self.desired = Some(desired);
             self.on = ForOrder::default();
         }
-        let fresh = shadow.report.as_ref().is_none_or(|report| report.activity == Some(Activity::Checking));
+        let fresh = shadow.observed.as_ref().is_none_or(|report| report.activity == Some(Activity::Checking));
         let first = if fresh { clock } else { clock + self.interval.mul_f64(jitter) };
         self.check_at.get_or_insert(first);
     }
@@ -133,7 +133,7 @@ impl Memory {
                 }
             }
             (Command::Activate, _) => {
-                self.late = self.order.as_ref().is_none_or(|(state, ..)| *state != State::RebootedIntoUpdate);
+                self.late = self.desired.as_ref().is_none_or(|(state, ..)| *state != State::RebootedIntoUpdate);
             }
             (Command::Deactivate, _) => self.late = false,
             (Command::Prepare | Command::Other, _) => {}
@@ -145,7 +145,7 @@ impl Memory {
     fn refreshed(&mut self, updates: &Updates, clock: Duration) {
         self.refreshed_at = Some(clock);
         self.on.lock = None;
-        let asked = self.order.as_ref().and_then(|(_, _, version)| version.as_ref());
+        let asked = self.desired.as_ref().and_then(|(_, _, version)| version.as_ref());
         let chosen = match updates {
             Updates::Known(status) => status.chosen_update.as_ref().map(|image| &image.version),
             Updates::Uninitialised | Updates::Busy | Updates::Unreadable(_) => None,

@@ -18,7 +18,7 @@ pub(super) fn away(o: &Observation, shadow: &Shadow, why: &str) -> Step {
     let absence = o.memory.away.as_ref();
     let long = absence.is_some_and(|absence| o.clock.saturating_sub(absence.since) >= UNMENTIONED);
     match told(shadow, why).filter(|_| long && !rebooting(o)) {
-        Some(status) => Step::new(Act::Report(Box::new(status)), Why::HostAway),
+        Some(status) => Step::new(Act::Observed(Box::new(status)), Why::HostAway),
         None => {
             let early = absence.map_or(Duration::ZERO, |absence| absence.retry_at.saturating_sub(o.clock));
             Step::new(Act::Wait(early.max(Duration::from_millis(100))), Why::HostAway)
@@ -28,7 +28,7 @@ pub(super) fn away(o: &Observation, shadow: &Shadow, why: &str) -> Step {
 
 /// The last report with this message; `None` where there is nothing to add to it.
 fn told(shadow: &Shadow, why: &str) -> Option<BottlerocketShadowStatus> {
-    let report = shadow.report.as_ref()?;
+    let report = shadow.observed.as_ref()?;
     let message = status::one_line(&format!("{WORDS}{why}"));
     (report.message.as_ref() != Some(&message))
         .then(|| BottlerocketShadowStatus { message: Some(message), ..BottlerocketShadowStatus::from(report) })

@@ -37,12 +37,12 @@ pub struct Draft {
 impl Draft {
     /// Everything as it was reported last.
     pub(super) fn as_reported(view: &View<'_>, act: Act, why: Why) -> Self {
-        let report = view.shadow.report.as_ref();
-        // The intent speaks of a go; it ends with it.
-        let order = &view.shadow.order;
+        let report = view.shadow.observed.as_ref();
+        // The intent speaks of an approval; it ends with it.
+        let desired = &view.shadow.desired;
         let intent = report.and_then(|report| report.rebooting.clone()).filter(|intent| {
-            matches!(order.state, State::RebootedIntoUpdate | State::MonitoringUpdate)
-                && order.version.as_ref().is_none_or(|version| *version == intent.version)
+            matches!(desired.state, State::RebootedIntoUpdate | State::MonitoringUpdate)
+                && desired.version.as_ref().is_none_or(|version| *version == intent.version)
         });
         Self {
             state: report.map_or(State::Idle, |report| report.state),

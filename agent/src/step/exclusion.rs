@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use api::GoId;
+use api::ApprovalId;
 use api::shadow::{Activity, FailureKind};
 use api::timestamp;
 use jiff::Timestamp;
 
+use super::approval::staged;
 use super::command::{ask, given_up};
-use super::go::staged;
 use super::image::is_fresh;
 use super::{Act, Draft, LONGEST_WAIT, View, Why};
 use crate::updates::Command;
@@ -19,9 +19,9 @@ const TOLERANCE: Duration = Duration::from_secs(60);
 const WORDS: &str = "out of the load balancers, draining from ";
 
 /// What comes before the drain; `None` when it may begin.
-pub(super) fn exclude(view: &View<'_>, go: &GoId) -> Option<Draft> {
-    let wait = Duration::from_secs(view.shadow.order.exclusion_wait_seconds.into());
-    let activity = view.shadow.report.as_ref().and_then(|report| report.activity);
+pub(super) fn exclude(view: &View<'_>, approval: &ApprovalId) -> Option<Draft> {
+    let wait = Duration::from_secs(view.shadow.desired.exclusion_wait_seconds.into());
+    let activity = view.shadow.observed.as_ref().and_then(|report| report.activity);
     let over = matches!(activity, Some(Activity::Draining | Activity::Activating | Activity::Rebooting));
     if wait.is_zero() || over || view.o.memory.on.progress.is_some() {
         return None;
@@ -31,7 +31,7 @@ pub(super) fn exclude(view: &View<'_>, go: &GoId) -> Option<Draft> {
     let left = match (view.o.memory.on.excluded_at, stored) {
         (Some(at), _) => (at + wait).saturating_sub(view.o.clock),
         (None, Some(until)) => Duration::try_from(until.duration_since(view.o.now)).unwrap_or_default(),
-        (None, None) => return Some(draft.then((Act::Exclude(go.clone()), Why::Go))),
+        (None, None) => return Some(draft.then((Act::Exclude(approval.clone()), Why::Go))),
     };
     let draft = match said(view, activity).or_else(|| words(view.o.now.checked_add(left).ok()?)) {
         Some(text) => draft.saying(text),
@@ -52,8 +52,8 @@ pub(super) fn exclude(view: &View<'_>, go: &GoId) -> Option<Draft> {
 
 /// What was said before: the time is said once, as each other one would be a write.
 fn said(view: &View<'_>, activity: Option<Activity>) -> Option<String> {
-    let report = view.shadow.report.as_ref().filter(|_| activity == Some(Activity::ExcludingFromLoadBalancer))?;
-    let same = stored(view, activity, Duration::from_secs(view.shadow.order.exclusion_wait_seconds.into()));
+    let report = view.shadow.observed.as_ref().filter(|_| activity == Some(Activity::ExcludingFromLoadBalancer))?;
+    let same = stored(view, activity, Duration::from_secs(view.shadow.desired.exclusion_wait_seconds.into()));
     let text = report.message.clone().filter(|text| text.starts_with(WORDS))?;
     (same.is_some() || view.o.memory.on.excluded_at.is_some()).then_some(text)
 }
@@ -64,11 +64,11 @@ fn words(until: Timestamp) -> Option<String> {
 }
 
 /// Until when an earlier process was to wait, under this very go. The clock of the node may go somewhat behind that of the
-/// controller, which dates the go.
+/// controller, which dates the approval.
 fn stored(view: &View<'_>, activity: Option<Activity>, wait: Duration) -> Option<Timestamp> {
-    let report = view.shadow.report.as_ref().filter(|_| activity == Some(Activity::ExcludingFromLoadBalancer))?;
+    let report = view.shadow.observed.as_ref().filter(|_| activity == Some(Activity::ExcludingFromLoadBalancer))?;
     let until = timestamp::parse(report.message.as_deref()?.strip_prefix(WORDS)?).ok()?;
-    let earliest = view.shadow.order.since?.checked_add(wait).ok()?.checked_sub(TOLERANCE).ok()?;
+    let earliest = view.shadow.desired.since?.checked_add(wait).ok()?.checked_sub(TOLERANCE).ok()?;
     let latest = view.o.now.checked_add(wait).ok()?.checked_add(Duration::from_secs(1)).ok()?;
     (earliest <= until && until <= latest).then_some(until)
 }

@@ -34,7 +34,7 @@ pub(super) fn stage(view: &View<'_>, version: &Version) -> Draft {
 
 /// Whether the present order has failed, and the controller has not answered yet.
 pub(super) fn failed(view: &View<'_>, version: &Version) -> bool {
-    let Some(report) = &view.shadow.report else { return false };
+    let Some(report) = &view.shadow.observed else { return false };
     let same = report.failure.as_ref().is_none_or(|failure| failure.version == *version);
     report.state == State::ErrorReset && same
 }
@@ -145,7 +145,7 @@ fn accepted(view: &View<'_>, status: &UpdateStatus, version: &Version) -> bool {
 }
 
 fn was_accepted(view: &View<'_>) -> bool {
-    let activity = view.shadow.report.as_ref().and_then(|report| report.activity);
+    let activity = view.shadow.observed.as_ref().and_then(|report| report.activity);
     matches!(activity, Some(Activity::Staged)) || begun(activity)
 }
 
@@ -157,10 +157,10 @@ pub(super) const fn begun(activity: Option<Activity>) -> bool {
     )
 }
 
-/// Staging. A node whose image got lost is not staged any longer; under a go its state stays, as the go does.
+/// Staging. A node whose image got lost is not staged any longer; under an approval its state stays, as the approval does.
 fn staging(view: &View<'_>) -> Draft {
     let draft = Draft::as_reported(view, Act::Wait(LONGEST_WAIT), Why::StageApproved).doing(Activity::Staging).silent();
-    match (view.shadow.order.state, draft.state) {
+    match (view.shadow.desired.state, draft.state) {
         (State::StagedAndPerformedUpdate, State::StagedAndPerformedUpdate | State::ErrorReset) => {
             draft.state(State::Idle)
         }

@@ -141,7 +141,7 @@ pub(crate) fn held_to(view: &View<'_>) -> Option<Version> {
 fn is_ours(view: &View<'_>, lock: &str) -> bool {
     let named = Lock::new(lock);
     let held = held_to(view);
-    [held.as_ref(), view.shadow.order.version.as_ref()].into_iter().flatten().any(|version| named.is(version))
+    [held.as_ref(), view.shadow.desired.version.as_ref()].into_iter().flatten().any(|version| named.is(version))
 }
 
 /// Why the pin is given up, if it is.

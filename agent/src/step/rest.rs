@@ -80,7 +80,7 @@ fn at_rest(view: &View<'_>, end: State) -> Draft {
         return draft.doing(Activity::Idle);
     }
     let memory = &view.o.memory;
-    let first = view.shadow.report.as_ref().is_none_or(|report| report.activity == Some(Activity::Checking));
+    let first = view.shadow.observed.as_ref().is_none_or(|report| report.activity == Some(Activity::Checking));
     let refreshed = memory.refreshed_at.is_some() && pin::is_known(view);
     let checked = refreshed || memory.on.trouble.contains_key(&Command::Refresh) || unsupported(view);
     let activity = if first && !checked { Activity::Checking } else { Activity::Idle };

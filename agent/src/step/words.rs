@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use api::GoId;
+use api::ApprovalId;
 use api::shadow::BottlerocketShadowStatus;
 use semver::Version;
 
@@ -15,7 +15,7 @@ pub enum Act {
     /// Create the shadow.
     Create,
     /// Store this status.
-    Report(Box<BottlerocketShadowStatus>),
+    Observed(Box<BottlerocketShadowStatus>),
     /// Ask the host for an action.
     Command(Command),
     /// Read the host's version-lock.
@@ -37,13 +37,13 @@ pub enum Act {
         to: String,
     },
     /// Ask the apiserver to take the node out of the load balancers.
-    Exclude(GoId),
+    Exclude(ApprovalId),
     /// Ask the apiserver to let load balancers use the node again.
     Include,
     /// Ask the apiserver to cordon and drain, for at most one long answer.
     Drain {
-        /// Under this go; a change of it ends the request.
-        go: GoId,
+        /// Under this approval; a change of it ends the request.
+        approval: ApprovalId,
         /// Whether the new image is activated by now.
         activated: bool,
     },
@@ -65,7 +65,7 @@ impl Act {
     pub const fn as_str(&self) -> &'static str {
         match self {
             Self::Create => "create",
-            Self::Report(_) => "report",
+            Self::Observed(_) => "report",
             Self::Command(command) => command.as_str(),
             Self::ReadLock => "read-lock",
             Self::Pin { .. } => "pin",
@@ -85,7 +85,7 @@ impl Act {
         matches!(
             self,
             Self::Create
-                | Self::Report(_)
+                | Self::Observed(_)
                 | Self::Exclude(_)
                 | Self::Include
                 | Self::Drain { .. }
@@ -142,21 +142,21 @@ pub enum Why {
     StageApproved,
     /// An image that is not approved, or not yet, would be booted.
     UnapprovedReady,
-    /// Staged; waiting for the go.
+    /// Staged; waiting for the approval.
     AwaitGo,
-    /// The go has no expiry: it is none of ours.
+    /// The approval has no expiry: it is none of ours.
     GoAbsent,
-    /// The go has expired.
+    /// The approval has expired.
     GoExpired,
-    /// The apiserver sees no go.
+    /// The apiserver sees no approval.
     GoRefused,
-    /// There is a go.
+    /// There is an approval.
     Go,
     /// Out of the load balancers; waiting before the drain.
     AwaitExclusion,
-    /// Drained; the go is looked at once more.
+    /// Drained; the approval is looked at once more.
     GoReread,
-    /// Drained and the go still holds.
+    /// Drained and the approval still holds.
     ActivateApproved,
     /// Activated; the node must still be empty.
     DrainAgain,

@@ -7,7 +7,7 @@ use agent::observe::{Host, Observation, Sight};
 use agent::step::Act;
 use agent::updates::{Command, CommandRecord, CommandStatus, Image, Partition, UpdateState, UpdateStatus, Updates};
 use api::Shadow;
-use api::shadow::{Activity, NodeRef, Order, Rebooting, Report, State};
+use api::shadow::{Activity, Desired, NodeRef, Observed, Rebooting, State};
 use jiff::Timestamp;
 use semver::Version;
 
@@ -81,13 +81,13 @@ pub(crate) enum OnLock {
 
 #[derive(Debug, Clone)]
 pub(crate) struct Case {
-    pub(crate) order: State,
+    pub(crate) desired: State,
     pub(crate) reported: Option<State>,
     pub(crate) activity: Activity,
     pub(crate) on_host: OnHost,
     pub(crate) intent: Intent,
     pub(crate) running: Version,
-    pub(crate) go: Go,
+    pub(crate) approval: Go,
     pub(crate) remembered: Remembered,
     pub(crate) lock: OnLock,
 }
@@ -123,12 +123,13 @@ pub(crate) const MEMORIES: [Remembered; 7] = [
 pub(crate) fn every_case() -> impl Iterator<Item = Case> {
     let mut cases = Vec::new();
     for running in [Version::new(1, 19, 0), approved(), Version::new(1, 21, 0)] {
-        for order in STATES {
+        for desired in STATES {
             for reported in [None].into_iter().chain(STATES.map(Some)) {
                 for activity in ACTIVITIES {
                     for on_host in HOSTS {
                         for remembered in MEMORIES {
-                            let case = Case { order, reported, activity, on_host, remembered, ..Case::base(&running) };
+                            let case =
+                                Case { desired, reported, activity, on_host, remembered, ..Case::base(&running) };
                             cases.push(case);
                         }
                     }
@@ -138,8 +139,9 @@ pub(crate) fn every_case() -> impl Iterator<Item = Case> {
     }
     let with_intent =
         |case: Case| [Intent::None, Intent::SameBoot, Intent::OtherBoot].map(|intent| Case { intent, ..case.clone() });
-    let with_go = |case: Case| [Go::Valid, Go::Expired, Go::Absent].map(|go| Case { go, ..case.clone() });
-    let whole = cases.clone().into_iter().flat_map(with_intent).flat_map(with_go);
+    let with_approval =
+        |case: Case| [Go::Valid, Go::Expired, Go::Absent].map(|approval| Case { approval, ..case.clone() });
+    let whole = cases.clone().into_iter().flat_map(with_intent).flat_map(with_approval);
     let with_lock = |case: Case| LOCKS.map(|lock| Case { lock, ..case.clone() });
     let two = |case: &Case| matches!(case.activity, Activity::Idle | Activity::Staged);
     whole.chain(cases.into_iter().filter(two).flat_map(with_lock))
@@ -161,20 +163,20 @@ pub(crate) const THEIRS: &str = "v1.18.0";
 impl Case {
     fn base(running: &Version) -> Self {
         Self {
-            order: State::Idle,
+            desired: State::Idle,
             reported: None,
             activity: Activity::Idle,
             on_host: OnHost::Idle,
             intent: Intent::None,
             running: running.clone(),
-            go: Go::Valid,
+            approval: Go::Valid,
             remembered: Remembered::Refreshed,
             lock: OnLock::ApprovedRecorded,
         }
     }
 
-    pub(crate) fn new(order: State, reported: State, activity: Activity, on_host: OnHost) -> Self {
-        Self { order, reported: Some(reported), activity, on_host, ..Self::base(&Version::new(1, 19, 0)) }
+    pub(crate) fn new(desired: State, reported: State, activity: Activity, on_host: OnHost) -> Self {
+        Self { desired, reported: Some(reported), activity, on_host, ..Self::base(&Version::new(1, 19, 0)) }
     }
 
     pub(crate) fn observation(&self) -> Observation {
@@ -196,7 +198,7 @@ impl Case {
         memory.on.lock = lock.map(str::to_owned);
         memory.lock = lock.map(str::to_owned);
         let mut shadow = self.shadow();
-        if let Some(report) = &mut shadow.report {
+        if let Some(report) = &mut shadow.observed {
             report.version_lock_before = recorded.then(|| "latest".to_owned());
         }
         let shadow = Sight::Known(Box::new(shadow));
@@ -211,13 +213,13 @@ impl Case {
         if self.remembered == Remembered::AskedToReboot {
             memory.reboot_asked = Some(CLOCK - Duration::from_secs(100));
         }
-        let Some(go) = self.shadow().order.go() else { return };
+        let Some(approval) = self.shadow().desired.approval() else { return };
         if matches!(self.remembered, Remembered::Refreshed | Remembered::AskedToReboot) {
             return;
         }
         let ago = if self.remembered == Remembered::DrainedLongAgo { 400 } else { 5 };
         memory.on.drained = Some(DrainDone {
-            go,
+            approval,
             since: CLOCK - Duration::from_secs(ago),
             at: CLOCK - Duration::from_secs(ago),
             activated: matches!(self.remembered, Remembered::DrainedActivated | Remembered::DrainedLongAgo),
@@ -228,8 +230,8 @@ impl Case {
     pub(crate) fn shadow(&self) -> Shadow {
         let start = State::StagedAndPerformedUpdate;
         let names_version =
-            matches!(self.order, State::RebootedIntoUpdate | State::MonitoringUpdate) || self.order == start;
-        let expiry = match self.go {
+            matches!(self.desired, State::RebootedIntoUpdate | State::MonitoringUpdate) || self.desired == start;
+        let expiry = match self.approval {
             Go::Valid => Some("2026-11-22T12:05:00Z"),
             Go::Expired => Some("2026-11-22T11:55:00Z"),
             Go::Absent => None,
@@ -239,28 +241,28 @@ impl Case {
             uid: "u".to_owned(),
             resource_version: "7".to_owned(),
             node: NodeRef { name: "a".to_owned(), uid: "n".to_owned() },
-            order: Order {
-                state: self.order,
+            desired: Desired {
+                state: self.desired,
                 since: Some("2026-11-22T11:50:00Z".parse().unwrap()),
                 version: names_version.then(approved),
                 disrupt_not_after: expiry
-                    .filter(|_| self.order == State::RebootedIntoUpdate)
+                    .filter(|_| self.desired == State::RebootedIntoUpdate)
                     .map(|at| at.parse().unwrap()),
-                ..Order::default()
+                ..Desired::default()
             },
-            report: self.reported.map(|state| self.report(state)),
+            observed: self.reported.map(|state| self.report(state)),
             recorded_pin: None,
             conditions: Vec::new(),
         }
     }
 
-    fn report(&self, state: State) -> Report {
+    fn report(&self, state: State) -> Observed {
         let boot_id = match self.intent {
             Intent::None => None,
             Intent::SameBoot => Some(BOOT),
             Intent::OtherBoot => Some("boot-0"),
         };
-        Report {
+        Observed {
             agent_version: Some(agent::status::AGENT_VERSION.to_owned()),
             available_versions: vec![Version::new(1, 22, 0), approved()],
             activity: Some(self.activity),
@@ -269,7 +271,7 @@ impl Case {
                 from_version: Version::new(1, 19, 0),
                 boot_id: boot_id.to_owned(),
             }),
-            ..Report::new(state, self.running.clone(), approved())
+            ..Observed::new(state, self.running.clone(), approved())
         }
     }
 
@@ -327,9 +329,9 @@ fn status(update_state: UpdateState, chosen: Option<Version>, staged: Option<Ver
 /// Stores what is to be reported, if that comes first, and decides again.
 pub(crate) fn reported(observation: &mut Observation) -> Option<agent::step::Step> {
     let step = agent::step::next_step(observation);
-    let Act::Report(status) = &step.act else { return None };
+    let Act::Observed(status) = &step.act else { return None };
     let Sight::Known(shadow) = &mut observation.shadow else { return None };
-    shadow.report = Some(Report::try_from(status.as_ref()).unwrap());
+    shadow.observed = Some(Observed::try_from(status.as_ref()).unwrap());
     Some(step)
 }
 

@@ -15,7 +15,7 @@ const MONITOR: State = State::MonitoringUpdate;
 fn row(case: &Case) -> String {
     let mut observation = case.observation();
     let report = match reported(&mut observation).map(|step| step.act) {
-        Some(Act::Report(status)) => {
+        Some(Act::Observed(status)) => {
             let intent = if status.rebooting.is_some() { " +intent" } else { "" };
             format!("{:?}/{:?}{intent}", status.current_state, status.activity.unwrap())
         }
@@ -58,16 +58,16 @@ fn a_new_order_is_staged() {
 }
 
 #[test]
-fn a_go_is_followed_to_the_reboot() {
+fn an_approval_is_followed_to_the_reboot() {
     let case = Case::new;
     assert_rows(&[
         (with(case(GO, STAGE, Activity::Staged, OnHost::Staged), Remembered::Nothing), "- | refresh | RefreshDue"),
         (case(GO, STAGE, Activity::Staged, OnHost::Staged), "StagedAndPerformedUpdate/Draining | drain | Go"),
         (
-            Case { go: Go::Expired, ..case(GO, STAGE, Activity::Staged, OnHost::Staged) },
+            Case { approval: Go::Expired, ..case(GO, STAGE, Activity::Staged, OnHost::Staged) },
             "StagedAndPerformedUpdate/Staged | drain | GoExpired",
         ),
-        (Case { go: Go::Absent, ..case(GO, STAGE, Activity::Staged, OnHost::Staged) }, "- | wait | GoAbsent"),
+        (Case { approval: Go::Absent, ..case(GO, STAGE, Activity::Staged, OnHost::Staged) }, "- | wait | GoAbsent"),
         (
             with(case(GO, STAGE, Activity::Draining, OnHost::Staged), Remembered::Drained),
             "StagedAndPerformedUpdate/Activating | reread | GoReread",
@@ -144,7 +144,7 @@ fn a_machine_that_is_going_down_reports_nothing_on_a_shadow_that_is_new() {
 }
 
 #[test]
-fn a_go_that_was_withdrawn_leaves_the_image_staged() {
+fn an_approval_that_was_withdrawn_leaves_the_image_staged() {
     let case = Case::new;
     assert_rows(&[
         (case(STAGE, STAGE, Activity::Draining, OnHost::Staged), "StagedAndPerformedUpdate/Staged | wait | AwaitGo"),

@@ -29,29 +29,29 @@ fn shadow(observation: &Observation) -> &Shadow {
 }
 
 fn activity(observation: &Observation) -> Option<Activity> {
-    shadow(observation).report.as_ref().and_then(|report| report.activity)
+    shadow(observation).observed.as_ref().and_then(|report| report.activity)
 }
 
-/// Drained by an answer of the apiserver in this very pass, under the go that the shadow shows.
+/// Drained by an answer of the apiserver in this very pass, under the approval that the shadow shows.
 fn assert_drained(observation: &Observation, case: &Case) {
     let drained = observation.memory.on.drained.as_ref().expect("drained");
-    assert_eq!(shadow(observation).order.go().as_ref(), Some(&drained.go), "{case:?}");
+    assert_eq!(shadow(observation).desired.approval().as_ref(), Some(&drained.approval), "{case:?}");
     assert_eq!(status(observation).staged(), Some(&approved()), "{case:?}");
     assert_ne!(case.running, approved(), "{case:?}");
 }
 
 /// What was there is stored before, and what somebody else has set is left alone.
 fn assert_own_lock(observation: &Observation, step: &Step, case: &Case) {
-    let stored = shadow(observation).report.as_ref().and_then(|report| report.version_lock_before.as_ref());
+    let stored = shadow(observation).observed.as_ref().and_then(|report| report.version_lock_before.as_ref());
     match &step.act {
         Act::Pin { from, before, to } => {
-            assert!(matches!(case.order, State::StagedAndPerformedUpdate | State::RebootedIntoUpdate), "{case:?}");
+            assert!(matches!(case.desired, State::StagedAndPerformedUpdate | State::RebootedIntoUpdate), "{case:?}");
             assert_eq!((stored, to), (Some(before), &approved()), "{case:?}");
             assert_eq!(observation.memory.on.lock.as_ref(), Some(from), "{case:?}");
             assert_ne!(from, THEIRS, "{case:?}");
         }
         Act::Unpin { from, to } => {
-            assert!(matches!(case.order, State::Idle | State::MonitoringUpdate | State::ErrorReset), "{case:?}");
+            assert!(matches!(case.desired, State::Idle | State::MonitoringUpdate | State::ErrorReset), "{case:?}");
             assert_eq!((from.as_str(), stored), ("1.20.0", Some(to)), "{case:?}");
         }
         _ => {}
@@ -59,7 +59,7 @@ fn assert_own_lock(observation: &Observation, step: &Step, case: &Case) {
 }
 
 fn assert_safe(observation: &Observation, step: &Step, case: &Case) {
-    let order = case.order;
+    let desired = case.desired;
     let state = || status(observation).update_state;
     match &step.act {
         Act::Reboot => {
@@ -69,7 +69,7 @@ fn assert_safe(observation: &Observation, step: &Step, case: &Case) {
             assert_eq!(state(), UpdateState::Ready, "{case:?}");
             let intent =
                 Rebooting { version: approved(), from_version: case.running.clone(), boot_id: BOOT.to_owned() };
-            assert_eq!(shadow(observation).report.as_ref().unwrap().rebooting, Some(intent), "{case:?}");
+            assert_eq!(shadow(observation).observed.as_ref().unwrap().rebooting, Some(intent), "{case:?}");
             assert_eq!(activity(observation), Some(Activity::Rebooting), "{case:?}");
         }
         Act::Command(Command::Activate) => {
@@ -79,17 +79,17 @@ fn assert_safe(observation: &Observation, step: &Step, case: &Case) {
             assert_ne!(case.on_host, OnHost::StagedFalsely, "{case:?}");
             assert_eq!(activity(observation), Some(Activity::Activating), "{case:?}");
         }
-        Act::Drain { go, activated } => {
-            assert_eq!(shadow(observation).order.go().as_ref(), Some(go), "{case:?}");
+        Act::Drain { approval, activated } => {
+            assert_eq!(shadow(observation).desired.approval().as_ref(), Some(approval), "{case:?}");
             assert_eq!(*activated, state() == UpdateState::Ready, "{case:?}");
             assert_eq!(status(observation).staged(), Some(&approved()), "{case:?}");
             assert!(matches!(case.on_host, OnHost::Staged | OnHost::Ready), "{case:?}");
             assert_ne!(case.running, approved(), "{case:?}");
-            // Without a valid go the disruption is known to have begun, or the apiserver is asked whether it has.
+            // Without a valid approval the disruption is known to have begun, or the apiserver is asked whether it has.
             let begun = matches!(case.activity, Activity::Activating | Activity::Rebooting);
             assert!(
                 begun
-                    || case.go == Go::Valid
+                    || case.approval == Go::Valid
                     || step.why == Why::GoExpired
                     || case.remembered == Remembered::DrainedLongAgo
                     || step.why == Why::DrainAgain,
@@ -97,20 +97,20 @@ fn assert_safe(observation: &Observation, step: &Step, case: &Case) {
             );
         }
         Act::Command(Command::Prepare) => {
-            assert!(matches!(order, State::StagedAndPerformedUpdate | State::RebootedIntoUpdate), "{case:?}");
+            assert!(matches!(desired, State::StagedAndPerformedUpdate | State::RebootedIntoUpdate), "{case:?}");
             assert_eq!(offered(observation).unwrap().chosen, Some(approved()), "{case:?}");
             assert_ne!(state(), UpdateState::Ready, "{case:?}");
             assert!(matches!(case.lock, OnLock::Approved | OnLock::ApprovedRecorded), "{case:?}");
         }
         Act::Pin { .. } | Act::Unpin { .. } => assert_own_lock(observation, step, case),
         Act::Uncordon | Act::Include => {
-            assert!(matches!(order, State::Idle | State::MonitoringUpdate | State::ErrorReset), "{case:?}");
+            assert!(matches!(desired, State::Idle | State::MonitoringUpdate | State::ErrorReset), "{case:?}");
         }
         Act::Command(Command::Deactivate) => assert_eq!(state(), UpdateState::Ready, "{case:?}"),
         Act::Command(Command::Refresh) => assert_ne!(case.on_host, OnHost::Busy, "{case:?}"),
         Act::Wait(time) => assert!(!time.is_zero(), "{case:?}"),
         Act::Command(Command::Other) | Act::GiveUp | Act::Create => panic!("{case:?}: {step:?}"),
-        Act::Reread | Act::Report(_) | Act::ReadLock => {}
+        Act::Reread | Act::Observed(_) | Act::ReadLock => {}
         Act::Exclude(_) => panic!("no case has a wait: {case:?}"),
     }
 }
@@ -125,20 +125,20 @@ fn every_case_has_a_safe_step_and_a_report_is_made_once() {
             assert_safe(&observation, &report, &case);
         }
         let step = next_step(&observation);
-        assert!(!matches!(step.act, Act::Report(_)), "{case:?} reports twice: {step:?}");
+        assert!(!matches!(step.act, Act::Observed(_)), "{case:?} reports twice: {step:?}");
         assert_safe(&observation, &step, &case);
     }
     assert_eq!(cases, 5 * 6 * 12 * 7 * 3 * (4 * 3 * 3 + 2 * 7));
 }
 
 #[test]
-fn an_order_other_than_the_go_disrupts_nothing() {
-    for case in every_case().filter(|case| case.order != State::RebootedIntoUpdate) {
+fn an_order_other_than_the_approval_disrupts_nothing() {
+    for case in every_case().filter(|case| case.desired != State::RebootedIntoUpdate) {
         let mut observation = case.observation();
         reported(&mut observation);
         let act = next_step(&observation).act;
         assert!(!matches!(act, Act::Drain { .. } | Act::Reboot | Act::Command(Command::Activate)), "{case:?}");
-        if case.order == State::Idle || case.order == State::MonitoringUpdate {
+        if case.desired == State::Idle || case.desired == State::MonitoringUpdate {
             assert_ne!(act, Act::Command(Command::Prepare), "{case:?}");
         }
     }
@@ -147,13 +147,15 @@ fn an_order_other_than_the_go_disrupts_nothing() {
 #[test]
 fn an_unapproved_image_is_deactivated_before_anything_else_is_done_with_it() {
     let held = |case: &Case| case.remembered == Remembered::AskedToReboot || case.running == approved();
-    let orders = [State::StagedAndPerformedUpdate, State::RebootedIntoUpdate];
-    let intent_pending = |case: &Case| case.intent == crate::cases::Intent::OtherBoot && case.order == orders[1];
+    let desired_specs = [State::StagedAndPerformedUpdate, State::RebootedIntoUpdate];
+    let intent_pending =
+        |case: &Case| case.intent == crate::cases::Intent::OtherBoot && case.desired == desired_specs[1];
     let ready = [OnHost::ReadyOther, OnHost::Ready];
-    for case in every_case().filter(|case| orders.contains(&case.order) && ready.contains(&case.on_host) && !held(case))
+    for case in every_case()
+        .filter(|case| desired_specs.contains(&case.desired) && ready.contains(&case.on_host) && !held(case))
     {
-        // Under the go, the approved image may be active.
-        if case.order == orders[1] && (case.on_host == OnHost::Ready || intent_pending(&case)) {
+        // Under the approval, the approved image may be active.
+        if case.desired == desired_specs[1] && (case.on_host == OnHost::Ready || intent_pending(&case)) {
             continue;
         }
         let mut observation = case.observation();
@@ -163,8 +165,8 @@ fn an_unapproved_image_is_deactivated_before_anything_else_is_done_with_it() {
 }
 
 #[test]
-fn without_a_go_in_the_order_nothing_is_begun() {
-    for case in every_case().filter(|case| case.order == State::RebootedIntoUpdate && case.go == Go::Absent) {
+fn without_an_approval_in_the_order_nothing_is_begun() {
+    for case in every_case().filter(|case| case.desired == State::RebootedIntoUpdate && case.approval == Go::Absent) {
         let mut observation = case.observation();
         reported(&mut observation);
         let act = next_step(&observation).act;
@@ -191,7 +193,7 @@ fn at_rest_there_is_only_waiting_until_the_check_is_due() {
     {
         let mut observation = Case::new(State::Idle, State::Idle, Activity::Idle, on_host).observation();
         let Sight::Known(shadow) = &mut observation.shadow else { unreachable!() };
-        shadow.report.as_mut().unwrap().version_lock_before = None;
+        shadow.observed.as_mut().unwrap().version_lock_before = None;
         observation.memory.check_at = Some(CLOCK + Duration::from_secs(10));
         reported(&mut observation);
         let step = next_step(&observation);
@@ -218,7 +220,7 @@ fn a_boot_that_fell_back_is_a_failure_and_one_that_did_not_is_reported_as_reboot
         (approved(), State::RebootedIntoUpdate),
     ] {
         case.running = running;
-        let Act::Report(status) = next_step(&case.observation()).act else { panic!("no report") };
+        let Act::Observed(status) = next_step(&case.observation()).act else { panic!("no report") };
         assert_eq!(status.current_state, state);
         assert_eq!(status.failure.is_some(), state == State::ErrorReset);
         assert_eq!(status.crash_count, i64::from(state == State::ErrorReset));
@@ -247,15 +249,15 @@ fn while_the_host_works_for_us_nothing_else_is_asked_of_it_and_no_activation_is_
     for (case, mut observation, command, overdue) in every_case_at_work() {
         cases += 1;
         let context = format!("{command:?}, overdue {overdue}: {case:?}");
-        let before = shadow(&observation).report.as_ref().map(|report| report.state);
+        let before = shadow(&observation).observed.as_ref().map(|report| report.state);
         reported(&mut observation);
         let step = next_step(&observation);
-        assert!(!matches!(step.act, Act::Report(_)), "reports twice: {context}");
+        assert!(!matches!(step.act, Act::Observed(_)), "reports twice: {context}");
         assert!(!matches!(step.act, Act::Command(_) | Act::Reboot | Act::Drain { .. }), "{step:?}: {context}");
-        let state = shadow(&observation).report.as_ref().map(|report| report.state);
+        let state = shadow(&observation).observed.as_ref().map(|report| report.state);
         if command == Command::Activate && !overdue && before != Some(State::Idle) {
-            let orders = [State::Idle, State::ErrorReset, State::MonitoringUpdate];
-            let given_back = orders.contains(&case.order) && case.remembered != Remembered::AskedToReboot;
+            let desired_specs = [State::Idle, State::ErrorReset, State::MonitoringUpdate];
+            let given_back = desired_specs.contains(&case.desired) && case.remembered != Remembered::AskedToReboot;
             // A first report may say Idle, as there is no other state to begin with.
             assert!(!given_back || before.is_none() || state == before, "{context}");
         }
@@ -267,15 +269,15 @@ fn while_the_host_works_for_us_nothing_else_is_asked_of_it_and_no_activation_is_
 fn an_activation_that_is_overdue_ends_in_a_failure_and_not_in_waiting() {
     let mut cases = 0;
     for (case, mut observation, command, overdue) in every_case_at_work() {
-        let under_go = case.order == State::RebootedIntoUpdate && case.running != approved();
+        let under_approval = case.desired == State::RebootedIntoUpdate && case.running != approved();
         let intent = case.intent == crate::cases::Intent::OtherBoot;
         let quiet = case.remembered == Remembered::AskedToReboot || case.reported == Some(State::ErrorReset);
-        if command != Command::Activate || !overdue || !under_go || intent || quiet {
+        if command != Command::Activate || !overdue || !under_approval || intent || quiet {
             continue;
         }
         cases += 1;
         reported(&mut observation);
-        let failure = shadow(&observation).report.as_ref().and_then(|report| report.failure.clone());
+        let failure = shadow(&observation).observed.as_ref().and_then(|report| report.failure.clone());
         assert_eq!(failure.map(|failure| failure.kind), Some(FailureKind::Activate), "{case:?}");
     }
     assert!(cases > 100, "{cases} cases");

@@ -52,7 +52,7 @@ fn offered(length: usize) -> Observation {
 
 fn reported(observation: &Observation) -> BottlerocketShadowStatus {
     match next_step(observation).act {
-        Act::Report(status) => *status,
+        Act::Observed(status) => *status,
         other => panic!("nothing is reported: {other:?}"),
     }
 }

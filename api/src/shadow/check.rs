@@ -2,7 +2,7 @@
 
 use thiserror::Error;
 
-use super::{BottlerocketShadowStatus, MAX_AVAILABLE_VERSIONS, Report};
+use super::{BottlerocketShadowStatus, MAX_AVAILABLE_VERSIONS, Observed};
 use crate::{text, timestamp};
 
 /// Longest version, in characters; the lengths here are those of the CRD's schema.
@@ -64,7 +64,7 @@ pub fn check(status: &BottlerocketShadowStatus) -> Result<(), InvalidReport> {
     if failure.and_then(|failure| failure.attempts).is_some_and(|attempts| !(1..=1_000_000).contains(&attempts)) {
         return Err(invalid("failure.attempts", "out of range".to_owned()));
     }
-    Report::try_from(status).map_err(|(field, problem)| invalid(field, problem))?;
+    Observed::try_from(status).map_err(|(field, problem)| invalid(field, problem))?;
     Ok(())
 }
 
@@ -171,7 +171,7 @@ mod tests {
                 ..original()
             };
             if check(&status).is_ok() {
-                prop_assert!(Report::try_from(&status).is_ok());
+                prop_assert!(Observed::try_from(&status).is_ok());
             }
         }
     }

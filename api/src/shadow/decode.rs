@@ -9,7 +9,7 @@ use thiserror::Error;
 use super::{
     Activity, BottlerocketShadow, BottlerocketShadowStatus, FailureKind, FailureVerdict, OnTimeout, Pin, State, Verdict,
 };
-use crate::{marks::GoId, timestamp};
+use crate::{record::ApprovalId, timestamp};
 
 /// The Node a shadow belongs to, from its owner reference.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,9 +32,9 @@ pub struct Shadow {
     /// The Node that owns it.
     pub node: NodeRef,
     /// What the controller asks for.
-    pub order: Order,
+    pub desired: Desired,
     /// What the agent reported last, if it ever did.
-    pub report: Option<Report>,
+    pub observed: Option<Observed>,
     /// The pin of the host's version-lock that the Node told of when the shadow was created; see [`Shadow::pin`].
     pub recorded_pin: Option<Pin>,
     /// What the controller said of the node last.
@@ -43,7 +43,7 @@ pub struct Shadow {
 
 /// The spec of a shadow: what the controller asks for.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Order {
+pub struct Desired {
     /// The state asked for.
     pub state: State,
     /// Since when.
@@ -52,7 +52,7 @@ pub struct Order {
     pub version: Option<Version>,
     /// The policy it is asked under. The original operator never writes one.
     pub policy: Option<String>,
-    /// When the go expires.
+    /// When the approval expires.
     pub disrupt_not_after: Option<Timestamp>,
     /// Seconds between exclusion and drain.
     pub exclusion_wait_seconds: u32,
@@ -60,35 +60,37 @@ pub struct Order {
     pub drain: Option<(u32, OnTimeout)>,
 }
 
-impl Order {
-    /// The go that this order gives, whether or not it has expired. `None` in every other state, and for an order of the
+impl Desired {
+    /// The approval that this order gives, whether or not it has expired. `None` in every other state, and for an order of the
     /// original operator, which knows no expiry.
     #[must_use]
-    pub fn go(&self) -> Option<GoId> {
+    pub fn approval(&self) -> Option<ApprovalId> {
         match (self.state, &self.version, self.since, self.disrupt_not_after) {
             (State::RebootedIntoUpdate, Some(version), Some(since), Some(_)) => {
-                Some(GoId { version: version.clone(), since })
+                Some(ApprovalId { version: version.clone(), since })
             }
             _ => None,
         }
     }
 
-    /// The go under which the original operator has begun a disruption, if it has: its orders name no policy and no expiry, and
-    /// past the go it has touched the node, or is about to. What it did left no marks; see [`crate::names::ORIGINALS_EXCLUSION`].
+    /// The approval under which the original operator has begun a disruption, if it has: its orders name no policy and no expiry, and
+    /// past the approval it has touched the node, or is about to. What it did left no marks; see [`crate::names::ORIGINALS_EXCLUSION`].
     #[must_use]
-    pub fn begun_by_the_original(&self) -> Option<GoId> {
-        let past_the_go = matches!(self.state, State::RebootedIntoUpdate | State::MonitoringUpdate);
+    pub fn begun_by_the_original(&self) -> Option<ApprovalId> {
+        let past_the_approval = matches!(self.state, State::RebootedIntoUpdate | State::MonitoringUpdate);
         let originals = self.policy.is_none() && self.disrupt_not_after.is_none();
         match (&self.version, self.since) {
-            (Some(version), Some(since)) if past_the_go && originals => Some(GoId { version: version.clone(), since }),
+            (Some(version), Some(since)) if past_the_approval && originals => {
+                Some(ApprovalId { version: version.clone(), since })
+            }
             _ => None,
         }
     }
 
-    /// Whether the go it gives may still be begun at `now`.
+    /// Whether the approval it gives may still be begun at `now`.
     #[must_use]
-    pub fn go_is_valid(&self, now: Timestamp) -> bool {
-        self.go().is_some() && self.disrupt_not_after.is_some_and(|expiry| now < expiry)
+    pub fn approval_is_valid(&self, now: Timestamp) -> bool {
+        self.approval().is_some() && self.disrupt_not_after.is_some_and(|expiry| now < expiry)
     }
 }
 
@@ -118,7 +120,7 @@ pub struct Failure {
 
 /// The agent's part of a status.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Report {
+pub struct Observed {
     /// How far the node is.
     pub state: State,
     /// The version it runs.
@@ -168,7 +170,7 @@ impl Failed {
     }
 }
 
-impl Report {
+impl Observed {
     /// A report of these three and nothing else.
     #[must_use]
     pub const fn new(state: State, current_version: Version, target_version: Version) -> Self {
@@ -218,8 +220,8 @@ impl TryFrom<&BottlerocketShadow> for Shadow {
             node: NodeRef { name: owner.name.clone(), uid: owner.uid.clone() },
             recorded_pin: raw.recorded_pin(),
             conditions: raw.status.as_ref().and_then(|status| status.conditions.clone()).unwrap_or_default(),
-            order: order(raw).map_err(|(field, reason)| read(field, reason))?,
-            report: raw.status.as_ref().map(Report::try_from).transpose().map_err(|(f, reason)| read(f, reason))?,
+            desired: desired(raw).map_err(|(field, reason)| read(field, reason))?,
+            observed: raw.status.as_ref().map(Observed::try_from).transpose().map_err(|(f, reason)| read(f, reason))?,
             name,
         })
     }
@@ -228,9 +230,9 @@ impl TryFrom<&BottlerocketShadow> for Shadow {
 /// A field that cannot be read, and why.
 type Unreadable = (&'static str, String);
 
-fn order(raw: &BottlerocketShadow) -> Result<Order, Unreadable> {
+fn desired(raw: &BottlerocketShadow) -> Result<Desired, Unreadable> {
     let spec = &raw.spec;
-    Ok(Order {
+    Ok(Desired {
         state: spec.state,
         since: optional_time("spec.state_transition_timestamp", spec.state_transition_timestamp.as_deref())?,
         version: spec.version.as_deref().map(|text| version("spec.version", text)).transpose()?,
@@ -248,7 +250,7 @@ fn order(raw: &BottlerocketShadow) -> Result<Order, Unreadable> {
     })
 }
 
-impl TryFrom<&BottlerocketShadowStatus> for Report {
+impl TryFrom<&BottlerocketShadowStatus> for Observed {
     type Error = Unreadable;
 
     fn try_from(raw: &BottlerocketShadowStatus) -> Result<Self, Self::Error> {
@@ -352,9 +354,9 @@ mod tests {
     #[test]
     fn what_an_original_agent_reports_is_read() {
         let shadow = BottlerocketShadow { status: Some(original_status()), ..raw() };
-        let report = Shadow::try_from(&shadow).unwrap().report.unwrap();
-        assert_eq!(report.target_version, Version::new(1, 20, 0));
-        assert_eq!(report.agent_version, None);
+        let observed = Shadow::try_from(&shadow).unwrap().observed.unwrap();
+        assert_eq!(observed.target_version, Version::new(1, 20, 0));
+        assert_eq!(observed.agent_version, None);
     }
 
     #[test]
@@ -374,7 +376,7 @@ mod tests {
     }
 
     #[test]
-    fn renewing_a_go_leaves_its_name_as_it_was() {
+    fn renewing_an_approval_leaves_its_name_as_it_was() {
         let mut shadow = raw();
         shadow.spec = BottlerocketShadowSpec {
             state: State::RebootedIntoUpdate,
@@ -383,21 +385,21 @@ mod tests {
             disrupt_not_after: Some("2026-11-22T01:10:00Z".to_owned()),
             ..BottlerocketShadowSpec::default()
         };
-        let first = Shadow::try_from(&shadow).unwrap().order;
+        let first = Shadow::try_from(&shadow).unwrap().desired;
         shadow.spec.disrupt_not_after = Some("2026-11-22T01:15:00Z".to_owned());
-        let renewed = Shadow::try_from(&shadow).unwrap().order;
-        assert_eq!(first.go(), renewed.go());
+        let renewed = Shadow::try_from(&shadow).unwrap().desired;
+        assert_eq!(first.approval(), renewed.approval());
         let between = "2026-11-22T01:12:00Z".parse().unwrap();
-        assert!(!first.go_is_valid(between));
-        assert!(renewed.go_is_valid(between));
+        assert!(!first.approval_is_valid(between));
+        assert!(renewed.approval_is_valid(between));
     }
 
     #[test]
-    fn an_order_of_the_original_operator_is_no_go_of_ours() {
+    fn an_order_of_the_original_operator_is_no_approval_of_ours() {
         let mut shadow = raw();
         shadow.spec.state = State::RebootedIntoUpdate;
         shadow.spec.version = Some("1.20.0".to_owned());
         shadow.spec.state_transition_timestamp = Some("2022-07-09T19:32:38.609610964+00:00".to_owned());
-        assert_eq!(Shadow::try_from(&shadow).unwrap().order.go(), None);
+        assert_eq!(Shadow::try_from(&shadow).unwrap().desired.approval(), None);
     }
 }

@@ -1,26 +1,26 @@
 //! A parsed report as it is stored: the way back from [`super::decode`].
 
-use super::{AgentFailure, BottlerocketShadowStatus, Failure, RebootIntent, Rebooting, Report};
+use super::{AgentFailure, BottlerocketShadowStatus, Failure, Observed, RebootIntent, Rebooting};
 use crate::timestamp;
 
-impl From<&Report> for BottlerocketShadowStatus {
+impl From<&Observed> for BottlerocketShadowStatus {
     /// The agent's part of the status. What the controller adds is not the agent's to send.
-    fn from(report: &Report) -> Self {
+    fn from(observed: &Observed) -> Self {
         Self {
-            current_version: report.current_version.to_string(),
-            target_version: report.target_version.to_string(),
-            current_state: report.state,
-            crash_count: report.crash_count.into(),
-            state_transition_failure_timestamp: report.failed_at.map(timestamp::render),
-            agent_version: report.agent_version.clone(),
-            available_versions: (!report.available_versions.is_empty())
-                .then(|| report.available_versions.iter().map(ToString::to_string).collect()),
-            activity: report.activity,
-            message: report.message.clone(),
-            failure: report.failure.as_ref().map(AgentFailure::from),
-            rebooting: report.rebooting.as_ref().map(RebootIntent::from),
-            version_lock_before: report.version_lock_before.clone(),
-            version_lock: report.version_lock.clone(),
+            current_version: observed.current_version.to_string(),
+            target_version: observed.target_version.to_string(),
+            current_state: observed.state,
+            crash_count: observed.crash_count.into(),
+            state_transition_failure_timestamp: observed.failed_at.map(timestamp::render),
+            agent_version: observed.agent_version.clone(),
+            available_versions: (!observed.available_versions.is_empty())
+                .then(|| observed.available_versions.iter().map(ToString::to_string).collect()),
+            activity: observed.activity,
+            message: observed.message.clone(),
+            failure: observed.failure.as_ref().map(AgentFailure::from),
+            rebooting: observed.rebooting.as_ref().map(RebootIntent::from),
+            version_lock_before: observed.version_lock_before.clone(),
+            version_lock: observed.version_lock.clone(),
             conditions: None,
             failed: None,
         }
@@ -58,7 +58,7 @@ mod tests {
     fn a_report_survives_being_stored() {
         let time = "2026-11-22T05:34:15.918102166Z".parse().unwrap();
         let version = Version::new(1, 20, 0);
-        let report = Report {
+        let observed = Observed {
             crash_count: 2,
             failed_at: Some(time),
             agent_version: Some("0.1.0".to_owned()),
@@ -73,8 +73,8 @@ mod tests {
             }),
             version_lock_before: Some("latest".to_owned()),
             version_lock: Some("v1.20.0".to_owned()),
-            ..Report::new(State::ErrorReset, Version::new(1, 19, 0), version)
+            ..Observed::new(State::ErrorReset, Version::new(1, 19, 0), version)
         };
-        assert_eq!(Report::try_from(&BottlerocketShadowStatus::from(&report)), Ok(report));
+        assert_eq!(Observed::try_from(&BottlerocketShadowStatus::from(&observed)), Ok(observed));
     }
 }

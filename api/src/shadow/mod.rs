@@ -15,7 +15,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use check::{InvalidReport, MAX_MESSAGE, MAX_VERSION, check};
-pub use decode::{Failed, Failure, NodeRef, Order, Rebooting, Report, Shadow, UnreadableShadow};
+pub use decode::{Desired, Failed, Failure, NodeRef, Observed, Rebooting, Shadow, UnreadableShadow};
 pub use pin::Pin;
 pub use status::{
     Activity, AgentFailure, BottlerocketShadowStatus, FailureKind, FailureVerdict, MAX_AVAILABLE_VERSIONS,
@@ -34,7 +34,7 @@ pub enum State {
     Idle,
     /// Asked for: download the image of `version` and stage it. Reported: it is staged.
     StagedAndPerformedUpdate,
-    /// Asked for: the go. Exclude, drain, activate and reboot. Reported: the node runs the new version, still cordoned.
+    /// Asked for: the approval. Exclude, drain, activate and reboot. Reported: the node runs the new version, still cordoned.
     RebootedIntoUpdate,
     /// Asked for: give the node back. Reported: it is given back.
     MonitoringUpdate,
@@ -113,7 +113,7 @@ pub struct ShadowDrain {
 pub struct BottlerocketShadowSpec {
     /// What the node is asked to do.
     pub state: State,
-    /// When this state was asked for, RFC 3339. With the version it names the go; renewing a go leaves it as it is.
+    /// When this state was asked for, RFC 3339. With the version it names the approval; renewing an approval leaves it as it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
     pub state_transition_timestamp: Option<String>,
@@ -125,7 +125,7 @@ pub struct BottlerocketShadowSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 253))]
     pub policy: Option<String>,
-    /// With state RebootedIntoUpdate: the go expires at this time (RFC 3339) unless the disruption has begun by then.
+    /// With state RebootedIntoUpdate: the approval expires at this time (RFC 3339) unless the disruption has begun by then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
     pub disrupt_not_after: Option<String>,

@@ -4,7 +4,7 @@
 use kube::ResourceExt;
 use serde::{Deserialize, Serialize};
 
-use super::{BottlerocketShadow, BottlerocketShadowStatus, Report, Shadow};
+use super::{BottlerocketShadow, BottlerocketShadowStatus, Observed, Shadow};
 use crate::names::{MAX_VERSION_LOCK, VERSION_LOCK_BEFORE_ANNOTATION};
 
 /// A pin of the host's version-lock by the agent.
@@ -63,11 +63,11 @@ impl Shadow {
     /// As [`BottlerocketShadow::pin`].
     #[must_use]
     pub fn pin(&self) -> Option<Pin> {
-        let told = |report: &Report| {
-            let before = report.version_lock_before.clone()?;
-            Some(Pin { before, set: report.target_version.to_string() })
+        let told = |observed: &Observed| {
+            let before = observed.version_lock_before.clone()?;
+            Some(Pin { before, set: observed.target_version.to_string() })
         };
-        self.report.as_ref().map_or_else(|| self.recorded_pin.clone(), told)
+        self.observed.as_ref().map_or_else(|| self.recorded_pin.clone(), told)
     }
 }
 
@@ -90,14 +90,14 @@ mod tests {
     fn the_record_of_the_node_counts_until_there_is_a_report() {
         let mut shadow = created_with(&pin("latest", "1.20.0").encode());
         assert_eq!(shadow.pin(), Some(pin("latest", "1.20.0")));
-        let report = |lock: Option<&str>| {
+        let observed = |lock: Option<&str>| {
             serde_json::json!({
                 "current_version": "1.19.0", "target_version": "1.21.0", "current_state": "Idle", "crash_count": 0,
                 "version_lock_before": lock,
             })
         };
         for lock in [Some("1.18.0"), None] {
-            shadow.status = Some(serde_json::from_value(report(lock)).unwrap());
+            shadow.status = Some(serde_json::from_value(observed(lock)).unwrap());
             assert_eq!(shadow.pin(), lock.map(|lock| pin(lock, "1.21.0")));
         }
     }

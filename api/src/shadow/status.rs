@@ -17,7 +17,7 @@ pub enum Activity {
     Checking,
     /// Downloading and writing the image.
     Staging,
-    /// The image is staged and waits for the go.
+    /// The image is staged and waits for the approval.
     Staged,
     /// Out of the load balancers; waiting before the drain.
     ExcludingFromLoadBalancer,
@@ -88,7 +88,7 @@ pub enum Verdict {
     Fallback,
     /// The node did not pass the health gate in time.
     Health,
-    /// An original agent reported an error after the go.
+    /// An original agent reported an error after the approval.
     Unknown,
 }
 

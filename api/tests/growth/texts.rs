@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use api::schedule::Cron;
 use api::shadow::{BottlerocketShadow, BottlerocketShadowStatus, Pin, check};
-use api::{Marks, Shadow, duration, label, names, text, timestamp};
+use api::{DisruptionRecord, Shadow, duration, label, names, text, timestamp};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use proptest::prelude::*;
 use semver::{Version, VersionReq};
@@ -85,7 +85,10 @@ pub(crate) fn read_everywhere(text: &str) {
     let _ = api::versions::is_policy_name(text);
     let _ = VersionReq::parse(text).map(|range| range.matches(&Version::new(1, 20, 0)));
     let _ = Version::parse(text).map(|version| version.cmp(&version.clone()));
-    let _ = Marks::decode(Some(&BTreeMap::from([(names::MARKS_ANNOTATION.to_owned(), text.to_owned())])));
+    let _ = DisruptionRecord::decode(Some(&BTreeMap::from([(
+        names::DISRUPTION_RECORD_ANNOTATION.to_owned(),
+        text.to_owned(),
+    )])));
     let _ = Pin::decode(Some(&text.to_owned()));
     let _ = check(&status(text));
     let _ = Shadow::try_from(&shadow(text));

@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use api::shadow::{OnTimeout, Order};
+use api::shadow::{Desired, OnTimeout};
 use api::wire::{DrainProgress, Reason};
-use api::{Marks, Shadow};
+use api::{DisruptionRecord, Shadow};
 use futures::future::BoxFuture;
 use futures::stream::{FuturesUnordered, StreamExt};
 use jiff::{SignedDuration, Timestamp};
@@ -36,7 +36,7 @@ pub enum Outcome {
     /// Every selected pod is gone.
     Drained,
     /// The caller's time is over, the drain is not.
-    Going(DrainProgress),
+    Approved(DrainProgress),
 }
 
 /// One drain request.
@@ -65,12 +65,12 @@ struct Drain<'a> {
 pub async fn drain(
     app: &App,
     identity: &Identity,
-    marks: &Marks,
+    record: &DisruptionRecord,
     until: Option<Instant>,
 ) -> Result<Outcome, NotDisrupted> {
     let _open = app.metrics.drain();
     let mut waiting = app.metrics.blocked_pods();
-    let since = marks.drain_began.unwrap_or_else(|| app.now());
+    let since = record.drain_began.unwrap_or_else(|| app.now());
     let (tracker, begun) = app.drains.take(&identity.node_uid, since);
     let mut drain = Drain {
         app,
@@ -119,8 +119,8 @@ impl<'a> Drain<'a> {
                 }
                 Some((uid, answer)) = self.evictions.next() => self.answered(&uid, &answer),
                 () = reached(due) => {}
-                () = reached(until) => return Ok(Outcome::Going(self.progress())),
-                () = self.app.stop.cancelled(), if until.is_some() => return Ok(Outcome::Going(self.progress())),
+                () = reached(until) => return Ok(Outcome::Approved(self.progress())),
+                () = self.app.stop.cancelled(), if until.is_some() => return Ok(Outcome::Approved(self.progress())),
             }
             self.evict();
         }
@@ -142,8 +142,8 @@ impl<'a> Drain<'a> {
 
     async fn look(&mut self) -> Result<bool, NotDisrupted> {
         let (node, shadow) = read_both(self.app, self.identity).await?;
-        let marks = may_continue(&shadow, &node)?;
-        self.since = marks.drain_began.unwrap_or(self.since);
+        let record = may_continue(&shadow, &node)?;
+        self.since = record.drain_began.unwrap_or(self.since);
         let pods = pods_to_go(self.app, self.identity, self.since, self.overdue).await?;
         self.tracker.observe(pods, self.begun.elapsed());
         self.may_go_on = true;
@@ -155,7 +155,7 @@ impl<'a> Drain<'a> {
 
     /// What the drain's time says while pods are left. Answers whether the drain is over without them.
     fn judge_time(&mut self, shadow: &Shadow) -> Result<bool, NotDisrupted> {
-        let (timeout, on_timeout) = terms(&shadow.order);
+        let (timeout, on_timeout) = terms(&shadow.desired);
         let now = self.app.now();
         if now.duration_since(self.since) < timeout {
             return Ok(false);
@@ -236,8 +236,8 @@ async fn pods_to_go(
 }
 
 /// How long the drain may take, and what then.
-fn terms(order: &Order) -> (SignedDuration, OnTimeout) {
-    let (seconds, on_timeout) = order.drain.unwrap_or((DEFAULT_TIMEOUT_SECONDS, OnTimeout::Abort));
+fn terms(desired: &Desired) -> (SignedDuration, OnTimeout) {
+    let (seconds, on_timeout) = desired.drain.unwrap_or((DEFAULT_TIMEOUT_SECONDS, OnTimeout::Abort));
     (SignedDuration::from_secs(seconds.into()), on_timeout)
 }
 

@@ -58,7 +58,7 @@ pub(super) fn ended(
     outcome: &Result<Outcome, NotDisrupted>,
 ) {
     let (subject, note) = match outcome {
-        Ok(Outcome::Going(_)) => return,
+        Ok(Outcome::Approved(_)) => return,
         Ok(Outcome::Drained) if tracker.left() == 0 => {
             (Subject::Drained, "every pod that had to go is gone".to_owned())
         }

@@ -44,7 +44,7 @@ pub async fn attend(app: &App, marked: &Marked) {
                 Err(refusal) => tracing::warn!(node = name, error = refusal.error, "cannot give a node back"),
             }
         }
-        let mut originals = app.caches.past_the_originals_go();
+        let mut originals = app.caches.past_the_originals_approval();
         fastrand::shuffle(&mut originals);
         for name in originals.into_iter().take(MOST) {
             match adopt(app, &name).await {
@@ -78,7 +78,7 @@ fn due(app: &App, marked: &[MarkedNode], since: &mut Since, now: Instant) -> Vec
 /// Gives a node back if it is unattended by what Kubernetes has now.
 async fn give_back(app: &App, name: &str) -> Result<(), Refusal> {
     let node = NodeFacts::try_from(&app.cluster.node(name).await?)?;
-    let Some(marks) = node.marks.clone().map_err(|error| unavailable(&error))? else {
+    let Some(record) = node.record.clone().map_err(|error| unavailable(&error))? else {
         return Ok(());
     };
     let raw = app.cluster.shadow(name).await?;
@@ -88,7 +88,7 @@ async fn give_back(app: &App, name: &str) -> Result<(), Refusal> {
     let Ok(why) = unattended(standing) else {
         return Ok(());
     };
-    match write(app, &node, &undo_all(&marks, &node)).await {
+    match write(app, &node, &undo_all(&record, &node)).await {
         Ok(_) => told(app, &node.id, why),
         // By another replica, or by an agent after all; if not, the next look finds it.
         Err(ClusterError::Conflict(_)) => {}
@@ -102,10 +102,10 @@ async fn adopt(app: &App, name: &str) -> Result<(), Refusal> {
     let node = NodeFacts::try_from(&app.cluster.node(name).await?)?;
     let raw = app.cluster.shadow(name).await?;
     let shadow = raw.map(|raw| Shadow::try_from(&raw)).transpose().map_err(|error| unavailable(&error))?;
-    let Some(marks) = shadow.and_then(|shadow| adopted(&shadow, &node, app.now())) else {
+    let Some(record) = shadow.and_then(|shadow| adopted(&shadow, &node, app.now())) else {
         return Ok(());
     };
-    match write(app, &node, &Change::marks(Some(marks))).await {
+    match write(app, &node, &Change::record(Some(record))).await {
         Ok(_) => {
             let note = "the cordon or load-balancer label is taken for the original operator's, and will be undone";
             app.notices.tell(&node.id, Subject::Adopted, app.now().to_string(), || note.to_owned());

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use api::wire::Reason;
-use api::{Marks, Shadow};
+use api::{DisruptionRecord, Shadow};
 use thiserror::Error;
 use tokio::time::sleep;
 
@@ -56,18 +56,18 @@ impl From<NotDisrupted> for Refusal {
 }
 
 /// The mark a call wrote, and the one it took the place of.
-struct OwnMark {
-    written: Marks,
-    before: Option<Marks>,
+struct OwnRecord {
+    written: DisruptionRecord,
+    before: Option<DisruptionRecord>,
 }
 
 /// Does to the caller's node what it asks for, if it may, and answers with the marks under which that is so.
 ///
 /// # Errors
 /// When it may not, or the Node or the shadow cannot be read or written.
-pub async fn disrupt(app: &App, identity: &Identity, goal: Goal) -> Result<Marks, NotDisrupted> {
+pub async fn disrupt(app: &App, identity: &Identity, goal: Goal) -> Result<DisruptionRecord, NotDisrupted> {
     let mut node = read_node(app, identity).await?;
-    let mut own: Option<OwnMark> = None;
+    let mut own: Option<OwnRecord> = None;
     for attempt in 0..ATTEMPTS {
         let shadow = read_shadow(app, identity).await?;
         let next = match step(goal, &shadow, &node, own.is_some(), app.now()) {
@@ -78,18 +78,18 @@ pub async fn disrupt(app: &App, identity: &Identity, goal: Goal) -> Result<Marks
             }
         };
         let (change, mark) = match next {
-            Step::Done(marks) => return Ok(marks),
-            Step::Mark(marks) => (Change::marks(Some(marks.clone())), Some(marks)),
+            Step::Done(record) => return Ok(record),
+            Step::Mark(record) => (Change::record(Some(record.clone())), Some(record)),
             Step::Act(change) => (change, None),
         };
         match (write(app, &node, &change).await, mark) {
             (Ok(after), Some(written)) => {
-                own = Some(OwnMark { before: before(&node, own), written });
+                own = Some(OwnRecord { before: before(&node, own), written });
                 node = after;
             }
             (Ok(after), None) => {
                 tracing::info!(node = identity.node, goal = ?goal, "node disrupted");
-                return after.marks.ok().flatten().ok_or_else(|| NoRight::NotBegun.into());
+                return after.record.ok().flatten().ok_or_else(|| NoRight::NotBegun.into());
             }
             (Err(ClusterError::Conflict(_)), _) => {
                 sleep(pause(attempt)).await;
@@ -103,8 +103,8 @@ pub async fn disrupt(app: &App, identity: &Identity, goal: Goal) -> Result<Marks
 }
 
 /// What to restore when the mark that is about to be written has to be taken back.
-fn before(node: &NodeFacts, own: Option<OwnMark>) -> Option<Marks> {
-    let present = node.marks.clone().ok().flatten();
+fn before(node: &NodeFacts, own: Option<OwnRecord>) -> Option<DisruptionRecord> {
+    let present = node.record.clone().ok().flatten();
     match own {
         Some(own) if present.as_ref() == Some(&own.written) => own.before,
         _ => present,
@@ -112,7 +112,7 @@ fn before(node: &NodeFacts, own: Option<OwnMark>) -> Option<Marks> {
 }
 
 /// Takes back what a refused call left on the Node. When that fails, the next call or the giving back does it.
-async fn take_back(app: &App, identity: &Identity, shadow: &Shadow, mut node: NodeFacts, own: Option<&OwnMark>) {
+async fn take_back(app: &App, identity: &Identity, shadow: &Shadow, mut node: NodeFacts, own: Option<&OwnRecord>) {
     for attempt in 0..ATTEMPTS {
         let written = own.map(|own| &own.written);
         let Some(change) = leftover(shadow, &node, written, own.and_then(|own| own.before.as_ref())) else {

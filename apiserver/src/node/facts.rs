@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use api::Marks;
-use api::marks::UnreadableMarks;
+use api::DisruptionRecord;
 use api::names::{EXCLUDE_FROM_LOAD_BALANCERS_LABEL, UPDATE_NOW_ANNOTATION, VERSION_LOCK_BEFORE_ANNOTATION};
+use api::record::UnreadableRecord;
 use api::shadow::{NodeRef, Pin};
 use k8s_openapi::api::core::v1::Node;
 use serde_json::{Map, Value, json};
@@ -24,7 +24,7 @@ pub struct NodeFacts {
     /// The value of the load-balancer exclusion label.
     pub exclusion: Option<String>,
     /// What the operator did to it.
-    pub marks: Result<Option<Marks>, UnreadableMarks>,
+    pub record: Result<Option<DisruptionRecord>, UnreadableRecord>,
     /// The version an administrator wants on it at once.
     pub update_now: Option<String>,
     /// Whether it carries the label that makes it the operator's.
@@ -53,7 +53,7 @@ impl TryFrom<&Node> for NodeFacts {
             resource_version: meta.resource_version.clone().ok_or_else(|| missing("resourceVersion"))?,
             unschedulable: node.spec.as_ref().and_then(|spec| spec.unschedulable).unwrap_or(false),
             exclusion: value(&meta.labels, EXCLUDE_FROM_LOAD_BALANCERS_LABEL),
-            marks: Marks::decode(meta.annotations.as_ref()),
+            record: DisruptionRecord::decode(meta.annotations.as_ref()),
             update_now: value(&meta.annotations, UPDATE_NOW_ANNOTATION),
             managed: meta.labels.as_ref().is_some_and(is_managed),
             pin: Pin::decode(meta.annotations.as_ref().and_then(|all| all.get(VERSION_LOCK_BEFORE_ANNOTATION))),
@@ -66,7 +66,7 @@ impl TryFrom<&Node> for NodeFacts {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Change {
     /// The marks afterwards; `None` takes them away.
-    pub marks: Option<Marks>,
+    pub record: Option<DisruptionRecord>,
     /// Whether it is cordoned afterwards; `None` leaves that alone.
     pub unschedulable: Option<bool>,
     /// The exclusion label afterwards; `None` leaves it alone, `Some(None)` takes it away.
@@ -76,8 +76,8 @@ pub struct Change {
 impl Change {
     /// A change of the marks alone.
     #[must_use]
-    pub fn marks(marks: Option<Marks>) -> Self {
-        Self { marks, unschedulable: None, exclusion: None }
+    pub fn record(record: Option<DisruptionRecord>) -> Self {
+        Self { record, unschedulable: None, exclusion: None }
     }
 
     /// The merge patch, which is refused when the Node is no longer as `node` says.
@@ -86,7 +86,7 @@ impl Change {
         let mut metadata = json!({
             "uid": node.id.uid,
             "resourceVersion": node.resource_version,
-            "annotations": { api::names::MARKS_ANNOTATION: self.marks.as_ref().map(Marks::encode) },
+            "annotations": { api::names::DISRUPTION_RECORD_ANNOTATION: self.record.as_ref().map(DisruptionRecord::encode) },
         });
         if let Some(label) = &self.exclusion {
             metadata["labels"] = json!({ EXCLUDE_FROM_LOAD_BALANCERS_LABEL: label });
@@ -102,10 +102,10 @@ impl Change {
 
 #[cfg(test)]
 mod tests {
-    use api::names::MARKS_ANNOTATION;
+    use api::names::DISRUPTION_RECORD_ANNOTATION;
 
     use super::*;
-    use crate::node::samples::{marks, node};
+    use crate::node::samples::{node, record};
 
     #[test]
     fn a_node_is_read_with_its_marks() {
@@ -113,13 +113,13 @@ mod tests {
             "metadata": {
                 "name": "a", "uid": "n1", "resourceVersion": "7",
                 "labels": { EXCLUDE_FROM_LOAD_BALANCERS_LABEL: "x" },
-                "annotations": { MARKS_ANNOTATION: marks().encode(), UPDATE_NOW_ANNOTATION: "1.20.0" },
+                "annotations": { DISRUPTION_RECORD_ANNOTATION: record().encode(), UPDATE_NOW_ANNOTATION: "1.20.0" },
             },
             "spec": { "unschedulable": true },
         }))
         .unwrap();
         let facts = NodeFacts::try_from(&raw).unwrap();
-        assert_eq!(facts.marks, Ok(Some(marks())));
+        assert_eq!(facts.record, Ok(Some(record())));
         assert_eq!((facts.unschedulable, facts.exclusion.as_deref()), (true, Some("x")));
         assert_eq!(facts.update_now.as_deref(), Some("1.20.0"));
     }
@@ -127,16 +127,16 @@ mod tests {
     #[test]
     fn a_patch_is_conditional_and_names_only_what_changes() {
         assert_eq!(
-            Change::marks(None).patch(&node()),
-            json!({"metadata": {"uid": "n1", "resourceVersion": "7", "annotations": { MARKS_ANNOTATION: null }}})
+            Change::record(None).patch(&node()),
+            json!({"metadata": {"uid": "n1", "resourceVersion": "7", "annotations": { DISRUPTION_RECORD_ANNOTATION: null }}})
         );
-        let restore = Change { marks: Some(marks()), unschedulable: Some(false), exclusion: Some(None) };
+        let restore = Change { record: Some(record()), unschedulable: Some(false), exclusion: Some(None) };
         assert_eq!(
             restore.patch(&node()),
             json!({
                 "metadata": {
                     "uid": "n1", "resourceVersion": "7",
-                    "annotations": { MARKS_ANNOTATION: marks().encode() },
+                    "annotations": { DISRUPTION_RECORD_ANNOTATION: record().encode() },
                     "labels": { EXCLUDE_FROM_LOAD_BALANCERS_LABEL: null },
                 },
                 "spec": { "unschedulable": null },

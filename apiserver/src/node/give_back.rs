@@ -1,6 +1,6 @@
 //! Whether what was done to a node is to be undone now, and how.
 
-use api::{Marks, Shadow, State};
+use api::{DisruptionRecord, Shadow, State};
 use jiff::Timestamp;
 use thiserror::Error;
 
@@ -44,50 +44,50 @@ pub fn give_back(
     if shadow.node != node.id {
         return Err(NotGivingBack::NotOwned);
     }
-    match shadow.order.state {
+    match shadow.desired.state {
         State::Idle | State::MonitoringUpdate => {}
         state @ (State::StagedAndPerformedUpdate | State::RebootedIntoUpdate | State::ErrorReset) => {
             return Err(NotGivingBack::NotAsked(state));
         }
     }
-    let marks = node.marks.clone().map_err(|error| NotGivingBack::Unreadable(error.to_string()))?;
-    let marks = marks.or_else(|| adopted(shadow, node, now));
-    Ok(marks.and_then(|marks| undo(what, &marks, node)))
+    let record = node.record.clone().map_err(|error| NotGivingBack::Unreadable(error.to_string()))?;
+    let record = record.or_else(|| adopted(shadow, node, now));
+    Ok(record.and_then(|record| undo(what, &record, node)))
 }
 
 /// The change that undoes all that our marks say we did, and takes them away.
 #[must_use]
-pub(super) fn undo_all(marks: &Marks, node: &NodeFacts) -> Change {
-    Change { marks: None, unschedulable: schedulable(marks, node), exclusion: label(marks, node) }
+pub(super) fn undo_all(record: &DisruptionRecord, node: &NodeFacts) -> Change {
+    Change { record: None, unschedulable: schedulable(record, node), exclusion: label(record, node) }
 }
 
-fn undo(what: Restore, marks: &Marks, node: &NodeFacts) -> Option<Change> {
-    let mut after = marks.clone();
-    let mut change = Change::marks(None);
+fn undo(what: Restore, record: &DisruptionRecord, node: &NodeFacts) -> Option<Change> {
+    let mut after = record.clone();
+    let mut change = Change::record(None);
     match what {
         Restore::Schedulability => {
             after.cordoned = false;
             after.drain_began = None;
-            change.unschedulable = schedulable(marks, node);
+            change.unschedulable = schedulable(record, node);
         }
         Restore::LoadBalancing => {
             after.excluded = false;
-            change.exclusion = label(marks, node);
+            change.exclusion = label(record, node);
         }
     }
-    change.marks = (after.cordoned || after.excluded).then_some(after);
-    (change.marks.as_ref() != Some(marks)).then_some(change)
+    change.record = (after.cordoned || after.excluded).then_some(after);
+    (change.record.as_ref() != Some(record)).then_some(change)
 }
 
 /// What becomes of `spec.unschedulable`.
-fn schedulable(marks: &Marks, node: &NodeFacts) -> Option<bool> {
-    (marks.cordoned && node.unschedulable && !marks.cordoned_before).then_some(false)
+fn schedulable(record: &DisruptionRecord, node: &NodeFacts) -> Option<bool> {
+    (record.cordoned && node.unschedulable && !record.cordoned_before).then_some(false)
 }
 
 /// What becomes of the exclusion label. One that somebody has removed since stays removed.
-fn label(marks: &Marks, node: &NodeFacts) -> Option<Option<String>> {
-    let before = marks.exclusion_before.clone().filter(|value| is_label_value(value));
-    (marks.excluded && node.exclusion.is_some()).then_some(before)
+fn label(record: &DisruptionRecord, node: &NodeFacts) -> Option<Option<String>> {
+    let before = record.exclusion_before.clone().filter(|value| is_label_value(value));
+    (record.excluded && node.exclusion.is_some()).then_some(before)
 }
 
 /// Whether the API server takes it as a label's value. The marks are an annotation that others can write.
@@ -101,20 +101,20 @@ fn is_label_value(value: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::node::samples::{marks, node, now, originals, shadow};
+    use crate::node::samples::{node, now, originals, record, shadow};
 
-    fn marked(marks: Marks, unschedulable: bool, exclusion: Option<&str>) -> NodeFacts {
-        NodeFacts { marks: Ok(Some(marks)), unschedulable, exclusion: exclusion.map(str::to_owned), ..node() }
+    fn marked(record: DisruptionRecord, unschedulable: bool, exclusion: Option<&str>) -> NodeFacts {
+        NodeFacts { record: Ok(Some(record)), unschedulable, exclusion: exclusion.map(str::to_owned), ..node() }
     }
 
     fn idle() -> Shadow {
         let mut shadow = shadow();
-        shadow.order.state = State::Idle;
+        shadow.desired.state = State::Idle;
         shadow
     }
 
-    fn both() -> Marks {
-        Marks { cordoned: true, excluded: true, ..marks() }
+    fn both() -> DisruptionRecord {
+        DisruptionRecord { cordoned: true, excluded: true, ..record() }
     }
 
     #[test]
@@ -122,7 +122,7 @@ mod tests {
         let node = marked(both(), true, Some("true"));
         for state in State::ALL {
             let mut shadow = shadow();
-            shadow.order.state = state;
+            shadow.desired.state = state;
             let given = give_back(Restore::Schedulability, &shadow, &node, now());
             let expected = matches!(state, State::Idle | State::MonitoringUpdate);
             assert_eq!(given.is_ok(), expected, "{state:?}: {given:?}");
@@ -134,25 +134,25 @@ mod tests {
         let first = give_back(Restore::LoadBalancing, &idle(), &marked(both(), true, Some("true")), now());
         let first = first.unwrap().unwrap();
         assert_eq!(first.exclusion, Some(None));
-        let left = first.marks.unwrap();
+        let left = first.record.unwrap();
         assert!(left.cordoned && !left.excluded);
         let second = give_back(Restore::Schedulability, &idle(), &marked(left, true, None), now());
-        assert_eq!(second.unwrap(), Some(Change { marks: None, unschedulable: Some(false), exclusion: None }));
+        assert_eq!(second.unwrap(), Some(Change { record: None, unschedulable: Some(false), exclusion: None }));
     }
 
     #[test]
     fn everything_is_undone_at_once_as_it_is_one_by_one() {
         let node = marked(both(), true, Some("true"));
         let all = undo_all(&both(), &node);
-        assert_eq!(all, Change { marks: None, unschedulable: Some(false), exclusion: Some(None) });
-        let before = Marks { cordoned_before: true, exclusion_before: Some("theirs".to_owned()), ..both() };
+        assert_eq!(all, Change { record: None, unschedulable: Some(false), exclusion: Some(None) });
+        let before = DisruptionRecord { cordoned_before: true, exclusion_before: Some("theirs".to_owned()), ..both() };
         let all = undo_all(&before, &marked(before.clone(), true, Some("true")));
         assert_eq!((all.unschedulable, all.exclusion), (None, Some(Some("theirs".to_owned()))));
     }
 
     #[test]
     fn what_was_there_before_is_there_again() {
-        let before = Marks { cordoned_before: true, exclusion_before: Some("theirs".to_owned()), ..both() };
+        let before = DisruptionRecord { cordoned_before: true, exclusion_before: Some("theirs".to_owned()), ..both() };
         let node = marked(before, true, Some("true"));
         let uncordon = give_back(Restore::Schedulability, &idle(), &node, now()).unwrap().unwrap();
         assert_eq!(uncordon.unschedulable, None, "it was cordoned before");
@@ -162,7 +162,7 @@ mod tests {
 
     #[test]
     fn what_an_administrator_undid_since_is_not_done_again() {
-        let before = Marks { cordoned_before: true, exclusion_before: Some("theirs".to_owned()), ..both() };
+        let before = DisruptionRecord { cordoned_before: true, exclusion_before: Some("theirs".to_owned()), ..both() };
         let node = marked(before, false, None);
         let uncordon = give_back(Restore::Schedulability, &idle(), &node, now()).unwrap().unwrap();
         assert_eq!(uncordon.unschedulable, None);
@@ -183,10 +183,10 @@ mod tests {
         let theirs = NodeFacts { unschedulable: true, exclusion: Some("True".to_owned()), ..node() };
         let first = give_back(Restore::LoadBalancing, &shadow, &theirs, now()).unwrap().unwrap();
         assert_eq!((first.exclusion, first.unschedulable), (Some(None), None));
-        let left = first.marks.unwrap();
+        let left = first.record.unwrap();
         assert!(left.cordoned && !left.excluded && !left.cordoned_before);
         let second = give_back(Restore::Schedulability, &shadow, &marked(left, true, None), now());
-        assert_eq!(second.unwrap(), Some(Change { marks: None, unschedulable: Some(false), exclusion: None }));
+        assert_eq!(second.unwrap(), Some(Change { record: None, unschedulable: Some(false), exclusion: None }));
         // At rest an unmarked cordon is an administrator's, whoever wrote the order.
         assert_eq!(give_back(Restore::Schedulability, &originals(State::Idle), &theirs, now()), Ok(None));
     }
@@ -194,14 +194,14 @@ mod tests {
     #[test]
     fn a_mark_under_which_nothing_was_done_goes_with_either() {
         for what in [Restore::Schedulability, Restore::LoadBalancing] {
-            let change = give_back(what, &idle(), &marked(marks(), false, None), now()).unwrap();
-            assert_eq!(change, Some(Change::marks(None)));
+            let change = give_back(what, &idle(), &marked(record(), false, None), now()).unwrap();
+            assert_eq!(change, Some(Change::record(None)));
         }
     }
 
     #[test]
     fn asking_again_changes_nothing() {
-        let only_cordoned = Marks { cordoned: true, ..marks() };
+        let only_cordoned = DisruptionRecord { cordoned: true, ..record() };
         let node = marked(only_cordoned, true, None);
         assert_eq!(give_back(Restore::LoadBalancing, &idle(), &node, now()), Ok(None));
     }
@@ -209,8 +209,8 @@ mod tests {
     #[test]
     fn a_forged_value_that_no_label_can_have_is_not_restored() {
         for forged in ["a b", "-a", "ä", &"a".repeat(64)] {
-            let marks = Marks { exclusion_before: Some(forged.to_owned()), ..both() };
-            let node = marked(marks, true, Some("true"));
+            let record = DisruptionRecord { exclusion_before: Some(forged.to_owned()), ..both() };
+            let node = marked(record, true, Some("true"));
             let include = give_back(Restore::LoadBalancing, &idle(), &node, now()).unwrap().unwrap();
             assert_eq!(include.exclusion, Some(None), "{forged}");
         }
@@ -219,7 +219,9 @@ mod tests {
     #[test]
     fn marks_that_cannot_be_read_are_not_touched() {
         let node = NodeFacts {
-            marks: Marks::decode(Some(&[(api::names::MARKS_ANNOTATION.to_owned(), "x".to_owned())].into())),
+            record: DisruptionRecord::decode(Some(
+                &[(api::names::DISRUPTION_RECORD_ANNOTATION.to_owned(), "x".to_owned())].into(),
+            )),
             unschedulable: true,
             ..node()
         };

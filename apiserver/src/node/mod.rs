@@ -14,7 +14,7 @@ mod right_tests;
 pub(crate) mod samples;
 mod unattended;
 
-pub use adopt::{adopted, originals_go};
+pub use adopt::{adopted, originals_approval};
 pub use attend::attend;
 pub use disrupt::{NotDisrupted, disrupt, read_both, read_node};
 pub use facts::{Change, NodeFacts, UnreadableNode};

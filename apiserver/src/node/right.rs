@@ -1,19 +1,19 @@
 //! Whether a node may be disrupted now, and what the next write is.
 //!
-//! A disruption begins with a mark that names its go; only after that was written is the shadow read again, and only when
-//! the go is still there is anything done. Whoever withdraws a go writes the shadow first and reads the Node after that:
+//! A disruption begins with a mark that names its approval; only after that was written is the shadow read again, and only when
+//! the approval is still there is anything done. Whoever withdraws an approval writes the shadow first and reads the Node after that:
 //! so one of the two sees the other.
 
 use api::wire::Reason;
-use api::{GoId, Marks, Shadow, State};
+use api::{ApprovalId, DisruptionRecord, Shadow, State};
 use jiff::{SignedDuration, Timestamp};
 use thiserror::Error;
 
-use super::adopt::{adopted, originals_go};
+use super::adopt::{adopted, originals_approval};
 use super::facts::{Change, NodeFacts};
 
-/// What must be left of a go when something is done under it for the first time: the longest a write may take, so that it
-/// does not land after the go's expiry.
+/// What must be left of an approval when something is done under it for the first time: the longest a write may take, so that it
+/// does not land after the approval's expiry.
 pub const WRITE_DEADLINE: SignedDuration = SignedDuration::from_secs(5);
 
 /// The label's value where we set it; what counts is that it is there.
@@ -32,11 +32,11 @@ pub enum Goal {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Step {
     /// Write the mark; then read the shadow again.
-    Mark(Marks),
+    Mark(DisruptionRecord),
     /// Do it.
     Act(Change),
     /// It is done, under these marks.
-    Done(Marks),
+    Done(DisruptionRecord),
 }
 
 /// Why a node may not be disrupted.
@@ -45,17 +45,17 @@ pub enum NoRight {
     /// The shadow is that of a Node which was there before.
     #[error("the shadow belongs to another Node of this name")]
     NotOwned,
-    /// There is no go.
-    #[error("there is no go: the node is asked to be {}", .0.as_str())]
-    NoGo(State),
+    /// There is no approval.
+    #[error("there is no approval: the node is asked to be {}", .0.as_str())]
+    NoApproval(State),
     /// It has expired, or is about to.
-    #[error("the go has expired or is about to")]
+    #[error("the approval has expired or is about to")]
     Expired,
     /// The Node was taken out of the operator's hands.
     #[error("the node is not managed by the operator")]
     Unmanaged,
     /// What is marked on the Node is another disruption.
-    #[error("the disruption of this go has not begun")]
+    #[error("the disruption of this approval has not begun")]
     NotBegun,
     /// An administrator cordoned the node before.
     #[error("somebody else has cordoned the node")]
@@ -78,46 +78,46 @@ impl NoRight {
         match self {
             Self::Vetoed { .. } => Reason::Vetoed,
             Self::NotOwned
-            | Self::NoGo(_)
+            | Self::NoApproval(_)
             | Self::Expired
             | Self::Unmanaged
             | Self::NotBegun
             | Self::CordonedBefore
-            | Self::Unreadable(_) => Reason::NoGo,
+            | Self::Unreadable(_) => Reason::NoApproval,
         }
     }
 }
 
-/// The next step towards `goal`. `unchecked` says that the present mark was written by this very call and no go has been
-/// seen since: then the go must still be valid and the Node managed. Otherwise a mark of the go is enough, however old the
+/// The next step towards `goal`. `unchecked` says that the present mark was written by this very call and no approval has been
+/// seen since: then the approval must still be valid and the Node managed. Otherwise a mark of the approval is enough, however old the
 /// go is, and whoever the Node belongs to by now.
 ///
 /// # Errors
 /// When the node may not be disrupted.
 pub fn step(goal: Goal, shadow: &Shadow, node: &NodeFacts, unchecked: bool, now: Timestamp) -> Result<Step, NoRight> {
     owned(shadow, node)?;
-    let marks = readable(node)?;
-    let Some(go) = shadow.order.go() else {
-        return originals_step(goal, shadow, node, marks, now);
+    let record = readable(node)?;
+    let Some(approval) = shadow.desired.approval() else {
+        return originals_step(goal, shadow, node, record, now);
     };
-    let expiry = shadow.order.disrupt_not_after;
+    let expiry = shadow.desired.disrupt_not_after;
     let in_time = expiry.is_some_and(|expiry| expiry.duration_since(now) >= WRITE_DEADLINE);
-    match marks {
-        Some(marks) if marks.go == go => {
+    match record {
+        Some(record) if record.approval == approval => {
             if unchecked {
                 may_begin(node, in_time)?;
             }
-            vetoed(marks, node)?;
-            Ok(towards(goal, marks, node, now))
+            vetoed(record, node)?;
+            Ok(towards(goal, record, node, now))
         }
         earlier => {
             may_begin(node, in_time)?;
-            let ours = earlier.is_some_and(|marks| marks.cordoned);
-            let wanted = node.update_now.as_deref().is_some_and(|version| version == go.version.to_string());
+            let ours = earlier.is_some_and(|record| record.cordoned);
+            let wanted = node.update_now.as_deref().is_some_and(|version| version == approval.version.to_string());
             if node.unschedulable && !ours && !wanted {
                 return Err(NoRight::CordonedBefore);
             }
-            Ok(Step::Mark(begin(go, earlier, node, now)))
+            Ok(Step::Mark(begin(approval, earlier, node, now)))
         }
     }
 }
@@ -128,20 +128,20 @@ fn originals_step(
     goal: Goal,
     shadow: &Shadow,
     node: &NodeFacts,
-    marks: Option<&Marks>,
+    record: Option<&DisruptionRecord>,
     now: Timestamp,
 ) -> Result<Step, NoRight> {
-    let no_go = NoRight::NoGo(shadow.order.state);
-    let Some(go) = originals_go(&shadow.order) else {
-        return Err(no_go);
+    let no_approval = NoRight::NoApproval(shadow.desired.state);
+    let Some(approval) = originals_approval(&shadow.desired) else {
+        return Err(no_approval);
     };
-    match marks {
-        Some(marks) if marks.go == go && (marks.cordoned || marks.excluded) => {
-            vetoed(marks, node)?;
-            Ok(towards(goal, marks, node, now))
+    match record {
+        Some(record) if record.approval == approval && (record.cordoned || record.excluded) => {
+            vetoed(record, node)?;
+            Ok(towards(goal, record, node, now))
         }
-        Some(_) => Err(no_go),
-        None => adopted(shadow, node, now).map(Step::Mark).ok_or(no_go),
+        Some(_) => Err(no_approval),
+        None => adopted(shadow, node, now).map(Step::Mark).ok_or(no_approval),
     }
 }
 
@@ -149,31 +149,37 @@ fn originals_step(
 ///
 /// # Errors
 /// When it may not.
-pub fn may_continue<'a>(shadow: &Shadow, node: &'a NodeFacts) -> Result<&'a Marks, NoRight> {
+pub fn may_continue<'a>(shadow: &Shadow, node: &'a NodeFacts) -> Result<&'a DisruptionRecord, NoRight> {
     owned(shadow, node)?;
-    let order = &shadow.order;
-    let go = order.go().or_else(|| originals_go(order)).ok_or(NoRight::NoGo(order.state))?;
-    let marks = readable(node)?.filter(|marks| marks.go == go && marks.cordoned);
-    let marks = marks.ok_or(NoRight::NotBegun)?;
-    vetoed(marks, node)?;
-    Ok(marks)
+    let desired = &shadow.desired;
+    let approval =
+        desired.approval().or_else(|| originals_approval(desired)).ok_or(NoRight::NoApproval(desired.state))?;
+    let record = readable(node)?.filter(|record| record.approval == approval && record.cordoned);
+    let record = record.ok_or(NoRight::NotBegun)?;
+    vetoed(record, node)?;
+    Ok(record)
 }
 
 /// What to take back after a refusal: the mark this very call wrote (`written`, over `before`), or one that names no
 /// present go and under which nothing was done. `None` when there is nothing, or somebody has acted on it.
 #[must_use]
-pub fn leftover(shadow: &Shadow, node: &NodeFacts, written: Option<&Marks>, before: Option<&Marks>) -> Option<Change> {
-    let marks = node.marks.as_ref().ok()?.as_ref()?;
-    if written == Some(marks) {
+pub fn leftover(
+    shadow: &Shadow,
+    node: &NodeFacts,
+    written: Option<&DisruptionRecord>,
+    before: Option<&DisruptionRecord>,
+) -> Option<Change> {
+    let record = node.record.as_ref().ok()?.as_ref()?;
+    if written == Some(record) {
         // Adopted: what they tell of was there before them, and is to be undone some day.
-        let tells_of_more = before.is_none() && (marks.cordoned || marks.excluded);
-        return (!tells_of_more).then(|| Change::marks(before.cloned()));
+        let tells_of_more = before.is_none() && (record.cordoned || record.excluded);
+        return (!tells_of_more).then(|| Change::record(before.cloned()));
     }
-    let idle = !marks.cordoned && !marks.excluded && shadow.order.go().as_ref() != Some(&marks.go);
-    idle.then(|| Change::marks(None))
+    let idle = !record.cordoned && !record.excluded && shadow.desired.approval().as_ref() != Some(&record.approval);
+    idle.then(|| Change::record(None))
 }
 
-/// What holds until something was done under the mark of a go.
+/// What holds until something was done under the mark of an approval.
 fn may_begin(node: &NodeFacts, in_time: bool) -> Result<(), NoRight> {
     match (node.managed, in_time) {
         (false, _) => Err(NoRight::Unmanaged),
@@ -186,59 +192,64 @@ fn owned(shadow: &Shadow, node: &NodeFacts) -> Result<(), NoRight> {
     if shadow.node == node.id { Ok(()) } else { Err(NoRight::NotOwned) }
 }
 
-fn readable(node: &NodeFacts) -> Result<Option<&Marks>, NoRight> {
-    let marks = node.marks.as_ref();
-    marks.map(Option::as_ref).map_err(|error| NoRight::Unreadable(error.to_string()))
+fn readable(node: &NodeFacts) -> Result<Option<&DisruptionRecord>, NoRight> {
+    let record = node.record.as_ref();
+    record.map(Option::as_ref).map_err(|error| NoRight::Unreadable(error.to_string()))
 }
 
-fn vetoed(marks: &Marks, node: &NodeFacts) -> Result<(), NoRight> {
-    if marks.cordoned && !node.unschedulable {
-        return Err(NoRight::Vetoed { drain: marks.drain_began });
+fn vetoed(record: &DisruptionRecord, node: &NodeFacts) -> Result<(), NoRight> {
+    if record.cordoned && !node.unschedulable {
+        return Err(NoRight::Vetoed { drain: record.drain_began });
     }
     Ok(())
 }
 
 /// The mark that begins the disruption of `go`. What an earlier disruption did to the Node, and has not undone, stays
 /// recorded with what was there before it.
-fn begin(go: GoId, earlier: Option<&Marks>, node: &NodeFacts, now: Timestamp) -> Marks {
-    let mut marks = Marks::first(go, now, node.unschedulable, node.exclusion.clone());
+fn begin(
+    approval: ApprovalId,
+    earlier: Option<&DisruptionRecord>,
+    node: &NodeFacts,
+    now: Timestamp,
+) -> DisruptionRecord {
+    let mut record = DisruptionRecord::first(approval, now, node.unschedulable, node.exclusion.clone());
     if let Some(earlier) = earlier {
         if earlier.cordoned && node.unschedulable {
-            marks.cordoned = true;
-            marks.cordoned_before = earlier.cordoned_before;
+            record.cordoned = true;
+            record.cordoned_before = earlier.cordoned_before;
         }
         if earlier.excluded && node.exclusion.is_some() {
-            marks.excluded = true;
-            marks.exclusion_before.clone_from(&earlier.exclusion_before);
+            record.excluded = true;
+            record.exclusion_before.clone_from(&earlier.exclusion_before);
         }
     }
-    marks
+    record
 }
 
-fn towards(goal: Goal, marks: &Marks, node: &NodeFacts, now: Timestamp) -> Step {
-    let mut after = marks.clone();
+fn towards(goal: Goal, record: &DisruptionRecord, node: &NodeFacts, now: Timestamp) -> Step {
+    let mut after = record.clone();
     match goal {
-        Goal::Exclude if marks.excluded && node.exclusion.is_some() => Step::Done(after),
+        Goal::Exclude if record.excluded && node.exclusion.is_some() => Step::Done(after),
         Goal::Exclude => {
-            if !marks.excluded {
+            if !record.excluded {
                 // Set by somebody since our mark: theirs, and it stays.
                 after.exclusion_before.clone_from(&node.exclusion);
             }
             after.excluded = true;
             Step::Act(Change {
-                marks: Some(after),
+                record: Some(after),
                 unschedulable: None,
                 exclusion: Some(Some(node.exclusion.clone().unwrap_or_else(|| EXCLUDED.to_owned()))),
             })
         }
-        Goal::Cordon if marks.cordoned && marks.drain_began.is_some() => Step::Done(after),
+        Goal::Cordon if record.cordoned && record.drain_began.is_some() => Step::Done(after),
         Goal::Cordon => {
-            if !marks.cordoned {
+            if !record.cordoned {
                 after.cordoned_before = node.unschedulable;
             }
             after.cordoned = true;
-            after.drain_began = marks.drain_began.or(Some(now));
-            Step::Act(Change { marks: Some(after), unschedulable: Some(true), exclusion: None })
+            after.drain_began = record.drain_began.or(Some(now));
+            Step::Act(Change { record: Some(after), unschedulable: Some(true), exclusion: None })
         }
     }
 }

@@ -1,7 +1,7 @@
-//! A node with a valid go, for tests.
+//! A node with a valid approval, for tests.
 
-use api::shadow::{NodeRef, Order};
-use api::{GoId, Marks, Shadow, State};
+use api::shadow::{Desired, NodeRef};
+use api::{ApprovalId, DisruptionRecord, Shadow, State};
 use jiff::{SignedDuration, Timestamp};
 use semver::Version;
 
@@ -15,37 +15,37 @@ pub(crate) fn id() -> NodeRef {
     NodeRef { name: "a".to_owned(), uid: "n1".to_owned() }
 }
 
-pub(crate) fn go() -> GoId {
-    GoId { version: Version::new(1, 20, 0), since: now() - SignedDuration::from_secs(30) }
+pub(crate) fn approval() -> ApprovalId {
+    ApprovalId { version: Version::new(1, 20, 0), since: now() - SignedDuration::from_secs(30) }
 }
 
-/// A shadow with a go that is valid for ten minutes from [`now`].
+/// A shadow with an approval that is valid for ten minutes from [`now`].
 pub(crate) fn shadow() -> Shadow {
     Shadow {
         name: "brs-a".to_owned(),
         uid: "s1".to_owned(),
         resource_version: "11".to_owned(),
         node: id(),
-        order: Order {
+        desired: Desired {
             state: State::RebootedIntoUpdate,
-            since: Some(go().since),
-            version: Some(go().version),
+            since: Some(approval().since),
+            version: Some(approval().version),
             policy: Some("default".to_owned()),
             disrupt_not_after: Some(now() + SignedDuration::from_mins(10)),
-            ..Order::default()
+            ..Desired::default()
         },
-        report: None,
+        observed: None,
         recorded_pin: None,
         conditions: Vec::new(),
     }
 }
 
-/// A shadow as the original operator writes it, about the same go.
+/// A shadow as the original operator writes it, about the same approval.
 pub(crate) fn originals(state: State) -> Shadow {
     let mut shadow = shadow();
-    shadow.order.state = state;
-    shadow.order.policy = None;
-    shadow.order.disrupt_not_after = None;
+    shadow.desired.state = state;
+    shadow.desired.policy = None;
+    shadow.desired.disrupt_not_after = None;
     shadow
 }
 
@@ -56,14 +56,14 @@ pub(crate) fn node() -> NodeFacts {
         resource_version: "7".to_owned(),
         unschedulable: false,
         exclusion: None,
-        marks: Ok(None),
+        record: Ok(None),
         update_now: None,
         managed: true,
         pin: None,
     }
 }
 
-/// The first mark of the go.
-pub(crate) fn marks() -> Marks {
-    Marks::first(go(), now(), false, None)
+/// The first mark of the approval.
+pub(crate) fn record() -> DisruptionRecord {
+    DisruptionRecord::first(approval(), now(), false, None)
 }

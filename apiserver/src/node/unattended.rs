@@ -94,7 +94,7 @@ pub fn unattended(standing: Standing<'_>) -> Result<Unattended, Attended> {
     let Some(shadow) = standing.shadow.filter(|shadow| shadow.node == *standing.node) else {
         return Ok(Unattended::NoShadow);
     };
-    match shadow.order.state {
+    match shadow.desired.state {
         State::Idle if standing.agent_is_ready && reports_idle(shadow) => Ok(Unattended::Forgotten),
         State::Idle if standing.agent_is_ready => Err(Attended::ByAgent),
         State::Idle => Ok(Unattended::AgentSilent),
@@ -103,7 +103,7 @@ pub fn unattended(standing: Standing<'_>) -> Result<Unattended, Attended> {
 }
 
 fn reports_idle(shadow: &Shadow) -> bool {
-    shadow.report.as_ref().is_some_and(|report| report.state == State::Idle)
+    shadow.observed.as_ref().is_some_and(|report| report.state == State::Idle)
 }
 
 #[cfg(test)]
@@ -113,15 +113,15 @@ mod tests {
 
     fn in_state(state: State) -> Shadow {
         let mut shadow = shadow();
-        shadow.order.state = state;
+        shadow.desired.state = state;
         shadow
     }
 
     /// Asked to be Idle, with a report of `state`.
     fn reporting(state: State) -> Shadow {
         let version = semver::Version::new(1, 20, 0);
-        let report = api::shadow::Report::new(state, version.clone(), version);
-        Shadow { report: Some(report), ..in_state(State::Idle) }
+        let observed = api::shadow::Observed::new(state, version.clone(), version);
+        Shadow { observed: Some(observed), ..in_state(State::Idle) }
     }
 
     fn judged(managed: bool, shadow: Option<&Shadow>, agent_is_ready: bool) -> Result<Unattended, Attended> {

@@ -40,7 +40,7 @@ pub async fn cordon_and_drain(State(app): State<Arc<App>>, head: Head, body: Bod
     loop {
         match once(&app, &identity, until).await {
             Ok(Outcome::Drained) => return Ok(StatusCode::OK.into_response()),
-            Ok(Outcome::Going(progress)) => return Ok(going(progress)),
+            Ok(Outcome::Approved(progress)) => return Ok(going(progress)),
             Err(not) => wait_or_refuse(&identity, not).await?,
         }
         if until.is_some_and(|until| until <= Instant::now()) {
@@ -50,12 +50,12 @@ pub async fn cordon_and_drain(State(app): State<Arc<App>>, head: Head, body: Bod
 }
 
 async fn once(app: &App, identity: &Identity, until: Option<Instant>) -> Result<Outcome, NotDisrupted> {
-    let marks = disrupt(app, identity, Goal::Cordon).await.inspect_err(|not| {
+    let record = disrupt(app, identity, Goal::Cordon).await.inspect_err(|not| {
         if let NotDisrupted::NoRight(NoRight::Vetoed { drain }) = not {
             vetoed(app, identity, *drain);
         }
     })?;
-    drain(app, identity, &marks, until).await
+    drain(app, identity, &record, until).await
 }
 
 fn going(progress: DrainProgress) -> Response {

@@ -21,7 +21,7 @@ async fn serving() -> (Site, SocketAddr) {
 }
 
 async fn serving_within(limits: Limits) -> (Site, SocketAddr) {
-    let site = Site::with_go().await;
+    let site = Site::with_approval().await;
     site.world().put(&pod_path("web", "one"), pod("one"));
     site.world().evictions.insert("one".to_owned(), status(429, "TooManyRequests", "not now"));
     let listener = listen((Ipv4Addr::LOCALHOST, 0).into()).await.unwrap();

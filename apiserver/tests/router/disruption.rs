@@ -2,34 +2,35 @@
 
 use std::time::Duration;
 
-use api::names::{MARKS_ANNOTATION, UPDATE_NOW_ANNOTATION, UPDATER_INTERFACE_LABEL};
+use api::names::{DISRUPTION_RECORD_ANNOTATION, UPDATE_NOW_ANNOTATION, UPDATER_INTERFACE_LABEL};
 use api::wire::{CORDON_AND_DRAIN, EXCLUDE_FROM_LB, REMOVE_EXCLUSION_FROM_LB, Reason, UNCORDON};
 use futures::future::join_all;
 use serde_json::json;
 use tokio::time::{Instant, sleep};
 
 use crate::fake::{NODE, SHADOW, World};
-use crate::site::{Answer, Site, go, rfc3339};
+use crate::site::{Answer, Site, approval, rfc3339};
 
 const PATCH: &str = "PATCH /api/v1/nodes/a";
 
 #[tokio::test(start_paused = true)]
-async fn with_a_go_the_mark_is_written_then_the_shadow_read_then_the_node_cordoned() {
-    let site = Site::with_go().await;
+async fn with_an_approval_the_mark_is_written_then_the_shadow_read_then_the_node_cordoned() {
+    let site = Site::with_approval().await;
     assert_eq!(site.ours("POST", CORDON_AND_DRAIN).await.status, 200);
-    let marks = site.marks().unwrap();
-    assert!(site.is_cordoned() && marks.cordoned && marks.drain_began.is_some() && !marks.cordoned_before);
-    assert_eq!(marks.go.version.to_string(), "1.20.0");
+    let record = site.record().unwrap();
+    assert!(site.is_cordoned() && record.cordoned && record.drain_began.is_some() && !record.cordoned_before);
+    assert_eq!(record.approval.version.to_string(), "1.20.0");
     let world = site.world();
     let of_interest =
         |asked: &&String| asked.contains("nodes/a") && !asked.starts_with("GET") || asked.contains("brs-a");
-    let order: Vec<_> = world.asked.iter().filter(of_interest).map(|asked| asked.split('/').next().unwrap()).collect();
-    assert_eq!(order[..4], ["GET ", "PATCH ", "GET ", "PATCH "]);
+    let desired: Vec<_> =
+        world.asked.iter().filter(of_interest).map(|asked| asked.split('/').next().unwrap()).collect();
+    assert_eq!(desired[..4], ["GET ", "PATCH ", "GET ", "PATCH "]);
 }
 
 #[tokio::test(start_paused = true)]
 async fn asking_again_writes_nothing() {
-    let site = Site::with_go().await;
+    let site = Site::with_approval().await;
     site.ours("POST", CORDON_AND_DRAIN).await;
     let before = site.world().writes().len();
     assert_eq!(site.ours("POST", CORDON_AND_DRAIN).await.status, 200);
@@ -37,14 +38,14 @@ async fn asking_again_writes_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn without_a_go_nothing_is_written() {
+async fn without_an_approval_nothing_is_written() {
     let expired = json!({ "disrupt_not_after": rfc3339(4) });
     let originals = json!({ "disrupt_not_after": null, "policy": null });
     for spec in [json!({"state": "Idle"}), json!({"state": "StagedAndPerformedUpdate"}), expired, originals] {
         for path in [CORDON_AND_DRAIN, EXCLUDE_FROM_LB] {
-            let site = Site::with_go().await;
-            site.order(&spec);
-            assert_eq!(site.ours("POST", path).await.refusal(), (409, Reason::NoGo), "{spec}");
+            let site = Site::with_approval().await;
+            site.desired(&spec);
+            assert_eq!(site.ours("POST", path).await.refusal(), (409, Reason::NoApproval), "{spec}");
             assert!(site.world().writes().is_empty());
         }
     }
@@ -53,24 +54,24 @@ async fn without_a_go_nothing_is_written() {
 #[tokio::test(start_paused = true)]
 async fn a_node_that_is_no_longer_managed_is_left_alone() {
     for path in [CORDON_AND_DRAIN, EXCLUDE_FROM_LB] {
-        let site = Site::with_go().await;
+        let site = Site::with_approval().await;
         site.world().merge(NODE, json!({"metadata": {"labels": { UPDATER_INTERFACE_LABEL: null }}}));
         let answer = site.ours("POST", path).await;
-        assert_eq!(answer.refusal(), (409, Reason::NoGo));
+        assert_eq!(answer.refusal(), (409, Reason::NoApproval));
         assert!(answer.body["error"].as_str().unwrap().contains("not managed"), "{answer:?}");
         assert!(site.world().writes().is_empty());
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_original_agent_waits_for_its_go() {
+async fn an_original_agent_waits_for_its_approval() {
     let site = Site::new().await;
     let given = async {
         sleep(Duration::from_secs(300)).await;
         assert!(site.world().writes().is_empty());
-        let mut go = go();
-        go["disrupt_not_after"] = rfc3339(900).into();
-        site.order(&go);
+        let mut approval = approval();
+        approval["disrupt_not_after"] = rfc3339(900).into();
+        site.desired(&approval);
     };
     let begin = Instant::now();
     let (answer, ()) = tokio::join!(site.original("POST", EXCLUDE_FROM_LB), given);
@@ -80,22 +81,22 @@ async fn an_original_agent_waits_for_its_go() {
 
 #[tokio::test(start_paused = true)]
 async fn a_node_an_administrator_cordoned_is_left_alone_unless_it_is_wanted_now() {
-    let site = Site::with_go().await;
+    let site = Site::with_approval().await;
     site.world().merge(NODE, json!({"spec": {"unschedulable": true}}));
-    assert_eq!(site.ours("POST", CORDON_AND_DRAIN).await.refusal(), (409, Reason::NoGo));
+    assert_eq!(site.ours("POST", CORDON_AND_DRAIN).await.refusal(), (409, Reason::NoApproval));
     assert!(site.world().writes().is_empty());
     let wanted = json!({"metadata": {"annotations": {UPDATE_NOW_ANNOTATION: "1.20.0"}}});
     site.world().merge(NODE, wanted);
     assert_eq!(site.ours("POST", CORDON_AND_DRAIN).await.status, 200);
-    site.order(&json!({"state": "MonitoringUpdate"}));
+    site.desired(&json!({"state": "MonitoringUpdate"}));
     assert_eq!(site.ours("POST", UNCORDON).await.status, 200);
     assert!(site.is_cordoned(), "it was cordoned before");
-    assert_eq!(site.marks(), None);
+    assert_eq!(site.record(), None);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_node_is_given_back_as_it_was_and_only_when_that_is_asked_for() {
-    let site = Site::with_go().await;
+    let site = Site::with_approval().await;
     site.ours("POST", EXCLUDE_FROM_LB).await;
     assert_eq!(site.exclusion(), Some(json!("true")));
     site.ours("POST", CORDON_AND_DRAIN).await;
@@ -104,12 +105,12 @@ async fn a_node_is_given_back_as_it_was_and_only_when_that_is_asked_for() {
         assert_eq!(site.original("POST", path).await.status, 200);
     }
     assert!(site.is_cordoned() && site.exclusion().is_some());
-    site.order(&json!({"state": "MonitoringUpdate"}));
+    site.desired(&json!({"state": "MonitoringUpdate"}));
     assert_eq!(site.original("POST", REMOVE_EXCLUSION_FROM_LB).await.status, 200);
-    assert!(site.exclusion().is_none() && site.marks().is_some());
+    assert!(site.exclusion().is_none() && site.record().is_some());
     assert_eq!(site.ours("POST", UNCORDON).await.status, 200);
     assert!(!site.is_cordoned());
-    assert_eq!(site.marks(), None);
+    assert_eq!(site.record(), None);
     let before = site.world().writes().len();
     assert_eq!(site.ours("POST", UNCORDON).await.status, 200);
     assert_eq!(site.world().writes().len(), before, "asking again changes nothing");
@@ -125,17 +126,17 @@ async fn an_administrators_cordon_is_not_undone() {
 
 #[tokio::test(start_paused = true)]
 async fn forged_marks_open_nothing() {
-    let site = Site::with_go().await;
-    site.world().merge(NODE, json!({"metadata": {"annotations": {MARKS_ANNOTATION: "{\"go\":1}"}}}));
-    assert_eq!(site.ours("POST", CORDON_AND_DRAIN).await.refusal(), (409, Reason::NoGo));
-    site.order(&json!({"state": "Idle"}));
+    let site = Site::with_approval().await;
+    site.world().merge(NODE, json!({"metadata": {"annotations": {DISRUPTION_RECORD_ANNOTATION: "{\"go\":1}"}}}));
+    assert_eq!(site.ours("POST", CORDON_AND_DRAIN).await.refusal(), (409, Reason::NoApproval));
+    site.desired(&json!({"state": "Idle"}));
     assert_eq!(site.ours("POST", UNCORDON).await.refusal(), (409, Reason::NotGivingBack));
     assert!(site.world().writes().is_empty());
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_node_that_others_write_all_the_time_is_cordoned_nevertheless() {
-    let site = Site::with_go().await;
+    let site = Site::with_approval().await;
     for number in (2..14).step_by(3) {
         let kubelet = |world: &mut World| world.merge(NODE, json!({"status": {"n": "x"}}));
         site.world().happenings.insert(number, vec![Box::new(kubelet)]);
@@ -146,7 +147,7 @@ async fn a_node_that_others_write_all_the_time_is_cordoned_nevertheless() {
 
 #[tokio::test(start_paused = true)]
 async fn an_outage_is_503() {
-    let site = Site::with_go().await;
+    let site = Site::with_approval().await;
     site.ours("GET", "/bottlerocket-node-resource").await;
     site.world().outage = true;
     for path in [CORDON_AND_DRAIN, EXCLUDE_FROM_LB, UNCORDON] {
@@ -154,23 +155,23 @@ async fn an_outage_is_503() {
     }
 }
 
-/// What the controller found when it had withdrawn a go.
+/// What the controller found when it had withdrawn an approval.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Found {
     Mark,
-    NoMark,
+    NoRecord,
 }
 
-/// Withdraws the go before one request and reads the Node before another, as the controller does.
+/// Withdraws the approval before one request and reads the Node before another, as the controller does.
 async fn withdrawn_at(path: &str, shadow_at: usize, node_at: usize) -> (Site, Answer, Option<Found>) {
-    let site = Site::with_go().await;
+    let site = Site::with_approval().await;
     let found = std::sync::Arc::new(std::sync::Mutex::new(None));
     let withdraw = |world: &mut World| world.merge(SHADOW, json!({"spec": {"state": "StagedAndPerformedUpdate"}}));
     site.world().happenings.entry(shadow_at).or_default().push(Box::new(withdraw));
     let sees = found.clone();
     let look = move |world: &mut World| {
-        let marked = !world.objects[NODE]["metadata"]["annotations"][MARKS_ANNOTATION].is_null();
-        *sees.lock().unwrap() = Some(if marked { Found::Mark } else { Found::NoMark });
+        let marked = !world.objects[NODE]["metadata"]["annotations"][DISRUPTION_RECORD_ANNOTATION].is_null();
+        *sees.lock().unwrap() = Some(if marked { Found::Mark } else { Found::NoRecord });
         if marked {
             world.merge(SHADOW, json!({"spec": {"state": "RebootedIntoUpdate"}}));
         }
@@ -182,7 +183,7 @@ async fn withdrawn_at(path: &str, shadow_at: usize, node_at: usize) -> (Site, An
 }
 
 #[tokio::test(start_paused = true)]
-async fn whenever_a_go_is_withdrawn_one_of_the_two_sees_the_other() {
+async fn whenever_an_approval_is_withdrawn_one_of_the_two_sees_the_other() {
     // TokenReview, Node, Node, shadow, mark, shadow, act, and what follows.
     let (mut begun, mut withdrawn) = (0, 0);
     for path in [CORDON_AND_DRAIN, EXCLUDE_FROM_LB] {
@@ -192,20 +193,20 @@ async fn whenever_a_go_is_withdrawn_one_of_the_two_sees_the_other() {
                 let acted = site.is_cordoned() || site.exclusion().is_some();
                 let case = format!("{path} {shadow_at} {node_at}: {answer:?}");
                 match found {
-                    Some(Found::NoMark) => {
+                    Some(Found::NoRecord) => {
                         assert!(!acted, "{case}");
-                        assert_eq!(site.marks(), None, "{case}");
-                        assert_eq!(answer.refusal(), (409, Reason::NoGo), "{case}");
+                        assert_eq!(site.record(), None, "{case}");
+                        assert_eq!(answer.refusal(), (409, Reason::NoApproval), "{case}");
                         withdrawn += 1;
                     }
                     Some(Found::Mark) => {
                         let refused = answer.status == 409;
-                        assert_eq!(acted, site.marks().is_some(), "{case}");
+                        assert_eq!(acted, site.record().is_some(), "{case}");
                         assert!(acted || refused, "{case}");
                         begun += 1;
                     }
-                    // The call was over before: it had its go all the time, or lost it on the way.
-                    None => assert_eq!(acted, site.marks().is_some(), "{case}"),
+                    // The call was over before: it had its approval all the time, or lost it on the way.
+                    None => assert_eq!(acted, site.record().is_some(), "{case}"),
                 }
             }
         }
@@ -214,33 +215,33 @@ async fn whenever_a_go_is_withdrawn_one_of_the_two_sees_the_other() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_go_that_runs_out_between_mark_and_act_is_not_used() {
-    let site = Site::with_go().await;
+async fn an_approval_that_runs_out_between_mark_and_act_is_not_used() {
+    let site = Site::with_approval().await;
     // After the mark, before the shadow is read again.
     let late = |world: &mut World| world.merge(SHADOW, json!({"spec": {"disrupt_not_after": rfc3339(3)}}));
     site.world().happenings.insert(5, vec![Box::new(late)]);
-    assert_eq!(site.ours("POST", CORDON_AND_DRAIN).await.refusal(), (409, Reason::NoGo));
+    assert_eq!(site.ours("POST", CORDON_AND_DRAIN).await.refusal(), (409, Reason::NoApproval));
     assert_eq!(site.world().count(PATCH), 2, "the mark was written and taken back");
-    assert_eq!((site.is_cordoned(), site.marks()), (false, None));
+    assert_eq!((site.is_cordoned(), site.record()), (false, None));
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_mark_left_behind_by_a_call_that_broke_off_goes_with_the_next_refusal() {
-    let site = Site::with_go().await;
+    let site = Site::with_approval().await;
     site.world().happenings.insert(5, vec![Box::new(|world: &mut World| world.outage = true)]);
     assert_eq!(site.ours("POST", CORDON_AND_DRAIN).await.refusal(), (503, Reason::Unavailable));
-    assert!(site.marks().is_some() && !site.is_cordoned());
+    assert!(site.record().is_some() && !site.is_cordoned());
     site.world().outage = false;
-    site.order(&json!({"state": "StagedAndPerformedUpdate"}));
-    assert_eq!(site.ours("POST", CORDON_AND_DRAIN).await.refusal(), (409, Reason::NoGo));
-    assert_eq!(site.marks(), None);
+    site.desired(&json!({"state": "StagedAndPerformedUpdate"}));
+    assert_eq!(site.ours("POST", CORDON_AND_DRAIN).await.refusal(), (409, Reason::NoApproval));
+    assert_eq!(site.record(), None);
 }
 
 #[tokio::test(start_paused = true)]
 async fn an_administrators_cordon_at_any_moment_before_ours_is_never_lost() {
     let (mut refused, mut kept) = (0, 0);
     for at in 0..7 {
-        let site = Site::with_go().await;
+        let site = Site::with_approval().await;
         let cordon = |world: &mut World| world.merge(NODE, json!({"spec": {"unschedulable": true}}));
         site.world().happenings.insert(at, vec![Box::new(cordon)]);
         let answer = site.ours("POST", CORDON_AND_DRAIN).await;
@@ -248,65 +249,65 @@ async fn an_administrators_cordon_at_any_moment_before_ours_is_never_lost() {
             refused += 1;
         } else {
             kept += 1;
-            assert!(site.marks().unwrap().cordoned_before, "{at}");
+            assert!(site.record().unwrap().cordoned_before, "{at}");
         }
-        site.order(&json!({"state": "Idle"}));
+        site.desired(&json!({"state": "Idle"}));
         assert_eq!(site.ours("POST", UNCORDON).await.status, 200);
         assert!(site.is_cordoned(), "{at}");
-        assert_eq!(site.marks(), None, "{at}");
+        assert_eq!(site.record(), None, "{at}");
     }
     assert!(refused > 1 && kept > 1, "{refused} {kept}");
 }
 
 #[tokio::test(start_paused = true)]
 async fn calls_that_race_have_one_outcome() {
-    let site = Site::with_go().await;
+    let site = Site::with_approval().await;
     let paths = [CORDON_AND_DRAIN, EXCLUDE_FROM_LB, CORDON_AND_DRAIN, EXCLUDE_FROM_LB];
     let answers = join_all(paths.map(|path| site.ours("POST", path))).await;
     assert!(answers.iter().all(|answer| answer.status == 200), "{answers:?}");
-    let marks = site.marks().unwrap();
-    assert!(marks.cordoned && marks.excluded && !marks.cordoned_before && marks.exclusion_before.is_none());
-    site.order(&json!({"state": "Idle"}));
+    let record = site.record().unwrap();
+    assert!(record.cordoned && record.excluded && !record.cordoned_before && record.exclusion_before.is_none());
+    site.desired(&json!({"state": "Idle"}));
     let paths = [UNCORDON, REMOVE_EXCLUSION_FROM_LB, UNCORDON, REMOVE_EXCLUSION_FROM_LB];
     let answers = join_all(paths.map(|path| site.ours("POST", path))).await;
     assert!(answers.iter().all(|answer| answer.status == 200), "{answers:?}");
     assert!(!site.is_cordoned() && site.exclusion().is_none());
-    assert_eq!(site.marks(), None);
+    assert_eq!(site.record(), None);
 }
 
 #[tokio::test(start_paused = true)]
-async fn whenever_a_new_go_is_used_while_the_node_is_given_back_the_cordon_of_one_of_them_stands() {
+async fn whenever_a_new_approval_is_used_while_the_node_is_given_back_the_cordon_of_one_of_them_stands() {
     let (mut kept, mut undone) = (0, 0);
     for path in [UNCORDON, REMOVE_EXCLUSION_FROM_LB] {
         for at in 0..7 {
-            let site = Site::with_go().await;
+            let site = Site::with_approval().await;
             site.ours("POST", EXCLUDE_FROM_LB).await;
             site.ours("POST", CORDON_AND_DRAIN).await;
-            site.order(&json!({"state": "Idle"}));
+            site.desired(&json!({"state": "Idle"}));
             let from = site.world().asked.len();
-            // The controller gives a new go, and another replica marks, as it does for a node that is still cordoned.
+            // The controller gives a new approval, and another replica marks, as it does for a node that is still cordoned.
             let began = |world: &mut World| {
                 let since = rfc3339(-1);
-                let mut order = go();
-                order["state_transition_timestamp"] = since.clone().into();
-                world.merge(SHADOW, json!({ "spec": order }));
-                let text = world.objects[NODE]["metadata"]["annotations"][MARKS_ANNOTATION].as_str();
+                let mut desired = approval();
+                desired["state_transition_timestamp"] = since.clone().into();
+                world.merge(SHADOW, json!({ "spec": desired }));
+                let text = world.objects[NODE]["metadata"]["annotations"][DISRUPTION_RECORD_ANNOTATION].as_str();
                 let Some(text) = text else { return };
-                let mut marks: api::Marks = serde_json::from_str(text).unwrap();
-                marks.go.since = since.parse().unwrap();
-                let annotations = json!({ MARKS_ANNOTATION: marks.encode() });
+                let mut record: api::DisruptionRecord = serde_json::from_str(text).unwrap();
+                record.approval.since = since.parse().unwrap();
+                let annotations = json!({ DISRUPTION_RECORD_ANNOTATION: record.encode() });
                 world.merge(NODE, json!({"metadata": {"annotations": annotations}}));
             };
             site.world().happenings.insert(from + at, vec![Box::new(began)]);
             let answer = site.ours("POST", path).await;
-            let used = site.marks().is_some_and(|marks| marks.go.since.to_string() == rfc3339(-1));
+            let used = site.record().is_some_and(|record| record.approval.since.to_string() == rfc3339(-1));
             match answer.refusal_or_status() {
                 Err((409, Reason::NotGivingBack)) => {
                     assert!(used && site.is_cordoned(), "{path} {at}");
                     kept += 1;
                 }
                 Ok(200) => {
-                    let restored = site.marks().is_none_or(|marks| !(marks.cordoned && marks.excluded));
+                    let restored = site.record().is_none_or(|record| !(record.cordoned && record.excluded));
                     assert!(restored, "{path} {at}");
                     undone += 1;
                 }

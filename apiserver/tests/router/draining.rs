@@ -23,7 +23,7 @@ pub(crate) fn full() -> (u16, Value) {
 }
 
 pub(crate) async fn with_pods(names: &[&str]) -> Site {
-    let site = Site::with_go().await;
+    let site = Site::with_approval().await;
     for name in names {
         site.world().put(&pod_path("web", name), pod(name));
     }
@@ -138,16 +138,16 @@ async fn a_drain_whose_caller_has_gone_evicts_nobody_any_more() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_drain_stops_within_seconds_when_its_go_is_withdrawn() {
+async fn a_drain_stops_within_seconds_when_its_approval_is_withdrawn() {
     let site = with_pods(&["one"]).await;
     site.world().evictions.insert("one".to_owned(), full());
     let withdrawn = async {
         sleep(Duration::from_secs(20)).await;
-        site.order(&json!({"state": "Idle"}));
+        site.desired(&json!({"state": "Idle"}));
     };
     let begin = Instant::now();
     let (answer, ()) = tokio::join!(site.ours("POST", CORDON_AND_DRAIN), withdrawn);
-    assert_eq!(answer.refusal(), (409, Reason::NoGo));
+    assert_eq!(answer.refusal(), (409, Reason::NoApproval));
     assert!(begin.elapsed() < Duration::from_secs(24));
 }
 
@@ -181,7 +181,7 @@ async fn an_uncordon_stops_the_drain_and_an_originals_waits_for_the_cordon_to_co
 #[tokio::test(start_paused = true)]
 async fn a_drain_that_takes_too_long_is_aborted_counting_from_the_mark() {
     let site = with_pods(&["one"]).await;
-    site.order(&json!({"drain": {"timeout_seconds": 60, "on_timeout": "Abort"}}));
+    site.desired(&json!({"drain": {"timeout_seconds": 60, "on_timeout": "Abort"}}));
     site.world().evictions.insert("one".to_owned(), full());
     assert_eq!(waiting(&site, 40).await.status, 202);
     let begin = Instant::now();
@@ -213,7 +213,7 @@ async fn an_originals_drain_is_never_aborted() {
 #[tokio::test(start_paused = true)]
 async fn force_deletes_what_is_left_and_only_after_the_timeout() {
     let site = with_pods(&["one", "two"]).await;
-    site.order(&json!({"drain": {"timeout_seconds": 60, "on_timeout": "Force"}}));
+    site.desired(&json!({"drain": {"timeout_seconds": 60, "on_timeout": "Force"}}));
     site.world().evictions.insert("one".to_owned(), full());
     assert_eq!(waiting(&site, 50).await.status, 202);
     assert_eq!(site.world().count("DELETE"), 0);
@@ -224,7 +224,7 @@ async fn force_deletes_what_is_left_and_only_after_the_timeout() {
 #[tokio::test(start_paused = true)]
 async fn a_forced_drain_does_not_wait_for_ever_for_a_finalizer() {
     let site = with_pods(&["one"]).await;
-    site.order(&json!({"drain": {"timeout_seconds": 60, "on_timeout": "Force"}}));
+    site.desired(&json!({"drain": {"timeout_seconds": 60, "on_timeout": "Force"}}));
     site.world().merge(&pod_path("web", "one"), json!({"metadata": {"deletionTimestamp": rfc3339(80)}}));
     let begin = Instant::now();
     assert_eq!(site.ours("POST", CORDON_AND_DRAIN).await.status, 200);
@@ -264,7 +264,7 @@ async fn a_forced_drain_lets_the_operators_own_go_although_a_finalizer_keeps_ano
     let (here, there) = (pod_path("brupop", "apiserver-1"), pod_path("brupop", "apiserver-2"));
     for replaced in [true, false] {
         let site = with_pods(&["one"]).await;
-        site.order(&json!({"drain": {"timeout_seconds": 60, "on_timeout": "Force"}}));
+        site.desired(&json!({"drain": {"timeout_seconds": 60, "on_timeout": "Force"}}));
         site.world().merge(&pod_path("web", "one"), json!({"metadata": {"deletionTimestamp": rfc3339(80)}}));
         site.world().put(&here, own("apiserver-1", "a"));
         if replaced {
@@ -328,17 +328,17 @@ async fn a_pod_that_is_put_back_whatever_the_cordon_does_not_hold_up_the_drain_f
 #[tokio::test(start_paused = true)]
 async fn a_drain_that_the_original_operator_began_is_carried_on_and_vetoed_like_ours() {
     let site = with_pods(&["one"]).await;
-    site.order(&json!({"disrupt_not_after": null, "policy": null}));
+    site.desired(&json!({"disrupt_not_after": null, "policy": null}));
     site.world().evictions.insert("one".to_owned(), full());
     let uncordon = |cordoned: bool| site.world().merge(NODE, json!({"spec": {"unschedulable": cordoned}}));
     let course = async {
-        // Not cordoned: that operator had not begun, so its agent waits for a go of ours.
+        // Not cordoned: that operator had not begun, so its agent waits for an approval of ours.
         sleep(Duration::from_secs(60)).await;
-        assert_eq!((evictions(&site), site.marks()), (0, None));
+        assert_eq!((evictions(&site), site.record()), (0, None));
         uncordon(true);
         sleep(Duration::from_secs(10)).await;
-        let marks = site.marks().unwrap();
-        assert!(marks.cordoned && !marks.cordoned_before && evictions(&site) > 0);
+        let record = site.record().unwrap();
+        assert!(record.cordoned && !record.cordoned_before && evictions(&site) > 0);
         uncordon(false);
         sleep(Duration::from_secs(5)).await;
         let before = evictions(&site);
@@ -349,7 +349,7 @@ async fn a_drain_that_the_original_operator_began_is_carried_on_and_vetoed_like_
     };
     let (answer, ()) = tokio::join!(site.original("POST", CORDON_AND_DRAIN), course);
     assert_eq!(answer.status, 200);
-    site.order(&json!({"state": "MonitoringUpdate"}));
+    site.desired(&json!({"state": "MonitoringUpdate"}));
     assert_eq!(site.original("POST", api::wire::UNCORDON).await.status, 200);
-    assert_eq!((site.is_cordoned(), site.marks()), (false, None));
+    assert_eq!((site.is_cordoned(), site.record()), (false, None));
 }

@@ -156,7 +156,7 @@ fn request(
 fn answered(request: http::Request<Body>) -> (u16, Vec<String>) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build();
     runtime.unwrap().block_on(async {
-        let site = Site::with_go().await;
+        let site = Site::with_approval().await;
         let answer = site.send(request).await;
         // An answer to HEAD has no body.
         if answer.status >= 400 && answer.body != "" {

@@ -19,7 +19,7 @@ use crate::tokens::{claims_with, good, token};
 const REVIEWS: &str = "tokenreviews";
 
 async fn refused_with(review: Value) -> (u16, Reason) {
-    let site = Site::with_go().await;
+    let site = Site::with_approval().await;
     site.world().tokens.insert(good().to_owned(), review);
     let answer = site.ours("POST", CORDON_AND_DRAIN).await;
     assert!(site.world().writes().is_empty());
@@ -58,7 +58,7 @@ async fn a_token_that_is_not_the_agents_on_this_node_is_refused_and_nothing_is_w
 
 #[tokio::test(start_paused = true)]
 async fn headers_that_are_missing_or_doubled_are_400_before_anything_is_asked() {
-    let site = Site::with_go().await;
+    let site = Site::with_approval().await;
     let without = http::Request::post(CORDON_AND_DRAIN).body(Body::empty()).unwrap();
     assert_eq!(site.send(without).await.refusal(), (400, Reason::BadRequest));
     let doubled = ours("POST", CORDON_AND_DRAIN).header(TOKEN_HEADER, "other").body(Body::empty()).unwrap();
@@ -77,7 +77,7 @@ async fn a_node_uid_must_be_right_where_it_is_sent() {
 
 #[tokio::test(start_paused = true)]
 async fn the_token_of_a_node_that_was_created_anew_is_stale() {
-    let site = Site::with_go().await;
+    let site = Site::with_approval().await;
     assert_eq!(site.ours("GET", NODE_RESOURCE).await.status, 200);
     site.world().merge(NODE, json!({"metadata": {"uid": "newer"}}));
     let answer = site.ours("POST", CORDON_AND_DRAIN).await;

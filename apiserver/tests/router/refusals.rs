@@ -33,7 +33,7 @@ async fn serving() -> (SocketAddr, String) {
     let tls = server_config(Arc::new(SingleCertAndKey::from(certified))).unwrap();
     let listener = listen((Ipv4Addr::LOCALHOST, 0).into()).await.unwrap();
     let address = listener.local_addr().unwrap();
-    let site = Site::with_go().await;
+    let site = Site::with_approval().await;
     tokio::spawn(serve(listener, Some(tls), router(site.app), Limits::default(), std::future::pending()));
     (address, own.cert.pem())
 }

@@ -75,7 +75,7 @@ async fn a_read_waits_for_something_newer_and_is_woken_by_it() {
     let begin = Instant::now();
     let change = async {
         sleep(Duration::from_secs(30)).await;
-        site.order(&json!({"version": "1.20.0"}));
+        site.desired(&json!({"version": "1.20.0"}));
     };
     let (answer, ()) = tokio::join!(site.ours("GET", &path), change);
     assert_eq!((answer.status, &answer.body["spec"]["version"]), (200, &json!("1.20.0")));
@@ -109,7 +109,7 @@ async fn a_waiting_read_asks_kubernetes_nothing() {
 async fn no_cache_reads_what_the_watch_has_not_shown() {
     let site = Site::new().await;
     site.world().watchers = None;
-    site.order(&json!({"version": "1.20.0"}));
+    site.desired(&json!({"version": "1.20.0"}));
     let stale = site.ours("GET", NODE_RESOURCE).await;
     assert_eq!(stale.body["spec"].get("version"), None);
     let request = ours("GET", NODE_RESOURCE).header(CACHE_CONTROL, "no-cache").body(Body::empty());
@@ -241,19 +241,19 @@ async fn the_lock_before_a_pin_is_on_the_node_before_it_is_in_the_status_and_goe
     assert_eq!(record(&site), None);
     let before = site.world().asked.len();
     assert_eq!(report(&pinned(Some("latest"))).await, 200);
-    let order = |site: &Site, from: usize| -> Vec<String> {
+    let desired = |site: &Site, from: usize| -> Vec<String> {
         let world = site.world();
         let writes = world.asked[from..].iter().filter(|asked| asked.starts_with("PATCH"));
         writes.map(|asked| asked.rsplit('/').next().unwrap().to_owned()).collect()
     };
-    assert_eq!((record(&site).as_deref(), order(&site, before)), (Some("latest"), vec!["a".into(), "status".into()]));
+    assert_eq!((record(&site).as_deref(), desired(&site, before)), (Some("latest"), vec!["a".into(), "status".into()]));
     // A report that says the same costs no look at the Node, and an original's leaves the record alone.
     let nodes = site.world().count("nodes/a");
     assert_eq!(report(&pinned(Some("latest"))).await, 200);
     assert_eq!(site.world().count("nodes/a"), nodes);
     let before = site.world().asked.len();
     assert_eq!(report(&pinned(None)).await, 200);
-    assert_eq!((record(&site), order(&site, before)), (None, vec!["status".into(), "a".into()]));
+    assert_eq!((record(&site), desired(&site, before)), (None, vec!["status".into(), "a".into()]));
     assert_eq!(report(&pinned(Some("1.18.0"))).await, 200);
     assert_eq!(put(&site, original("PUT", NODE_RESOURCE), &status()).await.status, 200);
     assert_eq!(record(&site).as_deref(), Some("1.18.0"));

@@ -3,11 +3,11 @@
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use api::names::{
-    AGENT_COMPONENT, AGENT_SERVICE_ACCOUNT, COMPONENT_LABEL, EXCLUDE_FROM_LOAD_BALANCERS_LABEL, MARKS_ANNOTATION,
-    TOKEN_AUDIENCE, UPDATER_INTERFACE_LABEL, UPDATER_INTERFACE_VERSION,
+    AGENT_COMPONENT, AGENT_SERVICE_ACCOUNT, COMPONENT_LABEL, DISRUPTION_RECORD_ANNOTATION,
+    EXCLUDE_FROM_LOAD_BALANCERS_LABEL, TOKEN_AUDIENCE, UPDATER_INTERFACE_LABEL, UPDATER_INTERFACE_VERSION,
 };
 use api::wire::{AGENT_VERSION_HEADER, ErrorBody, NODE_NAME_HEADER, Reason, TOKEN_HEADER};
-use api::{BottlerocketShadow, Marks};
+use api::{BottlerocketShadow, DisruptionRecord};
 use apiserver::app::App;
 use apiserver::cluster::Cluster;
 use apiserver::metrics::Metrics;
@@ -114,8 +114,8 @@ pub(crate) fn review() -> Value {
     })
 }
 
-/// A spec that gives the go, valid for ten minutes.
-pub(crate) fn go() -> Value {
+/// A spec that gives the approval, valid for ten minutes.
+pub(crate) fn approval() -> Value {
     json!({
         "state": "RebootedIntoUpdate", "version": "1.20.0", "policy": "default",
         "state_transition_timestamp": rfc3339(-30), "disrupt_not_after": rfc3339(600),
@@ -162,10 +162,10 @@ impl Site {
         world.put(SHADOW, shadow(&json!({"state": "Idle"})));
     }
 
-    /// A node with a valid go.
-    pub(crate) async fn with_go() -> Self {
+    /// A node with a valid approval.
+    pub(crate) async fn with_approval() -> Self {
         let site = Self::new().await;
-        site.world().put(SHADOW, shadow(&go()));
+        site.world().put(SHADOW, shadow(&approval()));
         site.settle().await;
         site
     }
@@ -227,9 +227,9 @@ impl Site {
         self.node()["metadata"]["labels"].get(EXCLUDE_FROM_LOAD_BALANCERS_LABEL).cloned()
     }
 
-    pub(crate) fn marks(&self) -> Option<Marks> {
+    pub(crate) fn record(&self) -> Option<DisruptionRecord> {
         let node = self.node();
-        let text = node["metadata"]["annotations"][MARKS_ANNOTATION].as_str()?;
+        let text = node["metadata"]["annotations"][DISRUPTION_RECORD_ANNOTATION].as_str()?;
         Some(serde_json::from_str(text).unwrap())
     }
 
@@ -237,7 +237,7 @@ impl Site {
         serde_json::from_value(self.world().objects[SHADOW].clone()).unwrap()
     }
 
-    pub(crate) fn order(&self, spec: &Value) {
+    pub(crate) fn desired(&self, spec: &Value) {
         self.world().merge(SHADOW, json!({ "spec": spec }));
     }
 }

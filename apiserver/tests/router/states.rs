@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use api::names::{
-    EXCLUDE_FROM_LOAD_BALANCERS_LABEL, MARKS_ANNOTATION, UPDATER_INTERFACE_LABEL, UPDATER_INTERFACE_VERSION,
+    DISRUPTION_RECORD_ANNOTATION, EXCLUDE_FROM_LOAD_BALANCERS_LABEL, UPDATER_INTERFACE_LABEL, UPDATER_INTERFACE_VERSION,
 };
 use api::wire::{CORDON_AND_DRAIN, EXCLUDE_FROM_LB, REMOVE_EXCLUSION_FROM_LB, UNCORDON};
-use api::{GoId, Marks};
+use api::{ApprovalId, DisruptionRecord};
 use proptest::prelude::*;
 use semver::Version;
 use serde_json::{Value, json};
@@ -24,9 +24,9 @@ struct Case {
     ours: bool,
     state: &'static str,
     policy: bool,
-    /// Seconds until the go expires.
+    /// Seconds until the approval expires.
     expiry: Option<i64>,
-    marks: Mark,
+    record: Mark,
     cordoned: bool,
     label: Option<&'static str>,
     managed: bool,
@@ -36,13 +36,13 @@ struct Case {
 enum Mark {
     None,
     Forged(String),
-    Real { this_go: bool, cordoned: bool, excluded: bool, cordoned_before: bool },
+    Real { this_approval: bool, cordoned: bool, excluded: bool, cordoned_before: bool },
 }
 
-fn marks() -> impl Strategy<Value = Mark> {
+fn record() -> impl Strategy<Value = Mark> {
     let flags = (any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>());
-    let real = flags.prop_map(|(this_go, cordoned, excluded, cordoned_before)| Mark::Real {
-        this_go,
+    let real = flags.prop_map(|(this_approval, cordoned, excluded, cordoned_before)| Mark::Real {
+        this_approval,
         cordoned,
         excluded,
         cordoned_before,
@@ -55,14 +55,14 @@ fn cases() -> impl Strategy<Value = Case> {
     let state = prop::sample::select(STATES.to_vec());
     let expiry = prop::option::of(prop_oneof![Just(-600_i64), Just(3), Just(60), Just(600)]);
     let label = prop::option::of(prop::sample::select(vec!["true", "True", "mine"]));
-    (path, any::<bool>(), state, any::<bool>(), expiry, marks(), any::<bool>(), label, any::<bool>()).prop_map(
-        |(path, ours, state, policy, expiry, marks, cordoned, label, managed)| Case {
+    (path, any::<bool>(), state, any::<bool>(), expiry, record(), any::<bool>(), label, any::<bool>()).prop_map(
+        |(path, ours, state, policy, expiry, record, cordoned, label, managed)| Case {
             path,
             ours,
             state,
             policy,
             expiry,
-            marks,
+            record,
             cordoned,
             label,
             managed,
@@ -70,8 +70,8 @@ fn cases() -> impl Strategy<Value = Case> {
     )
 }
 
-fn this_go() -> GoId {
-    GoId { version: Version::new(1, 20, 0), since: rfc3339(-30).parse().unwrap() }
+fn this_approval() -> ApprovalId {
+    ApprovalId { version: Version::new(1, 20, 0), since: rfc3339(-30).parse().unwrap() }
 }
 
 impl Mark {
@@ -79,19 +79,19 @@ impl Mark {
         match self {
             Self::None => Value::Null,
             Self::Forged(text) => text.clone().into(),
-            Self::Real { this_go: named, cordoned, excluded, cordoned_before } => {
-                let mut go = this_go();
+            Self::Real { this_approval: named, cordoned, excluded, cordoned_before } => {
+                let mut approval = this_approval();
                 if !named {
-                    go.since = rfc3339(-9000).parse().unwrap();
+                    approval.since = rfc3339(-9000).parse().unwrap();
                 }
-                let first = Marks::first(go, beginning(), *cordoned_before, None);
-                Marks { cordoned: *cordoned, excluded: *excluded, ..first }.encode().into()
+                let first = DisruptionRecord::first(approval, beginning(), *cordoned_before, None);
+                DisruptionRecord { cordoned: *cordoned, excluded: *excluded, ..first }.encode().into()
             }
         }
     }
 
-    fn names_this_go(&self) -> bool {
-        matches!(self, Self::Real { this_go: true, .. })
+    fn names_this_approval(&self) -> bool {
+        matches!(self, Self::Real { this_approval: true, .. })
     }
 
     fn did(&self) -> bool {
@@ -102,10 +102,10 @@ impl Mark {
 impl Case {
     /// Whether the node may be disrupted, in the words of the design.
     fn may_disrupt(&self) -> bool {
-        let begun = self.marks.names_this_go() && (self.expiry.is_some() || self.marks.did());
+        let begun = self.record.names_this_approval() && (self.expiry.is_some() || self.record.did());
         let valid = self.managed && self.expiry.is_some_and(|seconds| seconds >= 5);
         // A mark under which nothing was done is taken back by the first refusal, and then there is none.
-        let unmarked = self.marks == Mark::None || matches!(self.marks, Mark::Real { .. }) && !self.marks.did();
+        let unmarked = self.record == Mark::None || matches!(self.record, Mark::Real { .. }) && !self.record.did();
         let originals = self.expiry.is_none() && !self.policy && unmarked;
         let left = originals && (self.cordoned || self.label == Some("True"));
         self.state == "RebootedIntoUpdate" && (begun || valid || left)
@@ -113,15 +113,15 @@ impl Case {
 
     /// Whether the cordon may go.
     fn may_uncordon(&self) -> bool {
-        let ours = matches!(self.marks, Mark::Real { cordoned: true, cordoned_before: false, .. });
+        let ours = matches!(self.record, Mark::Real { cordoned: true, cordoned_before: false, .. });
         let originals =
-            self.marks == Mark::None && !self.policy && self.expiry.is_none() && self.state == "MonitoringUpdate";
+            self.record == Mark::None && !self.policy && self.expiry.is_none() && self.state == "MonitoringUpdate";
         ["Idle", "MonitoringUpdate"].contains(&self.state) && (ours || originals)
     }
 
     async fn furnish(&self) -> Site {
         let site = Site::new().await;
-        site.order(&json!({
+        site.desired(&json!({
             "state": self.state, "version": "1.20.0", "state_transition_timestamp": rfc3339(-30),
             "policy": self.policy.then_some("default"), "disrupt_not_after": self.expiry.map(rfc3339),
         }));
@@ -129,7 +129,7 @@ impl Case {
             NODE,
             json!({
                 "metadata": {
-                    "annotations": { MARKS_ANNOTATION: self.marks.text() },
+                    "annotations": { DISRUPTION_RECORD_ANNOTATION: self.record.text() },
                     "labels": {
                         EXCLUDE_FROM_LOAD_BALANCERS_LABEL: self.label,
                         UPDATER_INTERFACE_LABEL: self.managed.then_some(UPDATER_INTERFACE_VERSION),
@@ -160,7 +160,7 @@ impl Case {
         assert!(!disrupted || self.may_disrupt(), "disrupted");
         assert!(cordoned || !self.cordoned || self.may_uncordon(), "uncordoned");
         let writes = site.world().writes().into_iter().map(str::to_owned).collect::<Vec<_>>();
-        if matches!(self.marks, Mark::Forged(_)) {
+        if matches!(self.record, Mark::Forged(_)) {
             assert!(writes.is_empty(), "{writes:?}");
         }
         assert!(

@@ -73,10 +73,10 @@ async fn a_veto_is_told_once_for_each_drain() {
     assert_eq!(waiting(&site, 20).await.refusal(), (409, Reason::Vetoed));
     let subjects: Vec<_> = told(&site).iter().map(|told| told.0).collect();
     assert_eq!(subjects, [Subject::DrainBlocked, Subject::DrainAborted]);
-    let mut marks = site.marks().unwrap();
-    marks.drain_began = Some(crate::site::beginning());
-    let marks = json!({ api::names::MARKS_ANNOTATION: serde_json::to_string(&marks).unwrap() });
-    site.world().merge(NODE, json!({"metadata": {"annotations": marks}}));
+    let mut record = site.record().unwrap();
+    record.drain_began = Some(crate::site::beginning());
+    let record = json!({ api::names::DISRUPTION_RECORD_ANNOTATION: serde_json::to_string(&record).unwrap() });
+    site.world().merge(NODE, json!({"metadata": {"annotations": record}}));
     assert_eq!(waiting(&site, 20).await.refusal(), (409, Reason::Vetoed));
     assert_eq!(told(&site).iter().map(|told| told.0).collect::<Vec<_>>(), [Subject::DrainAborted], "another drain");
 }
@@ -91,7 +91,7 @@ async fn a_drain_that_is_vetoed_or_out_of_time_is_told() {
     let subjects: Vec<_> = told(&site).iter().map(|told| told.0).collect();
     assert_eq!(subjects, [Subject::DrainBlocked, Subject::DrainAborted]);
     site.world().merge(NODE, json!({"spec": {"unschedulable": true}}));
-    site.order(&json!({"drain": {"timeout_seconds": 60, "on_timeout": "Abort"}}));
+    site.desired(&json!({"drain": {"timeout_seconds": 60, "on_timeout": "Abort"}}));
     assert_eq!(waiting(&site, 100).await.refusal(), (409, Reason::DrainTimedOut));
     let told = told(&site);
     assert!(matches!(&told[..], [.., (Subject::DrainAborted, note)] if note.contains("web/one")), "{told:?}");

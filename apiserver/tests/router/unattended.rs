@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use api::names::{MARKS_ANNOTATION, UPDATER_INTERFACE_LABEL, UPDATER_INTERFACE_VERSION};
+use api::names::{DISRUPTION_RECORD_ANNOTATION, UPDATER_INTERFACE_LABEL, UPDATER_INTERFACE_VERSION};
 use api::wire::{CORDON_AND_DRAIN, EXCLUDE_FROM_LB};
 use apiserver::marked::Marked;
 use apiserver::node::{Unattended, attend};
@@ -22,7 +22,7 @@ const A_MINUTE: Duration = Duration::from_secs(60);
 
 /// A node that was disrupted as far as it goes, whose agent is silent.
 async fn disrupted() -> Site {
-    let site = Site::with_go().await;
+    let site = Site::with_approval().await;
     assert_eq!(site.ours("POST", EXCLUDE_FROM_LB).await.status, 200);
     assert_eq!(site.ours("POST", CORDON_AND_DRAIN).await.status, 200);
     site
@@ -52,7 +52,7 @@ async fn seen(node: &Value) -> Marked {
 fn is_as_before(site: &Site) -> bool {
     let node = site.node();
     let labels = node["metadata"]["labels"].as_object().unwrap().len();
-    !site.is_cordoned() && site.marks().is_none() && labels == usize::from(is_managed(&node))
+    !site.is_cordoned() && site.record().is_none() && labels == usize::from(is_managed(&node))
 }
 
 fn is_managed(node: &Value) -> bool {
@@ -62,7 +62,7 @@ fn is_managed(node: &Value) -> bool {
 #[tokio::test(start_paused = true)]
 async fn an_idle_node_with_a_silent_agent_is_given_back() {
     let site = disrupted().await;
-    site.order(&json!({"state": "Idle"}));
+    site.desired(&json!({"state": "Idle"}));
     agent_is(&site, "False").await;
     look_after(&site, Duration::from_secs(29)).await;
     assert!(!is_as_before(&site), "an agent that just restarts does it itself");
@@ -77,7 +77,7 @@ async fn an_idle_node_with_a_silent_agent_is_given_back() {
 #[tokio::test(start_paused = true)]
 async fn an_agent_that_is_there_is_left_to_do_it() {
     let site = disrupted().await;
-    site.order(&json!({"state": "Idle"}));
+    site.desired(&json!({"state": "Idle"}));
     agent_is(&site, "True").await;
     look_after(&site, 20 * A_MINUTE).await;
     assert!(!is_as_before(&site));
@@ -87,7 +87,7 @@ async fn an_agent_that_is_there_is_left_to_do_it() {
 async fn a_node_that_is_not_asked_to_be_idle_keeps_its_cordon() {
     for state in ["StagedAndPerformedUpdate", "RebootedIntoUpdate", "MonitoringUpdate"] {
         let site = disrupted().await;
-        site.order(&json!({ "state": state }));
+        site.desired(&json!({ "state": state }));
         agent_is(&site, "False").await;
         look_after(&site, 20 * A_MINUTE).await;
         assert!(!is_as_before(&site), "{state}");
@@ -120,12 +120,12 @@ async fn a_node_without_a_shadow_is_given_back_after_ten_minutes() {
 #[tokio::test(start_paused = true)]
 async fn what_kubernetes_has_counts_and_not_what_the_watches_have_brought() {
     let site = disrupted().await;
-    site.order(&json!({"state": "Idle"}));
+    site.desired(&json!({"state": "Idle"}));
     agent_is(&site, "False").await;
     let writes = site.world().writes().len();
-    // A new go, which no watch has shown.
+    // A new approval, which no watch has shown.
     let watchers = site.world().watchers.take();
-    site.order(&json!({"state": "RebootedIntoUpdate"}));
+    site.desired(&json!({"state": "RebootedIntoUpdate"}));
     look_after(&site, 3 * A_MINUTE).await;
     assert!(!is_as_before(&site));
     assert_eq!(site.world().writes().len(), writes);
@@ -135,8 +135,8 @@ async fn what_kubernetes_has_counts_and_not_what_the_watches_have_brought() {
 #[tokio::test(start_paused = true)]
 async fn marks_that_cannot_be_read_are_left_alone() {
     let site = disrupted().await;
-    site.order(&json!({"state": "Idle"}));
-    site.world().merge(NODE, json!({"metadata": {"annotations": { MARKS_ANNOTATION: "true" }}}));
+    site.desired(&json!({"state": "Idle"}));
+    site.world().merge(NODE, json!({"metadata": {"annotations": { DISRUPTION_RECORD_ANNOTATION: "true" }}}));
     let writes = site.world().writes().len();
     look_after(&site, 10 * A_MINUTE).await;
     assert_eq!(site.world().writes().len(), writes);
@@ -146,7 +146,7 @@ async fn marks_that_cannot_be_read_are_left_alone() {
 #[tokio::test(start_paused = true)]
 async fn of_several_replicas_one_gives_it_back() {
     let site = Arc::new(disrupted().await);
-    site.order(&json!({"state": "Idle"}));
+    site.desired(&json!({"state": "Idle"}));
     agent_is(&site, "False").await;
     // Every write has a number of its own; the order above was the last one.
     let before: u64 = site.shadow().metadata.resource_version.unwrap().parse().unwrap();
@@ -160,7 +160,7 @@ async fn of_several_replicas_one_gives_it_back() {
 #[tokio::test(start_paused = true)]
 async fn an_outage_is_sat_out() {
     let site = disrupted().await;
-    site.order(&json!({"state": "Idle"}));
+    site.desired(&json!({"state": "Idle"}));
     agent_is(&site, "False").await;
     site.world().outage = true;
     let back = async {
@@ -186,14 +186,14 @@ async fn what_the_original_operator_left_is_marked_by_itself_and_what_an_adminis
         ("StagedAndPerformedUpdate", None, false),
         ("RebootedIntoUpdate", Some("default"), false),
     ] {
-        let site = Site::with_go().await;
+        let site = Site::with_approval().await;
         site.world().merge(NODE, json!({"spec": {"unschedulable": true}}));
-        let mut order = originals(state);
-        order["policy"] = policy.into();
-        site.order(&order);
+        let mut desired = originals(state);
+        desired["policy"] = policy.into();
+        site.desired(&desired);
         site.settle().await;
         look_after(&site, A_MINUTE).await;
-        assert_eq!(site.marks().is_some(), adopted, "{state} {policy:?}");
+        assert_eq!(site.record().is_some(), adopted, "{state} {policy:?}");
         assert_eq!(site.told().iter().any(|notice| notice.subject == Subject::Adopted), adopted, "{state}");
         assert!(site.is_cordoned());
     }

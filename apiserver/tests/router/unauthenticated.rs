@@ -39,7 +39,7 @@ fn watched_body() -> (Body, Arc<AtomicBool>) {
 
 #[tokio::test(start_paused = true)]
 async fn the_body_of_whoever_is_refused_is_never_read() {
-    let site = Site::with_go().await;
+    let site = Site::with_approval().await;
     let anonymous = |method: &str, path: &str| Request::builder().method(method).uri(path);
     let forged =
         |method: &str, path: &str| anonymous(method, path).header(NODE_NAME_HEADER, "a").header(TOKEN_HEADER, "forged");
@@ -60,7 +60,7 @@ async fn the_body_of_whoever_is_refused_is_never_read() {
 
 #[tokio::test(start_paused = true)]
 async fn the_body_of_an_agent_is_read_to_its_end_on_every_path() {
-    let site = Site::with_go().await;
+    let site = Site::with_approval().await;
     for (method, path) in REQUESTS {
         let (body, asked) = watched_body();
         site.send(ours(method, path).header(CONTENT_TYPE, "application/json").body(body).unwrap()).await;

@@ -12,28 +12,29 @@ const ORIGINAL_IS_SILENT_AFTER: SignedDuration = SignedDuration::from_mins(30);
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Counts {
     pub(super) in_flight: bool,
-    /// It has a go or marks.
+    /// It has an approval or marks.
     pub(super) disrupted: bool,
     /// It is on its way back to Idle.
     pub(super) returning: bool,
 }
 
 pub(super) fn counts(node: &NodeFacts, shadow: Option<&ShadowFacts>, now: Timestamp) -> Counts {
-    let marked = !matches!(node.marks, Ok(None));
+    let marked = !matches!(node.record, Ok(None));
     match shadow {
         None => Counts { in_flight: marked, disrupted: marked, returning: false },
         Some(ShadowFacts::Unreadable { .. }) => Counts { in_flight: true, disrupted: true, returning: false },
         Some(ShadowFacts::Readable(shadow)) => {
-            let asked = shadow.order.state != State::Idle;
-            let reports = shadow.report.as_ref().is_some_and(|report| report.state != State::Idle);
-            let ours = shadow.report.as_ref().is_some_and(|report| report.agent_version.is_some());
-            let overdue = shadow.order.since.is_some_and(|since| now.duration_since(since) >= ORIGINAL_IS_SILENT_AFTER);
-            let silent = if ours { !node.agent_ready } else { shadow.report.is_some() && overdue };
+            let asked = shadow.desired.state != State::Idle;
+            let reports = shadow.observed.as_ref().is_some_and(|observed| observed.state != State::Idle);
+            let ours = shadow.observed.as_ref().is_some_and(|observed| observed.agent_version.is_some());
+            let overdue =
+                shadow.desired.since.is_some_and(|since| now.duration_since(since) >= ORIGINAL_IS_SILENT_AFTER);
+            let silent = if ours { !node.agent_ready } else { shadow.observed.is_some() && overdue };
             let abandoned = !node.managed || (!asked && silent);
-            let go = shadow.order.state == State::RebootedIntoUpdate;
+            let approval = shadow.desired.state == State::RebootedIntoUpdate;
             Counts {
                 in_flight: marked || ((asked || reports) && !abandoned),
-                disrupted: marked || go,
+                disrupted: marked || approval,
                 returning: !asked && reports && (marked || !abandoned),
             }
         }

@@ -1,6 +1,6 @@
 //! A second opinion on a plan, written without the plan's helpers.
 //!
-//! It reads the snapshot with its own eyes and objects to every start and every go that would break an invariant of design
+//! It reads the snapshot with its own eyes and objects to every start and every approval that would break an invariant of design
 //! section 7. What it objects to is not executed. Finishing and giving back are not its business: they always go through.
 
 mod counts;
@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 
 use api::{
     Shadow, State,
-    shadow::{Order, Report},
+    shadow::{Desired, Observed},
 };
 use jiff::{SignedDuration, Timestamp};
 use kube::core::SelectorExt as _;
@@ -27,7 +27,7 @@ use crate::{
 };
 use tally::Tally;
 
-/// Furthest a go may expire in the future (design section 3, `disrupt_not_after`).
+/// Furthest an approval may expire in the future (design section 3, `disrupt_not_after`).
 const FURTHEST_EXPIRY: SignedDuration = SignedDuration::from_mins(10);
 
 /// An action that must not be executed, and why.
@@ -53,7 +53,7 @@ pub enum Broken {
     /// The policy is paused.
     #[error("the policy is paused")]
     Paused,
-    /// The policy's schedule is closed, or the go would outlast it.
+    /// The policy's schedule is closed, or the approval would outlast it.
     #[error("the schedule is closed")]
     Window,
     /// Too many of the policy's nodes have failed on the version.
@@ -67,14 +67,14 @@ pub enum Broken {
     Node,
     /// The order does not follow from the one before.
     #[error("the order does not follow from the one before")]
-    Order,
-    /// The go would hold for too long, or for no time at all.
-    #[error("the go expires at a wrong time")]
+    Desired,
+    /// The approval would hold for too long, or for no time at all.
+    #[error("the approval expires at a wrong time")]
     Expiry,
     /// More nodes than allowed would be in flight.
     #[error("more nodes would be in flight than allowed")]
     InFlight,
-    /// More nodes than allowed would have a go or marks.
+    /// More nodes than allowed would have an approval or marks.
     #[error("more nodes would be disrupted than allowed")]
     Disrupted,
     /// More nodes than allowed would be unavailable.
@@ -83,7 +83,7 @@ pub enum Broken {
     /// Nodes of more than one topology value would be out together.
     #[error("nodes of more than one topology value would be out together")]
     Topology,
-    /// A go, an expiry or a version would be changed together with the settings.
+    /// An approval, an expiry or a version would be changed together with the settings.
     #[error("more than the settings would be changed")]
     Adjustment,
 }
@@ -112,7 +112,7 @@ pub fn unobjected<'a>(plan: &'a Plan, objections: &'a [Objection]) -> impl Itera
 
 fn judge<'a>(snapshot: &'a Snapshot, action: &'a Action, tally: &mut Tally<'a>) -> Result<(), Broken> {
     if action.verb == Verb::Adjust {
-        return adjusts_only(&action.before, &action.order);
+        return adjusts_only(&action.before, &action.desired);
     }
     if !action.verb.is_limited() {
         return Ok(());
@@ -126,20 +126,20 @@ fn judge<'a>(snapshot: &'a Snapshot, action: &'a Action, tally: &mut Tally<'a>) 
     if !same || shadow.node.uid != node.uid {
         return Err(Broken::Precondition);
     }
-    let report = shadow.report.as_ref().ok_or(Broken::Node)?;
+    let observed = shadow.observed.as_ref().ok_or(Broken::Node)?;
     let applies = applying(snapshot, node).ok_or(Broken::Policy)?;
     let policy = applies.accepted.as_ref().map_err(|_| Broken::Policy)?;
-    if action.order.policy.as_ref() != Some(&applies.name) {
+    if action.desired.policy.as_ref() != Some(&applies.name) {
         return Err(Broken::Policy);
     }
     if policy.paused {
         return Err(Broken::Paused);
     }
-    window::in_window(snapshot.now, policy, node, report, action)?;
-    version::is_right(snapshot, applies, report, action)?;
+    window::in_window(snapshot.now, policy, node, observed, action)?;
+    version::is_right(snapshot, applies, observed, action)?;
     tally.not_halted(applies, policy, action)?;
-    node::may_be_moved(node, action, report)?;
-    follows(snapshot.now, shadow, report, action)?;
+    node::may_be_moved(node, action, observed)?;
+    follows(snapshot.now, shadow, observed, action)?;
     tally.admit((&applies.name, policy), action.verb, node)
 }
 
@@ -156,29 +156,29 @@ fn applying<'a>(snapshot: &'a Snapshot, node: &NodeFacts) -> Option<&'a PolicyFa
     }
 }
 
-fn adjusts_only(before: &Order, after: &Order) -> Result<(), Broken> {
-    let essence = |order: &Order| Order { drain: None, exclusion_wait_seconds: 0, ..order.clone() };
+fn adjusts_only(before: &Desired, after: &Desired) -> Result<(), Broken> {
+    let essence = |desired: &Desired| Desired { drain: None, exclusion_wait_seconds: 0, ..desired.clone() };
     if essence(before) == essence(after) { Ok(()) } else { Err(Broken::Adjustment) }
 }
 
-fn follows(now: Timestamp, shadow: &Shadow, report: &Report, action: &Action) -> Result<(), Broken> {
-    let (before, after) = (&shadow.order, &action.order);
+fn follows(now: Timestamp, shadow: &Shadow, observed: &Observed, action: &Action) -> Result<(), Broken> {
+    let (before, after) = (&shadow.desired, &action.desired);
     let fits = match action.verb {
         Verb::Start => {
-            let rests = before.state == State::Idle && report.state == State::Idle;
-            let failed = report.failed.as_ref().map(|failed| &failed.version);
+            let rests = before.state == State::Idle && observed.state == State::Idle;
+            let failed = observed.failed.as_ref().map(|failed| &failed.version);
             let newer = failed.is_some() && before.version.as_ref() == failed && after.version.as_ref() > failed;
             (rests || (newer && before.state == State::RebootedIntoUpdate))
                 && after.state == State::StagedAndPerformedUpdate
                 && after.version.is_some()
                 && after.disrupt_not_after.is_none()
         }
-        Verb::Go => report.state == State::StagedAndPerformedUpdate && after.version == before.version,
+        Verb::Go => observed.state == State::StagedAndPerformedUpdate && after.version == before.version,
         Verb::Renew => after.version == before.version && after.since == before.since,
         _ => true,
     };
     if !fits {
-        return Err(Broken::Order);
+        return Err(Broken::Desired);
     }
     if action.verb == Verb::Start {
         return Ok(());

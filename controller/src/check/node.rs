@@ -1,17 +1,17 @@
 //! The check's eyes on one node: whether it must be left alone.
 
-use api::shadow::{FailureKind, Report};
+use api::shadow::{FailureKind, Observed};
 use semver::Version;
 
 use super::Broken;
 use crate::{action::Action, snapshot::NodeFacts};
 
-pub(super) fn may_be_moved(node: &NodeFacts, action: &Action, report: &Report) -> Result<(), Broken> {
-    let silent = report.agent_version.is_some() && !node.agent_ready;
-    let foreign_cordon = node.cordoned && matches!(node.marks, Ok(None)) && node.update_now != action.order.version;
+pub(super) fn may_be_moved(node: &NodeFacts, action: &Action, observed: &Observed) -> Result<(), Broken> {
+    let silent = observed.agent_version.is_some() && !node.agent_ready;
+    let foreign_cordon = node.cordoned && matches!(node.record, Ok(None)) && node.update_now != action.desired.version;
     let away = !node.ready || node.leaving.is_some();
-    let failed = action.order.version.as_ref().is_some_and(|version| has_failed_on(version, node, report));
-    if silent || foreign_cordon || away || failed || node.hold.is_some() || node.marks.is_err() {
+    let failed = action.desired.version.as_ref().is_some_and(|version| has_failed_on(version, node, observed));
+    if silent || foreign_cordon || away || failed || node.hold.is_some() || node.record.is_err() {
         Err(Broken::Node)
     } else {
         Ok(())
@@ -19,9 +19,9 @@ pub(super) fn may_be_moved(node: &NodeFacts, action: &Action, report: &Report) -
 }
 
 /// Whether the node has failed on `version` before, as the verdict or its agent says, and nobody has acknowledged that.
-fn has_failed_on(version: &Version, node: &NodeFacts, report: &Report) -> bool {
-    let verdict = report.failed.as_ref().map(|failed| &failed.version);
-    let fallback = report.failure.as_ref().filter(|failure| failure.kind == FailureKind::Fallback);
+fn has_failed_on(version: &Version, node: &NodeFacts, observed: &Observed) -> bool {
+    let verdict = observed.failed.as_ref().map(|failed| &failed.version);
+    let fallback = observed.failure.as_ref().filter(|failure| failure.kind == FailureKind::Fallback);
     let mut failed_on = verdict.into_iter().chain(fallback.map(|failure| &failure.version));
     failed_on.any(|failed| failed == version) && node.failure_acknowledged.as_ref() != Some(version)
 }

@@ -21,11 +21,11 @@ use crate::{
 struct Out<'a> {
     owned: usize,
     in_flight: Group<'a>,
-    /// Those that have a go or marks, and those asked to go back to Idle, which they have not reported: what they did to the Node may
+    /// Those that have an approval or marks, and those asked to go back to Idle, which they have not reported: what they did to the Node may
     /// not be undone or shown yet.
     disrupted: Group<'a>,
-    /// Those that will have a go or marks once the plan has taken back what it takes back.
-    keep_go: BTreeSet<&'a str>,
+    /// Those that will have an approval or marks once the plan has taken back what it takes back.
+    keep_approval: BTreeSet<&'a str>,
 }
 
 /// What every policy has out, with what the plan adds.
@@ -33,7 +33,7 @@ struct Out<'a> {
 pub(super) struct Tally<'a> {
     snapshot: &'a Snapshot,
     out: BTreeMap<&'a str, Out<'a>>,
-    /// Nodes whose unused go the plan takes back; one that is not managed any more loses it with its shadow.
+    /// Nodes whose unused approval the plan takes back; one that is not managed any more loses it with its shadow.
     taken_back: BTreeSet<&'a str>,
     /// How many nodes of each policy have a verdict about a version.
     failed: BTreeMap<(&'a str, &'a Version), usize>,
@@ -78,7 +78,7 @@ impl<'a> Tally<'a> {
             out.disrupted.add(node, topology_key);
         }
         if counts.disrupted && !self.taken_back.contains(node.name.as_str()) {
-            out.keep_go.insert(&node.name);
+            out.keep_approval.insert(&node.name);
         }
         if down {
             out.in_flight.unavailable.insert(&node.name);
@@ -88,7 +88,7 @@ impl<'a> Tally<'a> {
 
     /// Whether fewer of the policy's nodes have failed on the version than halt it, and none of a policy that goes before.
     pub(super) fn not_halted(&self, applies: &PolicyFacts, policy: &Policy, action: &Action) -> Result<(), Broken> {
-        let Some(version) = &action.order.version else { return Err(Broken::Order) };
+        let Some(version) = &action.desired.version else { return Err(Broken::Desired) };
         let failed = |policy: &str| self.failed.get(&(policy, version)).copied().unwrap_or_default();
         if policy.versions.after.iter().any(|step| failed(&step.policy) > 0) {
             return Err(Broken::Version);
@@ -115,12 +115,12 @@ impl<'a> Tally<'a> {
             }
             Verb::Go => {
                 out.disrupted.add(node, topology_key);
-                out.keep_go.insert(&node.name);
+                out.keep_approval.insert(&node.name);
                 out.disrupted.stays_within(policy, out.owned, Broken::Disrupted)
             }
             _ => {
                 let limit = policy.max_concurrent_updates.of(out.owned);
-                let too_many = limit.is_some_and(|limit| out.keep_go.len() > limit);
+                let too_many = limit.is_some_and(|limit| out.keep_approval.len() > limit);
                 if too_many { Err(Broken::Disrupted) } else { Ok(()) }
             }
         }
@@ -130,10 +130,10 @@ impl<'a> Tally<'a> {
 /// Whether the node failed on what it is asked for, or on what is marked on it while it is given back.
 fn is_out_for_a_failure(node: &NodeFacts, shadow: &ShadowFacts) -> bool {
     let Some(shadow) = shadow.readable() else { return false };
-    let failed = shadow.report.as_ref().and_then(|report| report.failed.as_ref());
-    let about = match (shadow.order.state, &node.marks) {
-        (State::RebootedIntoUpdate, _) => shadow.order.version.as_ref(),
-        (State::Idle, Ok(Some(marks))) => Some(&marks.go.version),
+    let failed = shadow.observed.as_ref().and_then(|observed| observed.failed.as_ref());
+    let about = match (shadow.desired.state, &node.record) {
+        (State::RebootedIntoUpdate, _) => shadow.desired.version.as_ref(),
+        (State::Idle, Ok(Some(record))) => Some(&record.approval.version),
         _ => None,
     };
     failed.is_some_and(|failed| {
@@ -146,10 +146,10 @@ fn is_out_for_a_failure(node: &NodeFacts, shadow: &ShadowFacts) -> bool {
 /// The version of a stored verdict that nobody has acknowledged and that the node has not come past.
 fn failed_on<'a>(node: &NodeFacts, shadow: &'a ShadowFacts) -> Option<&'a Version> {
     let shadow = shadow.readable()?;
-    let report = shadow.report.as_ref()?;
-    let version = &report.failed.as_ref()?.version;
-    let lock = report.version_lock.as_deref().map(|lock| lock.trim_start_matches('v'));
-    let newer = report.current_version > *version && lock != Some(&version.to_string());
-    let past = shadow.order.state != State::RebootedIntoUpdate && (newer || report.current_version == *version);
+    let observed = shadow.observed.as_ref()?;
+    let version = &observed.failed.as_ref()?.version;
+    let lock = observed.version_lock.as_deref().map(|lock| lock.trim_start_matches('v'));
+    let newer = observed.current_version > *version && lock != Some(&version.to_string());
+    let past = shadow.desired.state != State::RebootedIntoUpdate && (newer || observed.current_version == *version);
     (!past && node.failure_acknowledged.as_ref() != Some(version)).then_some(version)
 }

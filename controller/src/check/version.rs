@@ -2,7 +2,7 @@
 
 use api::{
     policy::VersionSeen,
-    shadow::Report,
+    shadow::Observed,
     timestamp,
     versions::{Promotion, VersionRule},
 };
@@ -19,16 +19,16 @@ use crate::{
 pub(super) fn is_right(
     snapshot: &Snapshot,
     applies: &PolicyFacts,
-    report: &Report,
+    observed: &Observed,
     action: &Action,
 ) -> Result<(), Broken> {
-    let version = action.order.version.as_ref().ok_or(Broken::Order)?;
+    let version = action.desired.version.as_ref().ok_or(Broken::Desired)?;
     let rule = &applies.accepted.as_ref().map_err(|_| Broken::Policy)?.versions;
     let in_range = rule.constraint.as_ref().is_none_or(|range| range.matches(version));
     let of_age = rule.minimum_age.is_none_or(|age| is_of_age(snapshot, version, age));
     let latched = is_same_rule(applies, rule) && entry(applies, version).is_some_and(|seen| seen.promoted_at.is_some());
     let promoted = latched || rule.after.iter().all(|step| is_soaked(snapshot, step, version));
-    if in_range && of_age && promoted && !is_way_back(report, version) { Ok(()) } else { Err(Broken::Version) }
+    if in_range && of_age && promoted && !is_way_back(observed, version) { Ok(()) } else { Err(Broken::Version) }
 }
 
 /// Whether what is stored as promoted was promoted under this rule.
@@ -40,9 +40,9 @@ fn is_same_rule(applies: &PolicyFacts, rule: &VersionRule) -> bool {
 }
 
 /// An older version than the one that runs, without a version-lock that names it. A host with an original agent chooses itself.
-fn is_way_back(report: &Report, version: &Version) -> bool {
-    let locked = report.version_lock.as_deref().map(|lock| lock.trim_start_matches('v'));
-    report.agent_version.is_some() && *version < report.current_version && locked != Some(&version.to_string())
+fn is_way_back(observed: &Observed, version: &Version) -> bool {
+    let locked = observed.version_lock.as_deref().map(|lock| lock.trim_start_matches('v'));
+    observed.agent_version.is_some() && *version < observed.current_version && locked != Some(&version.to_string())
 }
 
 fn is_of_age(snapshot: &Snapshot, version: &Version, age: SignedDuration) -> bool {

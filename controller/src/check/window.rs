@@ -1,6 +1,6 @@
 //! The check's eyes on schedules.
 
-use api::{Policy, shadow::Report};
+use api::{Policy, shadow::Observed};
 use jiff::Timestamp;
 
 use super::Broken;
@@ -14,16 +14,16 @@ pub(super) fn in_window(
     now: Timestamp,
     policy: &Policy,
     node: &NodeFacts,
-    report: &Report,
+    observed: &Observed,
     action: &Action,
 ) -> Result<(), Broken> {
-    let stages_only = action.verb == Verb::Start && report.agent_version.is_some();
-    if stages_only || node.ignore_window == action.order.version {
+    let stages_only = action.verb == Verb::Start && observed.agent_version.is_some();
+    if stages_only || node.ignore_window == action.desired.version {
         return Ok(());
     }
     let outlasts = || {
         let closes = policy.schedule.closes_at(now);
-        closes.is_some_and(|closes| action.order.disrupt_not_after.is_some_and(|expiry| expiry > closes))
+        closes.is_some_and(|closes| action.desired.disrupt_not_after.is_some_and(|expiry| expiry > closes))
     };
     if !policy.schedule.is_open_at(now) || outlasts() { Err(Broken::Window) } else { Ok(()) }
 }

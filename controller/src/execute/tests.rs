@@ -1,6 +1,6 @@
-//! Taking a go back, answer by answer.
+//! Taking an approval back, answer by answer.
 
-use api::{BottlerocketShadow, Marks, State, marks::GoId, names, shadow::Order};
+use api::{BottlerocketShadow, DisruptionRecord, State, names, record::ApprovalId, shadow::Desired};
 use http::{Method, Request, Response};
 use kube::{Client, client::Body};
 use semver::Version;
@@ -31,21 +31,21 @@ async fn serve(server: &mut Server, code: u16, answer: Value) -> (Method, String
     (method, path, serde_json::from_slice(&body).unwrap_or_default())
 }
 
-/// The go, at its state since [`SINCE`].
-fn go() -> Order {
-    Order {
+/// The approval, at its state since [`SINCE`].
+fn approval() -> Desired {
+    Desired {
         state: State::RebootedIntoUpdate,
         since: Some(SINCE.parse().unwrap()),
         version: Some(Version::new(1, 20, 0)),
         policy: Some("default".to_owned()),
         disrupt_not_after: Some("2026-11-22T02:08:00Z".parse().unwrap()),
-        ..Order::default()
+        ..Desired::default()
     }
 }
 
-fn withdrawn() -> Order {
+fn withdrawn() -> Desired {
     let since = Some(NOW.parse().unwrap());
-    Order { state: State::StagedAndPerformedUpdate, since, disrupt_not_after: None, ..go() }
+    Desired { state: State::StagedAndPerformedUpdate, since, disrupt_not_after: None, ..approval() }
 }
 
 fn withdrawal() -> Action {
@@ -55,12 +55,12 @@ fn withdrawal() -> Action {
         shadow: "brs-a".to_owned(),
         uid: "u".to_owned(),
         resource_version: "5".to_owned(),
-        before: go(),
-        order: withdrawn(),
+        before: approval(),
+        desired: withdrawn(),
     }
 }
 
-fn shadow(version: &str, order: &Order) -> Value {
+fn shadow(version: &str, desired: &Desired) -> Value {
     json!({
         "apiVersion": "brupop.bottlerocket.aws/v2",
         "kind": "BottlerocketShadow",
@@ -68,15 +68,15 @@ fn shadow(version: &str, order: &Order) -> Value {
             "name": "brs-a", "namespace": "ns", "uid": "u", "resourceVersion": version,
             "ownerReferences": [{"apiVersion": "v1", "kind": "Node", "name": "a", "uid": "n"}],
         },
-        "spec": crate::action::stored(order),
+        "spec": crate::action::stored(desired),
     })
 }
 
-/// The Node, with the mark of the go or without any.
+/// The Node, with the mark of the approval or without any.
 fn node(marked: bool) -> Value {
-    let go = GoId { version: Version::new(1, 20, 0), since: SINCE.parse().unwrap() };
-    let marks = Marks::first(go, NOW.parse().unwrap(), false, None);
-    let annotations = if marked { json!({names::MARKS_ANNOTATION: marks.encode()}) } else { json!({}) };
+    let approval = ApprovalId { version: Version::new(1, 20, 0), since: SINCE.parse().unwrap() };
+    let record = DisruptionRecord::first(approval, NOW.parse().unwrap(), false, None);
+    let annotations = if marked { json!({names::DISRUPTION_RECORD_ANNOTATION: record.encode()}) } else { json!({}) };
     json!({"apiVersion": "v1", "kind": "Node", "metadata": {"name": "a", "uid": "n", "annotations": annotations}})
 }
 
@@ -113,7 +113,7 @@ async fn withdraw(script: Vec<(u16, Value)>) -> (Executed, Vec<(Method, String, 
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_go_that_was_not_used_is_taken_back() {
+async fn an_approval_that_was_not_used_is_taken_back() {
     let (done, asked) = withdraw(vec![(200, shadow("6", &withdrawn())), (200, node(false))]).await;
     assert_eq!((&asked[1].0, asked[1].1.as_str()), (&Method::GET, NODE));
     assert!(is_stored(done.outcome.as_ref(), "6", State::StagedAndPerformedUpdate));
@@ -121,9 +121,9 @@ async fn a_go_that_was_not_used_is_taken_back() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_go_whose_mark_is_found_is_put_back() {
+async fn an_approval_whose_mark_is_found_is_put_back() {
     let (done, asked) =
-        withdraw(vec![(200, shadow("6", &withdrawn())), (200, node(true)), (200, shadow("7", &go()))]).await;
+        withdraw(vec![(200, shadow("6", &withdrawn())), (200, node(true)), (200, shadow("7", &approval()))]).await;
     assert_puts_back(&asked[2], "6");
     assert!(is_stored(done.outcome.as_ref(), "7", State::RebootedIntoUpdate));
 }
@@ -145,7 +145,7 @@ async fn a_put_back_that_conflicts_is_tried_once_more_on_what_is_stored() {
         (200, node(true)),
         (409, failure(409, "Conflict")),
         (200, shadow("8", &withdrawn())),
-        (200, shadow("9", &go())),
+        (200, shadow("9", &approval())),
     ])
     .await;
     assert_eq!((&asked[3].0, asked[3].1.as_str()), (&Method::GET, SHADOW));
@@ -198,16 +198,16 @@ async fn a_lost_answer_is_unknown_until_shadow_and_node_have_been_read() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn settling_puts_a_used_go_back() {
+async fn settling_puts_a_used_approval_back() {
     let (outcome, asked) =
-        settle_by(vec![(200, shadow("6", &withdrawn())), (200, node(true)), (200, shadow("7", &go()))]).await;
+        settle_by(vec![(200, shadow("6", &withdrawn())), (200, node(true)), (200, shadow("7", &approval()))]).await;
     assert_puts_back(&asked[2], "6");
     assert!(is_stored(outcome.ok().as_ref(), "7", State::RebootedIntoUpdate));
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_withdrawal_that_was_not_stored_or_is_gone_needs_no_node() {
-    let (outcome, _) = settle_by(vec![(200, shadow("5", &go()))]).await;
+    let (outcome, _) = settle_by(vec![(200, shadow("5", &approval()))]).await;
     assert!(is_stored(outcome.ok().as_ref(), "5", State::RebootedIntoUpdate));
     let (outcome, _) = settle_by(vec![(404, failure(404, "NotFound"))]).await;
     assert!(matches!(outcome, Ok(Outcome::Gone)));

@@ -5,7 +5,7 @@
 
 use api::{
     State,
-    shadow::{Activity, Report, Shadow},
+    shadow::{Activity, Observed, Shadow},
 };
 use jiff::Timestamp;
 use semver::Version;
@@ -30,20 +30,20 @@ pub struct Booted {
 /// `None` where no reboot is under way.
 pub(super) fn booted(node: &NodeFacts, shadow: Option<&ShadowFacts>, now: Timestamp) -> Option<Booted> {
     let shadow = shadow.and_then(ShadowFacts::readable)?;
-    let report = shadow.report.as_ref().filter(|_| shadow.order.state == State::RebootedIntoUpdate)?;
-    let (up, reason) = sight(node, report, shadow.order.version.as_ref())?;
+    let observed = shadow.observed.as_ref().filter(|_| shadow.desired.state == State::RebootedIntoUpdate)?;
+    let (up, reason) = sight(node, observed, shadow.desired.version.as_ref())?;
     Some(Booted { up, reason, since: since(shadow, up, now) })
 }
 
-fn sight(node: &NodeFacts, report: &Report, version: Option<&Version>) -> Option<(bool, &'static str)> {
-    let activating = report.activity == Some(Activity::Activating);
+fn sight(node: &NodeFacts, observed: &Observed, version: Option<&Version>) -> Option<(bool, &'static str)> {
+    let activating = observed.activity == Some(Activity::Activating);
     // That of an earlier update says nothing of this one.
-    match report.rebooting.as_ref().filter(|intent| Some(&intent.version) == version) {
+    match observed.rebooting.as_ref().filter(|intent| Some(&intent.version) == version) {
         Some(intent) if !node.boot_id.is_empty() && intent.boot_id != node.boot_id => Some((true, "NewBoot")),
         Some(_) => Some((false, "AwaitBoot")),
         // An agent of the original operator stores no intent.
-        None if report.state == State::RebootedIntoUpdate => Some((true, "NewBoot")),
-        None if activating && agent_is_silent(node, Some(report)) => Some((false, "AgentSilent")),
+        None if observed.state == State::RebootedIntoUpdate => Some((true, "NewBoot")),
+        None if activating && agent_is_silent(node, Some(observed)) => Some((false, "AgentSilent")),
         None => None,
     }
 }

@@ -13,7 +13,7 @@ struct Out<'a> {
     /// Nodes it applies to: what percentages are of.
     matched: usize,
     in_flight: usize,
-    /// Have a go or marks, or are on their way back to Idle.
+    /// Have an approval or marks, or are on their way back to Idle.
     disrupted: usize,
     /// In flight, or unavailable for another reason.
     unavailable: usize,
@@ -80,8 +80,8 @@ impl<'a> Budgets<'a> {
         self.of(policy).and_then(|out| out.topology.forbid_start(policy, situation.node))
     }
 
-    /// Why the node may not get the go now, as far as counts go; the first reason that applies.
-    pub(super) fn forbid_go(&self, policy: &PolicyFacts, situation: &Situation<'a>) -> Option<Hold> {
+    /// Why the node may not get the approval now, as far as counts go; the first reason that applies.
+    pub(super) fn forbid_approval(&self, policy: &PolicyFacts, situation: &Situation<'a>) -> Option<Hold> {
         let name = &policy.name;
         let (disrupted, down) = self.of(policy).map_or((0, 0), |out| (out.disrupted, out.down));
         // A node that is out for an earlier failure counts already.
@@ -96,7 +96,7 @@ impl<'a> Budgets<'a> {
             let message = format!("policy {name} allows no more unavailable nodes");
             return Some(Hold::new(HoldReason::TooManyUnavailable, message));
         }
-        self.of(policy).and_then(|out| out.topology.forbid_go(policy, situation.node))
+        self.of(policy).and_then(|out| out.topology.forbid_approval(policy, situation.node))
     }
 
     /// The most nodes that may be in flight, whatever limits them; `None` is no limit. Nodes that are unavailable without the
@@ -113,8 +113,8 @@ impl<'a> Budgets<'a> {
         out.topology.add_in_flight(policy, situation.node);
     }
 
-    /// The node gets the go under the policy.
-    pub(super) fn add_go(&mut self, policy: &'a PolicyFacts, situation: &Situation<'a>) {
+    /// The node gets the approval under the policy.
+    pub(super) fn add_approval(&mut self, policy: &'a PolicyFacts, situation: &Situation<'a>) {
         let out = self.of_mut(&policy.name);
         if is_disrupted(situation) {
             return;
@@ -139,11 +139,11 @@ impl<'a> Budgets<'a> {
 }
 
 fn is_disrupted(situation: &Situation<'_>) -> bool {
-    has_go_or_marks(situation) || is_giving_back(situation)
+    has_approval_or_record(situation) || is_giving_back(situation)
 }
 
-/// Whether the node has a go, used or not, or the marks of one, and is not out for a failure. A shadow that cannot be read may have one.
-pub(super) fn has_go_or_marks(situation: &Situation<'_>) -> bool {
+/// Whether the node has an approval, used or not, or the marks of one, and is not out for a failure. A shadow that cannot be read may have one.
+pub(super) fn has_approval_or_record(situation: &Situation<'_>) -> bool {
     let asked = situation.digest.asked == Some(State::RebootedIntoUpdate);
     !situation.has_failed && (asked || situation.digest.marked || situation.phase == Phase::Unreadable)
 }

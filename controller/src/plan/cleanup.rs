@@ -1,6 +1,6 @@
 //! Shadows that have no node any more.
 
-use api::shadow::Order;
+use api::shadow::Desired;
 
 use super::draft::Draft;
 use crate::action::Verb;
@@ -14,7 +14,7 @@ pub(super) fn delete_orphans(draft: &mut Draft<'_>) {
     for at in 0..draft.situations.len() {
         let node = &draft.situations[at].digest;
         if !node.managed && !node.marked {
-            draft.act(at, Verb::Delete, Order::default());
+            draft.act(at, Verb::Delete, Desired::default());
         }
     }
 }

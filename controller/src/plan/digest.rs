@@ -1,6 +1,6 @@
 //! What steps ask of every node, read once while its facts are at hand (see [`super::survey`]).
 
-use api::{Shadow, State, shadow::Order};
+use api::{Shadow, State, shadow::Desired};
 use semver::Version;
 
 use super::{eligible, has_original_agent, order};
@@ -24,7 +24,7 @@ pub(super) struct Digest<'a> {
     /// The state it reports.
     pub(super) reports: Option<State>,
     /// Whether its order says nothing at all, like that of a node which was never updated.
-    pub(super) has_no_order: bool,
+    pub(super) desires_nothing: bool,
     /// Whether an agent of the original operator serves it.
     pub(super) has_original_agent: bool,
     /// Whether anything about it could stand in the way of a version.
@@ -38,19 +38,19 @@ pub(super) struct Digest<'a> {
 impl<'a> Digest<'a> {
     /// Of a Node and its shadow, if there is one that can be read.
     pub(super) fn of(node: &'a NodeFacts, shadow: Option<&Shadow>) -> Self {
-        let report = shadow.and_then(|shadow| shadow.report.as_ref());
+        let observed = shadow.and_then(|shadow| shadow.observed.as_ref());
         Self {
             name: &node.name,
             managed: node.managed,
-            marked: node.is_marked(),
+            marked: node.has_record(),
             ready: node.ready,
             cordoned: node.cordoned,
-            asked: shadow.map(|shadow| shadow.order.state),
-            reports: report.map(|report| report.state),
-            has_no_order: shadow.is_none_or(|shadow| shadow.order == Order::default()),
-            has_original_agent: report.is_some_and(has_original_agent),
-            may_be_hindered: eligible::may_be_hindered(node, report),
-            failures: report.map_or(0, order::failures),
+            asked: shadow.map(|shadow| shadow.desired.state),
+            reports: observed.map(|observed| observed.state),
+            desires_nothing: shadow.is_none_or(|shadow| shadow.desired == Desired::default()),
+            has_original_agent: observed.is_some_and(has_original_agent),
+            may_be_hindered: eligible::may_be_hindered(node, observed),
+            failures: observed.map_or(0, order::failures),
             update_now: node.update_now.as_ref(),
         }
     }

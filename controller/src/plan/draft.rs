@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use api::{Shadow, State, shadow::Order};
+use api::{Shadow, State, shadow::Desired};
 use jiff::Timestamp;
 use semver::Version;
 
@@ -102,7 +102,7 @@ impl<'a> Draft<'a> {
     pub(super) fn in_flight_for(&self, policy: &PolicyFacts) -> impl Iterator<Item = usize> {
         let returns = |at: usize| {
             let act = self.actions[at].as_ref();
-            self.situations[at].phase == Phase::Returning || act.is_some_and(|act| act.order.state == State::Idle)
+            self.situations[at].phase == Phase::Returning || act.is_some_and(|act| act.desired.state == State::Idle)
         };
         let all = self.situations.iter().enumerate();
         all.filter(move |(at, situation)| situation.in_flight && !returns(*at))
@@ -111,15 +111,15 @@ impl<'a> Draft<'a> {
     }
 
     /// Asks for a write to the shadow of the node at `at`. The first step that asks for one has the word.
-    pub(super) fn act(&mut self, at: usize, verb: Verb, order: Order) {
+    pub(super) fn act(&mut self, at: usize, verb: Verb, desired: Desired) {
         if let Some(shadow) = self.situations[at].readable() {
-            self.actions[at].get_or_insert_with(|| Box::new(Action::new(verb, shadow, order)));
+            self.actions[at].get_or_insert_with(|| Box::new(Action::new(verb, shadow, desired)));
         }
     }
 
     /// Asks for the deletion of a shadow that has no node.
     pub(super) fn delete(&mut self, shadow: &Shadow) {
-        self.deletions.push(Action::new(Verb::Delete, shadow, Order::default()));
+        self.deletions.push(Action::new(Verb::Delete, shadow, Desired::default()));
     }
 
     /// Says why a node does not move.

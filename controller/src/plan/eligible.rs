@@ -2,7 +2,7 @@
 
 use api::{
     HoldReason,
-    shadow::{FailureKind, Report},
+    shadow::{FailureKind, Observed},
 };
 use jiff::Timestamp;
 use semver::Version;
@@ -14,14 +14,17 @@ use super::{
 use crate::snapshot::{NodeFacts, PolicyFacts, Snapshot};
 
 /// Whether anything about the node could be a [`hindrance`] for some version. Of most nodes of a cluster nothing could.
-pub(super) fn may_be_hindered(node: &NodeFacts, report: Option<&Report>) -> bool {
+pub(super) fn may_be_hindered(node: &NodeFacts, observed: Option<&Observed>) -> bool {
     let leave_it = node.hold.is_some() || node.leaving.is_some() || !node.ready || node.cordoned;
-    let has_met_failures = |report: &Report| {
-        report.failure.is_some() || report.failed.is_some() || report.crash_count > 0 || report.failed_at.is_some()
+    let has_met_failures = |observed: &Observed| {
+        observed.failure.is_some()
+            || observed.failed.is_some()
+            || observed.crash_count > 0
+            || observed.failed_at.is_some()
     };
     leave_it
-        || agent_is_silent(node, report)
-        || report.is_some_and(|report| has_original_agent(report) || has_met_failures(report))
+        || agent_is_silent(node, observed)
+        || observed.is_some_and(|observed| has_original_agent(observed) || has_met_failures(observed))
 }
 
 /// Why the node must not be started, or must not go on towards its disruption; the first reason that applies.
@@ -30,7 +33,7 @@ pub(super) fn hindrance(situation: &Situation<'_>, version: &Version, now: Times
         return None;
     }
     let node = situation.node;
-    let report = situation.report();
+    let observed = situation.observed();
     if let Some(reason) = &node.hold {
         return Some(Hold::new(HoldReason::HeldByAnnotation, format!("held by annotation: {reason}")));
     }
@@ -40,17 +43,17 @@ pub(super) fn hindrance(situation: &Situation<'_>, version: &Version, now: Times
     if !node.ready {
         return Some(Hold::new(HoldReason::NotReady, "the node is not Ready"));
     }
-    if node.cordoned && !node.is_marked() && node.update_now.as_ref() != Some(version) {
+    if node.cordoned && !node.has_record() && node.update_now.as_ref() != Some(version) {
         return Some(Hold::new(HoldReason::Cordoned, "somebody else has cordoned the node"));
     }
-    if agent_is_silent(node, report) {
+    if agent_is_silent(node, observed) {
         return Some(Hold::new(HoldReason::AgentSilent, "the agent's pod on the node is not Ready"));
     }
     if let Some(until) = given_up_until(situation, now) {
         let message = format!("the original agent has not staged version {version} in time; next try after {until}");
         return Some(Hold::new(HoldReason::AgentSilent, message));
     }
-    report.and_then(|report| earlier_failure(situation, report, version, now))
+    observed.and_then(|observed| earlier_failure(situation, observed, version, now))
 }
 
 /// Why the node gets no further place although nothing is wrong with it: what was decided for it could not be stored, time and again.
@@ -59,16 +62,16 @@ pub(super) fn is_stuck(snapshot: &Snapshot, situation: &Situation<'_>) -> Option
     stuck.then(|| Hold::new(HoldReason::BackOff, "the last writes to its shadow have failed"))
 }
 
-fn earlier_failure(situation: &Situation<'_>, report: &Report, version: &Version, now: Timestamp) -> Option<Hold> {
+fn earlier_failure(situation: &Situation<'_>, observed: &Observed, version: &Version, now: Timestamp) -> Option<Hold> {
     let acknowledged = situation.node.acknowledges(version);
-    let fell_back = report.failure.as_ref().is_some_and(|f| f.kind == FailureKind::Fallback && f.version == *version);
+    let fell_back = observed.failure.as_ref().is_some_and(|f| f.kind == FailureKind::Fallback && f.version == *version);
     if fell_back && !acknowledged {
         return Some(Hold::new(HoldReason::VersionFailed, format!("the node fell back from version {version} before")));
     }
-    if !acknowledged && report.failed.as_ref().is_some_and(|failed| failed.version == *version) {
+    if !acknowledged && observed.failed.as_ref().is_some_and(|failed| failed.version == *version) {
         return Some(Hold::new(HoldReason::VersionFailed, format!("version {version} has failed on the node before")));
     }
-    let next = backoff::next_try(report, version, acknowledged, now);
+    let next = backoff::next_try(observed, version, acknowledged, now);
     next.map(|next| Hold::new(HoldReason::BackOff, format!("next try after {next}")))
 }
 
@@ -92,7 +95,7 @@ pub(super) fn forbids_start(
 }
 
 /// Why the policy lets the node not be disrupted for `version` now, whatever else is disrupted.
-pub(super) fn forbids_go(
+pub(super) fn forbids_approval(
     draft: &Draft<'_>,
     policy: &PolicyFacts,
     situation: &Situation<'_>,

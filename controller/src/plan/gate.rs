@@ -22,10 +22,10 @@ pub(super) struct Closed {
 /// been Ready for long enough, and every check passes.
 pub(super) fn gate(situation: &Situation<'_>, snapshot: &Snapshot) -> Result<(), Closed> {
     let closed = |why: &str| Err(Closed { why: why.to_owned(), until: None });
-    let (Some(shadow), Some(report)) = (situation.readable(), situation.report()) else {
+    let (Some(shadow), Some(observed)) = (situation.readable(), situation.observed()) else {
         return closed("the agent has not reported");
     };
-    if let Some(version) = shadow.order.version.as_ref().filter(|version| **version != report.current_version) {
+    if let Some(version) = shadow.desired.version.as_ref().filter(|version| **version != observed.current_version) {
         return closed(&format!("the node does not run {version}"));
     }
     let Some(booted) = situation.booted.filter(|booted| booted.up) else {

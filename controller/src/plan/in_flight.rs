@@ -13,7 +13,7 @@ pub fn in_flight(node: &NodeFacts, facts: Option<&ShadowFacts>, now: Timestamp) 
     if facts.is_some_and(|facts| has_failed(node, facts)) {
         return false;
     }
-    if node.is_marked() {
+    if node.has_record() {
         return true;
     }
     let shadow = match facts {
@@ -21,9 +21,9 @@ pub fn in_flight(node: &NodeFacts, facts: Option<&ShadowFacts>, now: Timestamp) 
         Some(ShadowFacts::Unreadable { .. }) => return true,
         Some(ShadowFacts::Readable(shadow)) => shadow,
     };
-    let asked = shadow.order.state != State::Idle;
-    let reports = shadow.report.as_ref().is_some_and(|report| report.state != State::Idle);
-    let silent = agent_is_silent(node, shadow.report.as_ref())
+    let asked = shadow.desired.state != State::Idle;
+    let reports = shadow.observed.as_ref().is_some_and(|observed| observed.state != State::Idle);
+    let silent = agent_is_silent(node, shadow.observed.as_ref())
         || facts.is_some_and(|facts| deadline::original_is_gone(node, facts, now));
     if !node.managed || (!asked && silent) {
         // Nobody is left who could act on it, and nothing on the Node is left to undo.
@@ -36,10 +36,10 @@ pub fn in_flight(node: &NodeFacts, facts: Option<&ShadowFacts>, now: Timestamp) 
 /// give back, and nobody has acknowledged it. The failure of an original agent is given back like any other update.
 pub(super) fn has_failed(node: &NodeFacts, facts: &ShadowFacts) -> bool {
     let Some(shadow) = facts.readable() else { return false };
-    let Some(failed) = shadow.report.as_ref().and_then(|report| report.failed.as_ref()) else { return false };
-    let marked_for_it = matches!(&node.marks, Ok(Some(marks)) if marks.go.version == failed.version);
-    let about_it = match shadow.order.state {
-        State::RebootedIntoUpdate => shadow.order.version.as_ref() == Some(&failed.version),
+    let Some(failed) = shadow.observed.as_ref().and_then(|observed| observed.failed.as_ref()) else { return false };
+    let marked_for_it = matches!(&node.record, Ok(Some(record)) if record.approval.version == failed.version);
+    let about_it = match shadow.desired.state {
+        State::RebootedIntoUpdate => shadow.desired.version.as_ref() == Some(&failed.version),
         State::Idle => marked_for_it,
         _ => false,
     };
@@ -47,6 +47,6 @@ pub(super) fn has_failed(node: &NodeFacts, facts: &ShadowFacts) -> bool {
 }
 
 /// Whether our agent on the node is not heard from. Agents of the original operator have no probe: they are never silent.
-pub(super) fn agent_is_silent(node: &NodeFacts, report: Option<&api::shadow::Report>) -> bool {
-    report.is_some_and(|report| report.agent_version.is_some()) && !node.agent_ready
+pub(super) fn agent_is_silent(node: &NodeFacts, observed: Option<&api::shadow::Observed>) -> bool {
+    observed.is_some_and(|observed| observed.agent_version.is_some()) && !node.agent_ready
 }

@@ -8,6 +8,7 @@
 
 mod abort;
 mod advance;
+mod approval;
 mod backoff;
 mod booted;
 mod budget;
@@ -17,7 +18,6 @@ mod digest;
 mod draft;
 mod eligible;
 mod gate;
-mod go;
 mod halt;
 mod in_flight;
 mod offers;
@@ -38,7 +38,7 @@ mod window;
 
 use std::collections::BTreeMap;
 
-use api::{HoldReason, shadow::Report};
+use api::{HoldReason, shadow::Observed};
 use jiff::Timestamp;
 use semver::Version;
 
@@ -97,7 +97,7 @@ pub fn plan(snapshot: &Snapshot) -> Plan {
     verdict::give_back_what_is_acknowledged(&mut draft);
     advance::finish_what_is_under_way(&mut draft);
     retreat::return_what_became_ineligible(&mut draft);
-    go::give_and_take_back(&mut draft);
+    approval::give_and_take_back(&mut draft);
     settings::follow_edits(&mut draft);
     start::begin(&mut draft);
     advance::hold_the_silent(&mut draft);
@@ -108,6 +108,6 @@ pub fn plan(snapshot: &Snapshot) -> Plan {
 }
 
 /// Whether an agent of the original operator sent the report: it tells no version of its own.
-fn has_original_agent(report: &Report) -> bool {
-    report.agent_version.is_none()
+fn has_original_agent(observed: &Observed) -> bool {
+    observed.agent_version.is_none()
 }

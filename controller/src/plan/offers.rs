@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use api::shadow::{Order, Report};
+use api::shadow::{Desired, Observed};
 use semver::Version;
 
 use super::has_original_agent;
@@ -27,15 +27,15 @@ pub(super) struct Offer<'a> {
 }
 
 impl<'a> Offer<'a> {
-    fn of(policy: Option<&'a str>, order: &'a Order, report: &'a Report) -> Self {
+    fn of(policy: Option<&'a str>, desired: &'a Desired, observed: &'a Observed) -> Self {
         Self {
             policy,
-            current: &report.current_version,
-            target: &report.target_version,
-            available: &report.available_versions,
-            ordered: order.version.as_ref(),
-            original: has_original_agent(report),
-            lock: report.version_lock.as_deref(),
+            current: &observed.current_version,
+            target: &observed.target_version,
+            available: &observed.available_versions,
+            ordered: desired.version.as_ref(),
+            original: has_original_agent(observed),
+            lock: observed.version_lock.as_deref(),
         }
     }
 }
@@ -49,8 +49,8 @@ pub(super) struct Offers<'a> {
 
 impl<'a> Offers<'a> {
     /// Adds what a node tells to which the policy of that name applies, and says where that is.
-    pub(super) fn add(&mut self, policy: Option<&'a str>, order: &'a Order, report: &'a Report) -> usize {
-        let offer = Offer::of(policy, order, report);
+    pub(super) fn add(&mut self, policy: Option<&'a str>, desired: &'a Desired, observed: &'a Observed) -> usize {
+        let offer = Offer::of(policy, desired, observed);
         let number = *self.numbers.entry(offer).or_insert(self.all.len());
         match self.all.get_mut(number) {
             Some((_, nodes)) => *nodes += 1,
@@ -75,19 +75,19 @@ mod tests {
 
     use super::*;
 
-    fn report(current: u64) -> Report {
-        Report {
+    fn observed(current: u64) -> Observed {
+        Observed {
             agent_version: Some("0.1.0".to_owned()),
             available_versions: vec![Version::new(1, 51, 0)],
-            ..Report::new(State::Idle, Version::new(1, current, 0), Version::new(1, 51, 0))
+            ..Observed::new(State::Idle, Version::new(1, current, 0), Version::new(1, 51, 0))
         }
     }
 
     #[test]
     fn nodes_that_tell_the_same_share_an_offer_wherever_they_stand() {
-        let (order, reports) = (Order::default(), [50, 51, 50, 51, 51].map(report));
+        let (desired, reports) = (Desired::default(), [50, 51, 50, 51, 51].map(observed));
         let mut offers = Offers::default();
-        let numbers: Vec<_> = reports.iter().map(|report| offers.add(Some("default"), &order, report)).collect();
+        let numbers: Vec<_> = reports.iter().map(|observed| offers.add(Some("default"), &desired, observed)).collect();
         assert_eq!(numbers, [0, 1, 0, 1, 1]);
         let nodes: Vec<_> = offers.iter().map(|(offer, nodes)| (offer.current.minor, nodes)).collect();
         assert_eq!(nodes, [(50, 2), (51, 3)]);
@@ -95,26 +95,26 @@ mod tests {
 
     #[test]
     fn whatever_bears_on_the_version_a_node_takes_makes_another_offer() {
-        let (rests, report) = (Order::default(), report(50));
-        let ordered = Order { version: Some(Version::new(1, 51, 0)), ..Order::default() };
+        let (rests, observed) = (Desired::default(), observed(50));
+        let ordered = Desired { version: Some(Version::new(1, 51, 0)), ..Desired::default() };
         let others = [
-            Report { agent_version: None, ..report.clone() },
-            Report { target_version: Version::new(1, 52, 0), ..report.clone() },
-            Report { available_versions: Vec::new(), ..report.clone() },
-            Report { version_lock: Some("v1.50.0".to_owned()), ..report.clone() },
+            Observed { agent_version: None, ..observed.clone() },
+            Observed { target_version: Version::new(1, 52, 0), ..observed.clone() },
+            Observed { available_versions: Vec::new(), ..observed.clone() },
+            Observed { version_lock: Some("v1.50.0".to_owned()), ..observed.clone() },
         ];
         let mut offers = Offers::default();
-        let mut numbers = vec![offers.add(None, &rests, &report)];
+        let mut numbers = vec![offers.add(None, &rests, &observed)];
         numbers.extend(others.iter().map(|other| offers.add(None, &rests, other)));
-        numbers.extend([offers.add(None, &ordered, &report), offers.add(Some("default"), &rests, &report)]);
+        numbers.extend([offers.add(None, &ordered, &observed), offers.add(Some("default"), &rests, &observed)]);
         assert_eq!(numbers, [0, 1, 2, 3, 4, 5, 6]);
     }
 
     #[test]
     fn what_does_not_bear_on_it_makes_no_other() {
-        let (order, report) = (Order::default(), report(50));
-        let other = Report { crash_count: 3, message: Some("busy".to_owned()), ..report.clone() };
+        let (desired, observed) = (Desired::default(), observed(50));
+        let other = Observed { crash_count: 3, message: Some("busy".to_owned()), ..observed.clone() };
         let mut offers = Offers::default();
-        assert_eq!(offers.add(None, &order, &report), offers.add(None, &order, &other));
+        assert_eq!(offers.add(None, &desired, &observed), offers.add(None, &desired, &other));
     }
 }

@@ -1,8 +1,8 @@
 //! Who goes first. The order is total and explained by data a person can look up: what somebody asked for now, then fewest
 //! failures, then the oldest version, then the topology value, then the name. What is unfinished goes before all that: its place
-//! is counted before anybody starts, and gos are given in an earlier step.
+//! is counted before anybody starts, and approvals are given in an earlier step.
 
-use api::shadow::Report;
+use api::shadow::Observed;
 use semver::Version;
 
 use super::{draft::Draft, topology};
@@ -39,7 +39,7 @@ pub(super) fn in_order<'a>(ranks: impl IntoIterator<Item = Rank<'a>>) -> Vec<usi
 }
 
 /// Failures in a row, and drains that did not end.
-pub(super) fn failures(report: &Report) -> u32 {
-    let aborted = report.failure.as_ref().map_or(0, |failure| failure.attempts);
-    report.crash_count.saturating_add(aborted)
+pub(super) fn failures(observed: &Observed) -> u32 {
+    let aborted = observed.failure.as_ref().map_or(0, |failure| failure.attempts);
+    observed.crash_count.saturating_add(aborted)
 }

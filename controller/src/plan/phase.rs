@@ -1,6 +1,6 @@
 //! How far the update of one node is: what the spec asks for, held against what the status reports and what the Node carries.
 
-use api::{Marks, Shadow, State, names, shadow::Report};
+use api::{DisruptionRecord, Shadow, State, names, shadow::Observed};
 
 use crate::snapshot::{NodeFacts, ShadowFacts};
 
@@ -15,16 +15,16 @@ pub(super) enum Phase {
     Resting,
     /// The image is being staged.
     Staging,
-    /// The image is staged; there is no go.
+    /// The image is staged; there is no approval.
     Staged,
-    /// There is a go that the Node does not show to be used.
-    Going,
-    /// The go is used: what has begun finishes.
+    /// There is an approval that the Node does not show to be used.
+    Approved,
+    /// The approval is used: what has begun finishes.
     Disrupting,
     /// The original operator has begun with it and left no marks. The apiserver writes them within seconds; under another order it
     /// would take what was done for an administrator's, and leave it.
     Unadopted,
-    /// A go was taken back after the disruption had begun under it: the Node carries its marks.
+    /// An approval was taken back after the disruption had begun under it: the Node carries its marks.
     Begun,
     /// The node came up in the new version.
     Booted,
@@ -44,27 +44,27 @@ pub(super) fn phase(node: &NodeFacts, shadow: Option<&ShadowFacts>) -> Phase {
     match shadow {
         None => Phase::Unreported,
         Some(ShadowFacts::Unreadable { .. }) => Phase::Unreadable,
-        Some(ShadowFacts::Readable(shadow)) => match &shadow.report {
-            None if shadow.order.state == State::Idle => Phase::Unreported,
+        Some(ShadowFacts::Readable(shadow)) => match &shadow.observed {
+            None if shadow.desired.state == State::Idle => Phase::Unreported,
             None if is_unadopted(node, shadow) => Phase::Unadopted,
             None => Phase::Odd,
             Some(_) if is_unadopted(node, shadow) => Phase::Unadopted,
-            Some(report) => reported(node, shadow, report),
+            Some(observed) => reported(node, shadow, observed),
         },
     }
 }
 
-fn reported(node: &NodeFacts, shadow: &Shadow, report: &Report) -> Phase {
+fn reported(node: &NodeFacts, shadow: &Shadow, observed: &Observed) -> Phase {
     use State::{ErrorReset, Idle, MonitoringUpdate, RebootedIntoUpdate, StagedAndPerformedUpdate};
-    match (shadow.order.state, report.state) {
-        (Idle | ErrorReset, Idle) if !node.is_marked() => Phase::Resting,
+    match (shadow.desired.state, observed.state) {
+        (Idle | ErrorReset, Idle) if !node.has_record() => Phase::Resting,
         (Idle | ErrorReset, _) => Phase::Returning,
         (_, ErrorReset) => Phase::Failed,
-        (StagedAndPerformedUpdate, RebootedIntoUpdate) if follows_a_failure(shadow, report) => Phase::Staging,
+        (StagedAndPerformedUpdate, RebootedIntoUpdate) if follows_a_failure(shadow, observed) => Phase::Staging,
         (StagedAndPerformedUpdate, Idle | StagedAndPerformedUpdate) if has_begun(node, shadow) => Phase::Begun,
         (StagedAndPerformedUpdate, Idle) => Phase::Staging,
         (StagedAndPerformedUpdate, StagedAndPerformedUpdate) => Phase::Staged,
-        (RebootedIntoUpdate, Idle | StagedAndPerformedUpdate) => going(node, shadow, report),
+        (RebootedIntoUpdate, Idle | StagedAndPerformedUpdate) => going(node, shadow, observed),
         (RebootedIntoUpdate, RebootedIntoUpdate) => Phase::Booted,
         (MonitoringUpdate, MonitoringUpdate) => Phase::GivenBack,
         (MonitoringUpdate, _) => Phase::GivingBack,
@@ -76,7 +76,7 @@ fn reported(node: &NodeFacts, shadow: &Shadow, report: &Report) -> Phase {
 
 /// By the rule of the apiserver (`apiserver/src/node/adopt.rs`): what it does not adopt is not waited for.
 fn is_unadopted(node: &NodeFacts, shadow: &Shadow) -> bool {
-    if shadow.order.begun_by_the_original().is_none() || node.marks != Ok(None) {
+    if shadow.desired.begun_by_the_original().is_none() || node.record != Ok(None) {
         return false;
     }
     let label = node.labels.get(names::EXCLUDE_FROM_LOAD_BALANCERS_LABEL);
@@ -85,28 +85,28 @@ fn is_unadopted(node: &NodeFacts, shadow: &Shadow) -> bool {
 }
 
 /// Whether a newer version was started on a node that had failed on another.
-fn follows_a_failure(shadow: &Shadow, report: &Report) -> bool {
-    report.failed.as_ref().is_some_and(|failed| shadow.order.version.as_ref() > Some(&failed.version))
+fn follows_a_failure(shadow: &Shadow, observed: &Observed) -> bool {
+    observed.failed.as_ref().is_some_and(|failed| shadow.desired.version.as_ref() > Some(&failed.version))
 }
 
-/// Whether the Node carries the marks of a go for the very version that is asked for.
+/// Whether the Node carries the marks of an approval for the very version that is asked for.
 fn has_begun(node: &NodeFacts, shadow: &Shadow) -> bool {
-    matches!(&node.marks, Ok(Some(marks)) if Some(&marks.go.version) == shadow.order.version.as_ref())
+    matches!(&node.record, Ok(Some(record)) if Some(&record.approval.version) == shadow.desired.version.as_ref())
 }
 
 /// Under RebootedIntoUpdate. An order without an expiry is the original operator's: until the Node shows that it was used, it
-/// is a staged node that waits for a go of ours.
-fn going(node: &NodeFacts, shadow: &Shadow, report: &Report) -> Phase {
+/// is a staged node that waits for an approval of ours.
+fn going(node: &NodeFacts, shadow: &Shadow, observed: &Observed) -> Phase {
     // The marks of an update that failed before this one was started.
-    let left_over = |marks: &Marks| {
-        report.state != State::RebootedIntoUpdate && shadow.order.version.as_ref() > Some(&marks.go.version)
+    let left_over = |record: &DisruptionRecord| {
+        observed.state != State::RebootedIntoUpdate && shadow.desired.version.as_ref() > Some(&record.approval.version)
     };
-    match (shadow.order.go(), &node.marks) {
-        (Some(_), Ok(Some(marks))) if left_over(marks) => Phase::Going,
-        (Some(go), Ok(Some(Marks { go: used, .. }))) if *used == go => Phase::Disrupting,
+    match (shadow.desired.approval(), &node.record) {
+        (Some(_), Ok(Some(record))) if left_over(record) => Phase::Approved,
+        (Some(approval), Ok(Some(DisruptionRecord { approval: used, .. }))) if *used == approval => Phase::Disrupting,
         (None, Ok(None)) => Phase::Staged,
-        (Some(_), Ok(None)) => Phase::Going,
-        // Marks of another go, or marks that cannot be read: whatever it is, it has begun.
+        (Some(_), Ok(None)) => Phase::Approved,
+        // Marks of another approval, or marks that cannot be read: whatever it is, it has begun.
         _ => Phase::Disrupting,
     }
 }

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use api::shadow::Order;
+use api::shadow::Desired;
 
 use super::{
     advance::{back_to_idle, put_back},
@@ -20,7 +20,7 @@ use crate::{action::Verb, snapshot::PolicyFacts};
 /// Returns nodes that became ineligible, changed their policy or their version, or exceed a limit lowered since. An original
 /// agent activates while it stages: its node keeps its place.
 pub(super) fn return_what_became_ineligible(draft: &mut Draft<'_>) {
-    for at in draft.open_in(&[Phase::Staging, Phase::Staged, Phase::Going]) {
+    for at in draft.open_in(&[Phase::Staging, Phase::Staged, Phase::Approved]) {
         let situation = &draft.situations[at];
         if !situation.has_original_agent() && is_no_longer_eligible(draft, at) {
             give_up(draft, at);
@@ -33,7 +33,7 @@ pub(super) fn return_what_became_ineligible(draft: &mut Draft<'_>) {
     }
 }
 
-/// Returns the nodes without a go whose topology value must not be in flight together with what cannot be returned, or, where
+/// Returns the nodes without an approval whose topology value must not be in flight together with what cannot be returned, or, where
 /// everything can, with the first in order. That happens when a policy gets a `topologyKey` in the middle of a rollout.
 fn return_other_topologies(draft: &mut Draft<'_>, policy: &PolicyFacts) {
     if policy.accepted.as_ref().is_ok_and(|accepted| accepted.topology_key.is_none()) {
@@ -53,13 +53,13 @@ fn return_other_topologies(draft: &mut Draft<'_>, policy: &PolicyFacts) {
     }
 }
 
-/// The nodes in flight for the policy that have no go and could give up their place, first in order first.
+/// The nodes in flight for the policy that have no approval and could give up their place, first in order first.
 fn returnable(draft: &Draft<'_>, policy: &PolicyFacts) -> Vec<usize> {
     let open = draft.open_in(&[Phase::Staging, Phase::Staged]).into_iter().map(|at| (at, &draft.situations[at]));
     let candidates = open
         .filter(|(_, situation)| situation.counts_for().any(|counted| counted.name == policy.name))
         .filter(|(_, situation)| !situation.has_original_agent());
-    in_order(candidates.filter_map(|(at, situation)| Some(rank(draft, at, situation.ordered_version()?))))
+    in_order(candidates.filter_map(|(at, situation)| Some(rank(draft, at, situation.desired_version()?))))
 }
 
 /// An original agent that has not staged in time has most likely not begun: its place is given to another node. The order keeps
@@ -69,29 +69,29 @@ fn return_what_an_original_agent_lets_go_by(draft: &mut Draft<'_>) {
         let situation = &draft.situations[at];
         let late = deadline(situation).is_some_and(|deadline| deadline <= draft.now);
         if let Some(shadow) = situation.readable().filter(|_| late && situation.has_original_agent()) {
-            let order = Order { version: shadow.order.version.clone(), ..back_to_idle(shadow, draft.now) };
-            draft.act(at, Verb::Return, order);
+            let desired = Desired { version: shadow.desired.version.clone(), ..back_to_idle(shadow, draft.now) };
+            draft.act(at, Verb::Return, desired);
         }
     }
 }
 
-/// A version that changes before the go goes through the rules again; with a go only the loss of its own right counts.
+/// A version that changes before the approval goes through the rules again; with an approval only the loss of its own right counts.
 fn is_no_longer_eligible(draft: &Draft<'_>, at: usize) -> bool {
     let situation = &draft.situations[at];
-    let (Some(shadow), Some(report)) = (situation.readable(), situation.report()) else { return false };
-    let Some(version) = &shadow.order.version else { return true };
-    let frozen = situation.phase == Phase::Going && *version != report.current_version;
+    let (Some(shadow), Some(observed)) = (situation.readable(), situation.observed()) else { return false };
+    let Some(version) = &shadow.desired.version else { return true };
+    let frozen = situation.phase == Phase::Approved && *version != observed.current_version;
     let newest = draft.choice(at).taken() == Some(version);
     let policy = situation.owner.policy();
     // Of policies that are tied none may update it.
-    let lost_its_policy = policy.is_none_or(|policy| shadow.order.policy.as_ref() != Some(&policy.name));
+    let lost_its_policy = policy.is_none_or(|policy| shadow.desired.policy.as_ref() != Some(&policy.name));
     let may_take = |offer| may_take(&draft.releases, policy, offer, version, draft.now);
     let taken = newest || (frozen && draft.offer(at).is_some_and(may_take));
     let halted = policy.and_then(|policy| draft.halts.forbid(&policy.name, version));
     lost_its_policy || !taken || halted.is_some() || eligible::hindrance(situation, version, draft.now).is_some()
 }
 
-/// Returns the last nodes in order that have no go, by as many as the policy is over its limit. Those that are on their way
+/// Returns the last nodes in order that have no approval, by as many as the policy is over its limit. Those that are on their way
 /// back already count as gone here, or each plan would return further ones until the first have reported.
 fn return_excess(draft: &mut Draft<'_>, policy: &PolicyFacts) {
     let Some(most) = draft.budgets.most_in_flight(policy) else { return };
@@ -106,8 +106,8 @@ fn return_excess(draft: &mut Draft<'_>, policy: &PolicyFacts) {
 fn give_up(draft: &mut Draft<'_>, at: usize) {
     let situation = &draft.situations[at];
     if let Some(shadow) = situation.readable() {
-        if let Some(order) = put_back(situation, shadow) {
-            return draft.act(at, Verb::PutBack, order);
+        if let Some(desired) = put_back(situation, shadow) {
+            return draft.act(at, Verb::PutBack, desired);
         }
         draft.act(at, Verb::Return, back_to_idle(shadow, draft.now));
     }

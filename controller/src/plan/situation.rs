@@ -5,7 +5,7 @@ use std::cell::OnceCell;
 use api::{
     Shadow,
     health::HealthGate,
-    shadow::{Failed, Report},
+    shadow::{Failed, Observed},
 };
 use semver::Version;
 
@@ -31,7 +31,7 @@ pub(super) struct Situation<'a> {
     /// Its shadow, if there is one that can be read.
     readable: Option<&'a Shadow>,
     /// What the agent reported.
-    report: Option<&'a Report>,
+    observed: Option<&'a Observed>,
     /// What steps ask of every node.
     pub(super) digest: Digest<'a>,
     /// Whose it is.
@@ -66,16 +66,16 @@ impl<'a> Situation<'a> {
         let owner = owner(&snapshot.policies, node);
         let began_under = began_under(snapshot, shadow);
         let readable = shadow.and_then(ShadowFacts::readable);
-        let report = readable.and_then(|shadow| shadow.report.as_ref());
+        let observed = readable.and_then(|shadow| shadow.observed.as_ref());
         let policy = owner.policy().map(|policy| policy.name.as_str());
         let mut situation = Self {
             node,
             shadow,
             readable,
-            report,
+            observed,
             digest: Digest::of(node, readable),
             gated_by: gated_by(&began_under, owner.policy()),
-            offer: readable.zip(report).map(|(shadow, report)| offers.add(policy, &shadow.order, report)),
+            offer: readable.zip(observed).map(|(shadow, observed)| offers.add(policy, &shadow.desired, observed)),
             owner,
             began_under,
             phase: phase(node, shadow),
@@ -115,8 +115,8 @@ impl<'a> Situation<'a> {
     }
 
     /// What the agent reported.
-    pub(super) const fn report(&self) -> Option<&'a Report> {
-        self.report
+    pub(super) const fn observed(&self) -> Option<&'a Observed> {
+        self.observed
     }
 
     /// Whether an agent of the original operator serves the node: it has reported and told no version of its own.
@@ -125,8 +125,8 @@ impl<'a> Situation<'a> {
     }
 
     /// The version the node is asked to run.
-    pub(super) fn ordered_version(&self) -> Option<&'a Version> {
-        self.readable.and_then(|shadow| shadow.order.version.as_ref())
+    pub(super) fn desired_version(&self) -> Option<&'a Version> {
+        self.readable.and_then(|shadow| shadow.desired.version.as_ref())
     }
 
     /// The policies whose limits the node counts for while it is in flight: the one it began under and the one that applies

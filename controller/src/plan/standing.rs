@@ -50,7 +50,7 @@ pub(super) fn standings<'a>(
 /// That something of the node cannot be read says more than any other reason.
 fn unreadable(situation: &Situation<'_>) -> Option<Hold> {
     let unreadable = |message: String| Some(Hold::new(HoldReason::Unreadable, message));
-    if let Some(Err(error)) = situation.digest.marked.then_some(&situation.node.marks) {
+    if let Some(Err(error)) = situation.digest.marked.then_some(&situation.node.record) {
         return unreadable(format!("Node {}: {error}", situation.digest.name));
     }
     match situation.shadow.filter(|_| situation.phase == Phase::Unreadable) {

@@ -1,6 +1,6 @@
 //! Who begins, and why the others do not.
 
-use api::{HoldReason, State, shadow::Order, text};
+use api::{HoldReason, State, shadow::Desired, text};
 use semver::Version;
 
 use super::{
@@ -52,7 +52,7 @@ pub(super) fn begin(draft: &mut Draft<'_>) {
 /// Whether a node that has failed its health gate can be started on a newer version: its verdict is stored, so that it is known
 /// what was tried.
 fn may_try_a_newer_one(situation: &Situation<'_>, choice: &Choice<'_>) -> bool {
-    let failed = situation.report().and_then(|report| report.failed.as_ref());
+    let failed = situation.observed().and_then(|observed| observed.failed.as_ref());
     let ours = !situation.has_original_agent();
     ours && situation.has_failed && failed.is_some_and(|failed| choice.taken() > Some(&failed.version))
 }
@@ -89,7 +89,7 @@ pub(super) fn wake_after_back_off(draft: &mut Draft<'_>, at: usize, version: &Ve
     let situation = &draft.situations[at];
     let acknowledged = situation.node.acknowledges(version);
     let after_failure =
-        situation.report().and_then(|report| backoff::next_try(report, version, acknowledged, draft.now));
+        situation.observed().and_then(|observed| backoff::next_try(observed, version, acknowledged, draft.now));
     let next = after_failure.into_iter().chain(given_up_until(situation, draft.now));
     for next in next.collect::<Vec<_>>() {
         draft.wake_at(next);
@@ -115,12 +115,12 @@ fn start(draft: &mut Draft<'_>, at: usize) {
     if let Some(full) = full {
         return draft.hold(at, full);
     }
-    let order = Order {
+    let desired = Desired {
         state: State::StagedAndPerformedUpdate,
         since: Some(draft.now),
         version: Some(version.clone()),
         policy: Some(policy.name.clone()),
-        ..settings::apply(policy, Order::default())
+        ..settings::apply(policy, Desired::default())
     };
-    draft.act(at, Verb::Start, order);
+    draft.act(at, Verb::Start, desired);
 }

@@ -29,5 +29,5 @@ impl<'a> Survey<'a> {
 }
 
 fn concerns_us(node: &NodeFacts, shadow: Option<&ShadowFacts>) -> bool {
-    node.managed || node.is_marked() || shadow.is_some()
+    node.managed || node.has_record() || shadow.is_some()
 }

@@ -40,8 +40,8 @@ impl<'a> Topology<'a> {
         forbid(&self.in_flight, policy, node, "in flight")
     }
 
-    /// Why the node may not get the go now.
-    pub(super) fn forbid_go(&self, policy: &PolicyFacts, node: &NodeFacts) -> Option<Hold> {
+    /// Why the node may not get the approval now.
+    pub(super) fn forbid_approval(&self, policy: &PolicyFacts, node: &NodeFacts) -> Option<Hold> {
         forbid(&self.disrupted, policy, node, "disrupted")
     }
 }

@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 
 use api::{
     HoldReason, State,
-    shadow::{Failed, FailureKind, Report, Verdict},
+    shadow::{Failed, FailureKind, Observed, Verdict},
 };
 use semver::Version;
 
@@ -37,34 +37,34 @@ fn latest(situation: &Situation<'_>, snapshot: &Snapshot) -> Option<Failed> {
 /// older one that it has failed on.
 fn is_recovered(situation: &Situation<'_>, failed: &Failed) -> bool {
     let given_back = matches!(situation.phase, Phase::GivingBack | Phase::GivenBack | Phase::Resting);
-    let past = |report: &Report| match report.current_version.cmp(&failed.version) {
+    let past = |observed: &Observed| match observed.current_version.cmp(&failed.version) {
         Ordering::Less => false,
         Ordering::Equal => true,
-        Ordering::Greater => !is_locked_to(report.version_lock.as_deref(), &failed.version),
+        Ordering::Greater => !is_locked_to(observed.version_lock.as_deref(), &failed.version),
     };
-    given_back && situation.report().is_some_and(past)
+    given_back && situation.observed().is_some_and(past)
 }
 
 /// What the facts say, whatever was said before. The time is that of the fact, so that the same facts give the same verdict.
 fn due(situation: &Situation<'_>, snapshot: &Snapshot) -> Option<Failed> {
-    let (report, order) = (situation.report()?, &situation.readable()?.order);
-    let fallback = report.failure.as_ref().filter(|failure| failure.kind == FailureKind::Fallback);
+    let (observed, desired) = (situation.observed()?, &situation.readable()?.desired);
+    let fallback = observed.failure.as_ref().filter(|failure| failure.kind == FailureKind::Fallback);
     // What is tried now has not failed yet, whatever failed before it.
-    let tries = order.version.is_some() && situation.phase != Phase::Failed;
+    let tries = desired.version.is_some() && situation.phase != Phase::Failed;
     let fallback = fallback.filter(|_| !tries);
     // What it fell back from is the newer one, unless it was to go back to an older one.
     let is_back = |version: &Version| {
-        let to_older = situation.phase == Phase::Failed && order.version.as_ref() == Some(version);
-        report.current_version < *version
-            || (report.current_version > *version
-                && (to_older || is_locked_to(report.version_lock.as_deref(), version)))
+        let to_older = situation.phase == Phase::Failed && desired.version.as_ref() == Some(version);
+        observed.current_version < *version
+            || (observed.current_version > *version
+                && (to_older || is_locked_to(observed.version_lock.as_deref(), version)))
     };
     if let Some(fallback) = fallback.filter(|fallback| is_back(&fallback.version)) {
         return Some(Failed { kind: Verdict::Fallback, version: fallback.version.clone(), time: fallback.time });
     }
-    let version = order.version.clone().filter(|_| order.state == State::RebootedIntoUpdate)?;
-    if situation.phase == Phase::Failed && has_original_agent(report) {
-        return Some(Failed { kind: Verdict::Unknown, version, time: report.failed_at.or(order.since)? });
+    let version = desired.version.clone().filter(|_| desired.state == State::RebootedIntoUpdate)?;
+    if situation.phase == Phase::Failed && has_original_agent(observed) {
+        return Some(Failed { kind: Verdict::Unknown, version, time: observed.failed_at.or(desired.since)? });
     }
     let late = gate::deadline(situation).filter(|deadline| *deadline <= snapshot.now)?;
     let kind = if situation.booted?.up { Verdict::Health } else { Verdict::NoBoot };
@@ -78,7 +78,7 @@ pub(super) fn give_back_what_is_acknowledged(draft: &mut Draft<'_>) {
         let Some(shadow) = situation.readable() else { continue };
         let kept_out = |failed: &Failed| {
             let kind = matches!(failed.kind, Verdict::NoBoot | Verdict::Health);
-            kind && shadow.order.version.as_ref() == Some(&failed.version)
+            kind && shadow.desired.version.as_ref() == Some(&failed.version)
         };
         let failed = latest(situation, draft.snapshot).filter(kept_out);
         if failed.is_some_and(|failed| situation.node.acknowledges(&failed.version)) {
@@ -92,7 +92,7 @@ pub(super) fn hold_the_failed(draft: &mut Draft<'_>) {
     for at in draft.open_in(&[Phase::Disrupting, Phase::Booted, Phase::Failed, Phase::Returning]) {
         let situation = &draft.situations[at];
         let answers = matches!(situation.phase, Phase::Failed | Phase::Returning);
-        let about_it = |failed: &&Failed| answers || situation.ordered_version() == Some(&failed.version);
+        let about_it = |failed: &&Failed| answers || situation.desired_version() == Some(&failed.version);
         if let Some(failed) = situation.failed.as_deref().filter(about_it) {
             let message = format!("update to {} failed: {}", failed.version, words(failed.kind));
             draft.hold(at, Hold::new(HoldReason::Failed, message));
@@ -107,6 +107,6 @@ const fn words(kind: Verdict) -> &'static str {
         Verdict::NoBoot => "the node was not heard from again after its reboot (NoBoot)",
         Verdict::Fallback => "the node came back in the version it had before (Fallback)",
         Verdict::Health => "the node has not passed its health gate in time (Health)",
-        Verdict::Unknown => "the agent reported an error after the go (Unknown)",
+        Verdict::Unknown => "the agent reported an error after the approval (Unknown)",
     }
 }

@@ -194,12 +194,12 @@ impl Cycle {
                     self.delays.succeeded(&action.shadow);
                     self.edge.metrics.ordered(&action, now);
                     news::of_action(snapshot, &action).into_iter().for_each(|news| self.edge.announcer.tell(news));
-                    let version = action.order.version.as_ref().map(ToString::to_string);
+                    let version = action.desired.version.as_ref().map(ToString::to_string);
                     tracing::info!(
                         node = action.node,
                         action = verb,
                         version,
-                        policy = action.order.policy,
+                        policy = action.desired.policy,
                         "shadow written"
                     );
                 }

@@ -23,7 +23,7 @@ pub(super) fn portion<T>(all: impl IntoIterator<Item = T>) -> Portion<T> {
     Portion { now, more: all.next().is_some() }
 }
 
-/// The first of `actions`: what takes a go back, finishes or gives back comes before starts and gos.
+/// The first of `actions`: what takes an approval back, finishes or gives back comes before starts and approvals.
 pub(super) fn of_actions(mut actions: Vec<Action>) -> Portion<Action> {
     actions.sort_by_key(|action| action.verb.is_limited());
     portion(actions)
@@ -33,7 +33,7 @@ pub(super) fn of_actions(mut actions: Vec<Action>) -> Portion<Action> {
 mod tests {
     use super::*;
     use crate::action::Verb;
-    use api::shadow::Order;
+    use api::shadow::Desired;
 
     fn action(verb: Verb, node: usize) -> Action {
         Action {
@@ -42,8 +42,8 @@ mod tests {
             shadow: format!("brs-{node}"),
             uid: String::new(),
             resource_version: String::new(),
-            before: Order::default(),
-            order: Order::default(),
+            before: Desired::default(),
+            desired: Desired::default(),
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, ops::Deref, sync::Arc};
 
-use api::{Marks, marks::UnreadableMarks, names, text};
+use api::{DisruptionRecord, names, record::UnreadableRecord, text};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Node, NodeCondition};
 use semver::Version;
@@ -63,7 +63,7 @@ pub struct NodeObject {
     /// The boot id its kubelet reported last.
     pub boot_id: String,
     /// What the operator did to it.
-    pub marks: Result<Option<Marks>, UnreadableMarks>,
+    pub record: Result<Option<DisruptionRecord>, UnreadableRecord>,
     /// The reason somebody gave in the hold annotation, as a printable line.
     pub hold: Option<String>,
     /// The version somebody wants on it first.
@@ -88,7 +88,7 @@ impl NodeObject {
             cordoned: node.spec.as_ref().and_then(|spec| spec.unschedulable).unwrap_or(false),
             leaving: leaving(node),
             boot_id: boot_id(node),
-            marks: Marks::decode(node.metadata.annotations.as_ref()),
+            record: DisruptionRecord::decode(node.metadata.annotations.as_ref()),
             hold: annotation(names::HOLD_ANNOTATION).map(|reason| text::line(reason, MAX_HOLD)),
             update_now: version(names::UPDATE_NOW_ANNOTATION),
             ignore_window: version(names::IGNORE_WINDOW_ANNOTATION),
@@ -106,8 +106,8 @@ impl NodeObject {
 
     /// Whether the operator has done something to the Node, or something that may be that cannot be read.
     #[must_use]
-    pub const fn is_marked(&self) -> bool {
-        !matches!(self.marks, Ok(None))
+    pub const fn has_record(&self) -> bool {
+        !matches!(self.record, Ok(None))
     }
 }
 

@@ -79,7 +79,7 @@ fn gated(policies: &BTreeMap<String, PolicyFacts>, objects: &Objects<'_>) -> BTr
         return BTreeMap::new();
     }
     let readable = objects.shadows.iter().filter_map(|shadow| shadow.facts.readable());
-    let gated = readable.filter(|shadow| shadow.order.state == State::RebootedIntoUpdate);
+    let gated = readable.filter(|shadow| shadow.desired.state == State::RebootedIntoUpdate);
     let gated: BTreeSet<_> = gated.map(|shadow| shadow.node.name.as_str()).collect();
     let nodes = objects.nodes.iter().filter(|node| gated.contains(node.object.name.as_str()));
     nodes.map(|node| (node.name_any(), Arc::new(node.value()))).collect()

@@ -78,7 +78,7 @@ impl ShadowFacts {
     /// Those of `policies` that it names, or may name: its node began under one of them.
     pub fn began_under<'a, T>(&'a self, policies: &'a BTreeMap<String, T>) -> impl Iterator<Item = (&'a str, &'a T)> {
         let (named, any) = match self {
-            Self::Readable(shadow) => (shadow.order.policy.iter().collect(), None),
+            Self::Readable(shadow) => (shadow.desired.policy.iter().collect(), None),
             Self::Unreadable { may_name: MayName::OneOf(names), .. } => (names.iter().collect::<Vec<_>>(), None),
             Self::Unreadable { may_name: MayName::Any, .. } => (Vec::new(), Some(policies)),
         };
@@ -90,7 +90,7 @@ impl ShadowFacts {
     #[must_use]
     pub fn failed(&self) -> Option<&Failed> {
         match self {
-            Self::Readable(shadow) => shadow.report.as_ref()?.failed.as_ref(),
+            Self::Readable(shadow) => shadow.observed.as_ref()?.failed.as_ref(),
             Self::Unreadable { failed, .. } => failed.as_ref(),
         }
     }

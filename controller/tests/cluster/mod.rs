@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use api::{Marks, UpdatePolicy, names};
+use api::{DisruptionRecord, UpdatePolicy, names};
 use controller::snapshot::{Objects, Snapshot, WatchedNode, WatchedShadow};
 use jiff::Timestamp;
 use kube::core::DeserializeGuard;
@@ -67,7 +67,7 @@ pub(crate) struct NodeLines {
     pub(crate) cordoned: bool,
     pub(crate) agent_silent: bool,
     pub(crate) boot_id: Option<String>,
-    pub(crate) marks: Option<Marks>,
+    pub(crate) record: Option<DisruptionRecord>,
 }
 
 /// A shadow; with `owner` it belongs to an earlier Node of the same name.
@@ -141,8 +141,8 @@ fn node(name: &str, lines: &NodeLines) -> WatchedNode {
         labels.insert(names::UPDATER_INTERFACE_LABEL.into(), names::UPDATER_INTERFACE_VERSION.into());
     }
     let mut annotations = lines.annotations.clone();
-    if let Some(marks) = &lines.marks {
-        annotations.insert(names::MARKS_ANNOTATION.into(), marks.encode());
+    if let Some(record) = &lines.record {
+        annotations.insert(names::DISRUPTION_RECORD_ANNOTATION.into(), record.encode());
     }
     let ready = json!({
         "type": "Ready", "status": if lines.not_ready { "False" } else { "True" }, "lastTransitionTime": lines.ready_since,

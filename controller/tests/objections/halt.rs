@@ -4,12 +4,12 @@ use api::names::FAILURE_ACKNOWLEDGED_ANNOTATION;
 use controller::check::Broken;
 use serde_json::json;
 
-use crate::{annotate, assert_objects_to_both, assert_passes, cluster::Cluster, node, report, set};
+use crate::{annotate, assert_objects_to_both, assert_passes, cluster::Cluster, node, observed, set};
 
 /// Node `name`, which is at rest, has failed on `version`.
 fn has_failed(cluster: &mut Cluster, name: &str, version: &str) {
-    report(cluster, name)["current_version"] = "1.19.0".into();
-    report(cluster, name)["failed"] = json!({"kind": "NoBoot", "version": version, "time": "2026-11-21T00:00:00Z"});
+    observed(cluster, name)["current_version"] = "1.19.0".into();
+    observed(cluster, name)["failed"] = json!({"kind": "NoBoot", "version": version, "time": "2026-11-21T00:00:00Z"});
 }
 
 #[test]
@@ -62,14 +62,14 @@ fn a_node_that_has_come_past_the_version_halts_nobody_unless_it_is_asked_back() 
     for runs in ["1.20.0", "1.21.0"] {
         assert_passes(|cluster| {
             has_failed(cluster, "c", "1.20.0");
-            report(cluster, "c")["current_version"] = runs.into();
+            observed(cluster, "c")["current_version"] = runs.into();
         });
     }
     let asked_back = |lock: &'static str| {
         move |cluster: &mut Cluster| {
             has_failed(cluster, "c", "1.20.0");
-            report(cluster, "c")["current_version"] = "1.21.0".into();
-            report(cluster, "c")["version_lock"] = lock.into();
+            observed(cluster, "c")["current_version"] = "1.21.0".into();
+            observed(cluster, "c")["version_lock"] = lock.into();
         }
     };
     assert_objects_to_both(asked_back("1.20.0"), Broken::Halted);
@@ -81,8 +81,8 @@ fn a_node_that_has_come_past_the_version_halts_nobody_unless_it_is_asked_back() 
 fn a_node_that_runs_the_version_and_is_kept_out_for_it_counts() {
     let unhealthy = |cluster: &mut Cluster| {
         has_failed(cluster, "c", "1.20.0");
-        report(cluster, "c")["current_version"] = "1.20.0".into();
-        report(cluster, "c")["current_state"] = "RebootedIntoUpdate".into();
+        observed(cluster, "c")["current_version"] = "1.20.0".into();
+        observed(cluster, "c")["current_state"] = "RebootedIntoUpdate".into();
         cluster.shadows.get_mut("c").unwrap().spec = json!({
             "state": "RebootedIntoUpdate", "state_transition_timestamp": "2026-11-21T00:00:00Z", "version": "1.20.0",
             "policy": "default", "disrupt_not_after": "2026-11-21T00:10:00Z",

@@ -25,7 +25,7 @@ fn it_objects_to_a_renewal_beyond_a_lowered_limit() {
 }
 
 #[test]
-fn a_go_that_is_deleted_with_its_shadow_leaves_room_for_a_renewal() {
+fn an_approval_that_is_deleted_with_its_shadow_leaves_room_for_a_renewal() {
     let (mut cluster, _) = renewing();
     let of_b = cluster.shadows["b"].spec.clone();
     cluster.shadows.get_mut("c").unwrap().spec = of_b;

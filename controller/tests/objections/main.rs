@@ -4,10 +4,10 @@
 
 #[path = "../cluster/mod.rs"]
 mod cluster;
+mod desired_specs;
 mod halt;
 mod limits;
 mod nodes;
-mod orders;
 mod promotion;
 mod schedule;
 mod versions;
@@ -23,7 +23,7 @@ use controller::{
 };
 use serde_json::Value;
 
-/// Node a may start and node b may get the go; c waits for a place, and d is being drained.
+/// Node a may start and node b may get the approval; c waits for a place, and d is being drained.
 const CLUSTER: &str = r#"
 now: "2026-11-22T02:00:00Z"
 policies:
@@ -32,7 +32,7 @@ nodes:
   a: {}
   b: {}
   c: {}
-  d: {cordoned: true, marks: {go: {version: "1.20.0", since: "2026-11-22T01:50:00Z"}, began: "2026-11-22T01:51:00Z", cordoned_before: false, cordoned: true}}
+  d: {cordoned: true, marks: {approval: {version: "1.20.0", since: "2026-11-22T01:50:00Z"}, began: "2026-11-22T01:51:00Z", cordoned_before: false, cordoned: true}}
   e: {}
 shadows:
   a:
@@ -72,7 +72,7 @@ fn tampered(edit: impl FnOnce(&Snapshot, &mut Plan)) -> (Snapshot, Plan) {
     (snapshot, plan)
 }
 
-/// The cluster with a go for node b that expires soon, and the renewal of it.
+/// The cluster with an approval for node b that expires soon, and the renewal of it.
 fn renewing() -> (Cluster, Plan) {
     let mut cluster = cluster();
     let spec = &mut cluster.shadows.get_mut("b").unwrap().spec;
@@ -126,7 +126,7 @@ fn annotate(cluster: &mut Cluster, name: &str, key: &str, value: &str) {
 }
 
 /// What the agent on the node reports.
-fn report<'a>(cluster: &'a mut Cluster, name: &str) -> &'a mut Value {
+fn observed<'a>(cluster: &'a mut Cluster, name: &str) -> &'a mut Value {
     cluster.shadows.get_mut(name).unwrap().status.as_mut().unwrap()
 }
 
@@ -137,9 +137,9 @@ fn it_does_not_object_to_the_plan_itself() {
 
 #[test]
 fn what_it_objects_to_is_not_executed_and_degrades_the_policy() {
-    let (snapshot, plan) = tampered(|_, plan| action(plan, Verb::Go).order.version = None);
+    let (snapshot, plan) = tampered(|_, plan| action(plan, Verb::Go).desired.version = None);
     let objections = check(&snapshot, &plan);
-    let executed: Vec<_> = unobjected(&plan, &objections).map(|action| action.order.state).collect();
+    let executed: Vec<_> = unobjected(&plan, &objections).map(|action| action.desired.state).collect();
     assert_eq!(executed, [State::StagedAndPerformedUpdate], "the start alone");
     let status = statuses(&snapshot, &plan, &objections).remove("default").unwrap();
     let degraded = status.conditions.iter().find(|condition| condition.type_ == PolicyCondition::Degraded.as_str());

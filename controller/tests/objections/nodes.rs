@@ -1,6 +1,8 @@
 //! Nodes that must be left alone.
 
-use api::names::{FAILURE_ACKNOWLEDGED_ANNOTATION, HOLD_ANNOTATION, MARKS_ANNOTATION, UPDATE_NOW_ANNOTATION};
+use api::names::{
+    DISRUPTION_RECORD_ANNOTATION, FAILURE_ACKNOWLEDGED_ANNOTATION, HOLD_ANNOTATION, UPDATE_NOW_ANNOTATION,
+};
 use controller::{
     action::Verb,
     check::{Broken, check},
@@ -11,7 +13,7 @@ use serde_json::{Value, json};
 use crate::{
     annotate, assert_objects, assert_passes, cluster,
     cluster::{Cluster, NodeLines},
-    node, outdated, report, set, verbs,
+    node, observed, outdated, set, verbs,
 };
 
 #[test]
@@ -31,7 +33,7 @@ fn it_objects_to_nodes_that_must_be_left_alone() {
 
 #[test]
 fn it_objects_to_marks_that_cannot_be_read() {
-    let unreadable = outdated(|cluster| annotate(cluster, "b", MARKS_ANNOTATION, "{"));
+    let unreadable = outdated(|cluster| annotate(cluster, "b", DISRUPTION_RECORD_ANNOTATION, "{"));
     assert_objects(&unreadable, "b", Verb::Go, Broken::Node);
 }
 
@@ -39,7 +41,7 @@ fn it_objects_to_marks_that_cannot_be_read() {
 fn an_agent_of_the_original_operator_is_never_silent() {
     assert_passes(|cluster| {
         node(cluster, "a").agent_silent = true;
-        report(cluster, "a")["agent_version"] = Value::Null;
+        observed(cluster, "a")["agent_version"] = Value::Null;
     });
 }
 
@@ -62,9 +64,9 @@ fn a_cordon_of_the_operators_own_stands_in_nobodys_way() {
     let in_zone_one = json!({"name": "zone", "node": {"jsonPath": "$.metadata.labels.zone", "expect": ["one"]}});
     set(&mut cluster, "health", json!({"checks": [in_zone_one]}));
     set(&mut cluster, "maxConcurrentUpdates", "unlimited".into());
-    report(&mut cluster, "d")["current_state"] = "RebootedIntoUpdate".into();
-    report(&mut cluster, "d")["current_version"] = "1.20.0".into();
-    report(&mut cluster, "d")["target_version"] = "1.21.0".into();
+    observed(&mut cluster, "d")["current_state"] = "RebootedIntoUpdate".into();
+    observed(&mut cluster, "d")["current_version"] = "1.20.0".into();
+    observed(&mut cluster, "d")["target_version"] = "1.21.0".into();
     let snapshot = cluster.snapshot();
     let plan = plan(&snapshot);
     assert!(verbs(&plan).contains(&("d", Verb::Start)), "a newer version");
@@ -74,13 +76,13 @@ fn a_cordon_of_the_operators_own_stands_in_nobodys_way() {
 /// Node `name` has failed on 1.20.0: its agent tells of `kind`. So few failures do not halt the policy.
 fn has_met(cluster: &mut Cluster, name: &str, kind: &str) {
     set(cluster, "failures", json!({"haltAfter": 9}));
-    report(cluster, name)["failure"] = json!({"kind": kind, "version": "1.20.0", "time": "2026-11-21T00:00:00Z"});
+    observed(cluster, name)["failure"] = json!({"kind": kind, "version": "1.20.0", "time": "2026-11-21T00:00:00Z"});
 }
 
 /// Node `name` has failed on `version` by a verdict.
 fn has_failed(cluster: &mut Cluster, name: &str, version: &str) {
     set(cluster, "failures", json!({"haltAfter": 9}));
-    report(cluster, name)["failed"] = json!({"kind": "NoBoot", "version": version, "time": "2026-11-21T00:00:00Z"});
+    observed(cluster, name)["failed"] = json!({"kind": "NoBoot", "version": version, "time": "2026-11-21T00:00:00Z"});
 }
 
 /// Node c, which has met fewer failures than the others, would go first.

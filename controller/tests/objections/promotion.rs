@@ -4,7 +4,7 @@ use api::names::FAILURE_ACKNOWLEDGED_ANNOTATION;
 use controller::check::{Broken, check};
 use serde_json::{Value, json};
 
-use crate::{annotate, assert_objects_to_both, assert_passes, cluster::Cluster, node, outdated, report, set};
+use crate::{annotate, assert_objects_to_both, assert_passes, cluster::Cluster, node, observed, outdated, set};
 
 /// Node e, of policy canary, must have run a version for a day; the status of canary knows of these.
 fn after_canary(cluster: &mut Cluster, versions: Vec<Value>) {
@@ -81,7 +81,7 @@ fn who_runs_a_newer_version_has_come_past_it_and_who_runs_an_older_one_has_not()
     ] {
         assert_passes(|cluster| {
             after_canary(cluster, versions);
-            report(cluster, "e")["current_version"] = "1.21.0".into();
+            observed(cluster, "e")["current_version"] = "1.21.0".into();
         });
     }
     let older = vec![seen("1.20.0"), runs("1.19.0", A_DAY_AGO)];
@@ -123,8 +123,8 @@ fn it_objects_to_what_was_promoted_under_another_rule() {
 /// The version was promoted, and node e of canary has failed on it since.
 fn failed_since(cluster: &mut Cluster) {
     without_runs(cluster, vec![promoted("1.20.0")]);
-    report(cluster, "e")["current_version"] = "1.19.0".into();
-    report(cluster, "e")["failed"] = json!({"kind": "Fallback", "version": "1.20.0", "time": A_DAY_AGO});
+    observed(cluster, "e")["current_version"] = "1.19.0".into();
+    observed(cluster, "e")["failed"] = json!({"kind": "Fallback", "version": "1.20.0", "time": A_DAY_AGO});
 }
 
 #[test]

@@ -8,9 +8,9 @@ use controller::{
 };
 use serde_json::{Value, json};
 
-use crate::{annotate, assert_objects, assert_passes, cluster, cluster::Cluster, outdated, renewing, report, set};
+use crate::{annotate, assert_objects, assert_passes, cluster, cluster::Cluster, observed, outdated, renewing, set};
 
-/// A go of ten minutes is too long for it; node b gets one.
+/// An approval of ten minutes is too long for it; node b gets one.
 fn closes_in_five_minutes(cluster: &mut Cluster) {
     set(cluster, "schedule", json!({"windows": [{"start": "0 1 * * *", "duration": "1h5m"}]}));
 }
@@ -24,7 +24,7 @@ fn is_blacked_out(cluster: &mut Cluster) {
 }
 
 #[test]
-fn it_objects_to_a_go_while_the_schedule_is_closed_and_not_to_a_start() {
+fn it_objects_to_an_approval_while_the_schedule_is_closed_and_not_to_a_start() {
     assert_objects(&outdated(is_closed), "b", Verb::Go, Broken::Window);
     assert_objects(&outdated(is_blacked_out), "b", Verb::Go, Broken::Window);
 }
@@ -39,7 +39,7 @@ fn it_objects_to_a_renewal_while_the_schedule_is_closed() {
 #[test]
 fn it_objects_to_a_start_of_an_original_agent_while_the_schedule_is_closed() {
     let mut cluster = cluster();
-    report(&mut cluster, "a")["agent_version"] = Value::Null;
+    observed(&mut cluster, "a")["agent_version"] = Value::Null;
     let plan = plan(&cluster.snapshot());
     is_closed(&mut cluster);
     let snapshot = cluster.snapshot();
@@ -49,7 +49,7 @@ fn it_objects_to_a_start_of_an_original_agent_while_the_schedule_is_closed() {
 }
 
 #[test]
-fn it_objects_to_a_go_that_outlasts_its_window() {
+fn it_objects_to_an_approval_that_outlasts_its_window() {
     assert_objects(&outdated(closes_in_five_minutes), "b", Verb::Go, Broken::Window);
     assert_passes(closes_in_five_minutes);
 }

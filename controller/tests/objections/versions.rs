@@ -8,7 +8,7 @@ use controller::{
 use serde_json::{Value, json};
 
 use crate::{
-    action, assert_objects, assert_objects_to_both, assert_passes, cluster, cluster::Cluster, outdated, report, set,
+    action, assert_objects, assert_objects_to_both, assert_passes, cluster, cluster::Cluster, observed, outdated, set,
     tampered,
 };
 
@@ -52,28 +52,28 @@ fn a_version_is_as_old_as_the_policy_that_has_seen_it_first_says() {
 
 /// Node a would go back to 1.18.0.
 fn goes_back(cluster: &mut Cluster) {
-    report(cluster, "a")["target_version"] = "1.18.0".into();
+    observed(cluster, "a")["target_version"] = "1.18.0".into();
 }
 
 #[test]
 fn it_objects_to_a_way_back() {
-    let back = tampered(|_, plan| action(plan, Verb::Start).order.version = "1.18.0".parse().ok());
+    let back = tampered(|_, plan| action(plan, Verb::Start).desired.version = "1.18.0".parse().ok());
     assert_objects(&back, "a", Verb::Start, Broken::Version);
     let mut another = cluster();
-    report(&mut another, "a")["version_lock"] = "v1.17.0".into();
+    observed(&mut another, "a")["version_lock"] = "v1.17.0".into();
     assert_objects(&(another.snapshot(), back.1), "a", Verb::Start, Broken::Version);
 }
 
 #[test]
-fn it_objects_to_a_go_on_a_way_back() {
+fn it_objects_to_an_approval_on_a_way_back() {
     let mut cluster = cluster();
     cluster.shadows.get_mut("b").unwrap().spec["version"] = "1.18.0".into();
-    report(&mut cluster, "b")["target_version"] = "1.18.0".into();
-    report(&mut cluster, "b")["version_lock"] = "v1.18.0".into();
+    observed(&mut cluster, "b")["target_version"] = "1.18.0".into();
+    observed(&mut cluster, "b")["version_lock"] = "v1.18.0".into();
     let locked = cluster.snapshot();
     let plan = plan(&locked);
     assert_eq!(check(&locked, &plan), vec![]);
-    report(&mut cluster, "b")["version_lock"] = Value::Null;
+    observed(&mut cluster, "b")["version_lock"] = Value::Null;
     assert_objects(&(cluster.snapshot(), plan), "b", Verb::Go, Broken::Version);
 }
 
@@ -82,7 +82,7 @@ fn a_way_back_that_the_version_lock_names_passes() {
     for lock in ["v1.18.0", "1.18.0"] {
         assert_passes(|cluster| {
             goes_back(cluster);
-            report(cluster, "a")["version_lock"] = lock.into();
+            observed(cluster, "a")["version_lock"] = lock.into();
         });
     }
 }
@@ -91,12 +91,12 @@ fn a_way_back_that_the_version_lock_names_passes() {
 fn a_host_with_an_original_agent_chooses_itself() {
     assert_passes(|cluster| {
         goes_back(cluster);
-        report(cluster, "a")["agent_version"] = Value::Null;
+        observed(cluster, "a")["agent_version"] = Value::Null;
     });
 }
 
 #[test]
 fn it_does_not_take_the_version_that_runs_for_a_way_back() {
-    let again = outdated(|cluster| report(cluster, "b")["current_version"] = "1.20.0".into());
+    let again = outdated(|cluster| observed(cluster, "b")["current_version"] = "1.20.0".into());
     assert_eq!(check(&again.0, &again.1), vec![]);
 }

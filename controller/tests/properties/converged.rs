@@ -24,7 +24,7 @@ pub(crate) fn after(snapshot: &Snapshot, plan: &Plan) -> Snapshot {
         if action.verb == Verb::Delete {
             next.shadows.remove(&action.node);
         } else if let Some(ShadowFacts::Readable(shadow)) = next.shadows.get_mut(&action.node).map(Arc::make_mut) {
-            shadow.order = action.order.clone();
+            shadow.desired = action.desired.clone();
         }
     }
     next
@@ -37,7 +37,7 @@ fn written(snapshot: &Snapshot, plan: &Plan) -> Snapshot {
         let shadow = next.shadows.get_mut(&said.node).map(Arc::make_mut);
         if let Some(ShadowFacts::Readable(shadow)) = shadow {
             shadow.conditions = said.conditions;
-            shadow.report.as_mut().unwrap().failed = plan.nodes[&said.node].failed.as_deref().cloned();
+            shadow.observed.as_mut().unwrap().failed = plan.nodes[&said.node].failed.as_deref().cloned();
         }
     }
     for (policy, status) in statuses(snapshot, plan, &check(snapshot, plan)) {
@@ -53,12 +53,12 @@ pub(crate) fn carried_out(snapshot: Snapshot, plans: usize) -> Snapshot {
 
 /// What is left to write.
 fn left(snapshot: &Snapshot, plan: &Plan) -> Vec<String> {
-    let orders = plan.actions.iter().map(|action| format!("{action:?}"));
+    let desired_specs = plan.actions.iter().map(|action| format!("{action:?}"));
     let conditions = shadow_status::changed(snapshot, plan).into_iter().map(|said| format!("{said:?}"));
     let stored = |policy: &String| snapshot.policies[policy].status.as_ref();
     let statuses = statuses(snapshot, plan, &check(snapshot, plan));
     let statuses = statuses.into_iter().filter(|(policy, status)| stored(policy) != Some(status));
-    orders.chain(conditions).chain(statuses.map(|status| format!("{status:?}"))).collect()
+    desired_specs.chain(conditions).chain(statuses.map(|status| format!("{status:?}"))).collect()
 }
 
 proptest! {
@@ -90,8 +90,8 @@ proptest! {
         // A failure that lies in the future, by a clock that was put back, holds nobody until it has come.
         let to_come = |node: &String| {
             let shadow = snapshot.shadows.get(node).and_then(|shadow| shadow.readable());
-            let report = shadow.and_then(|shadow| shadow.report.as_ref());
-            let failures = report.map(|report| (report.failed_at, report.failure.as_ref().map(|failure| failure.time)));
+            let observed = shadow.and_then(|shadow| shadow.observed.as_ref());
+            let failures = observed.map(|observed| (observed.failed_at, observed.failure.as_ref().map(|failure| failure.time)));
             failures.is_some_and(|(counted, told)| counted.max(told) > Some(cluster.now()))
         };
         let standing = |plan: &Plan| -> Vec<_> {

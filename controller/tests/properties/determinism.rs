@@ -50,5 +50,5 @@ fn now_is_read_from_the_snapshot_alone() {
     }))
     .unwrap();
     let plan = plan(&cluster.snapshot());
-    assert_eq!(plan.actions[0].order.since, Some("1971-01-01T00:00:00Z".parse::<Timestamp>().unwrap()));
+    assert_eq!(plan.actions[0].desired.since, Some("1971-01-01T00:00:00Z".parse::<Timestamp>().unwrap()));
 }

@@ -26,7 +26,7 @@ proptest! {
     fn what_is_next_under_a_pause_starts_without_it_and_nothing_else_does(cluster in cluster()) {
         let mut starts: BTreeMap<_, Vec<_>> = BTreeMap::new();
         for action in paused(&cluster, false).actions.iter().filter(|action| action.verb == Verb::Start) {
-            let (policy, version) = (action.order.policy.clone().unwrap(), action.order.version.clone().unwrap());
+            let (policy, version) = (action.desired.policy.clone().unwrap(), action.desired.version.clone().unwrap());
             starts.entry(policy).or_default().push((action.node.clone(), version));
         }
         let mut next = paused(&cluster, true).next;

@@ -17,7 +17,7 @@ use crate::{
     converged::{after, carried_out},
 };
 
-/// Furthest that a go may hold.
+/// Furthest that an approval may hold.
 const LONGEST_GO: SignedDuration = SignedDuration::from_mins(10);
 
 fn flying(snapshot: &Snapshot) -> usize {
@@ -52,7 +52,7 @@ proptest! {
     }
 
     #[test]
-    fn nobody_but_an_exempt_node_gets_the_go_while_every_schedule_is_closed(cluster in cluster()) {
+    fn nobody_but_an_exempt_node_gets_the_approval_while_every_schedule_is_closed(cluster in cluster()) {
         let mut cluster = cluster;
         for spec in cluster.policies.values_mut() {
             spec["schedule"] = json!({"blackouts": [{"start": "2026-11-22T01:00:00Z", "end": "2026-11-22T05:00:00Z"}]});
@@ -60,18 +60,18 @@ proptest! {
         let snapshot = cluster.snapshot();
         for action in plan(&snapshot).actions.iter().filter(|action| matches!(action.verb, Verb::Go | Verb::Renew)) {
             let exempt = &snapshot.nodes[&action.node].ignore_window;
-            prop_assert!(exempt.is_some() && *exempt == action.order.version, "{action:?}");
+            prop_assert!(exempt.is_some() && *exempt == action.desired.version, "{action:?}");
         }
     }
 
     #[test]
-    fn a_go_ends_within_ten_minutes_and_no_later_than_its_window(cluster in cluster()) {
+    fn an_approval_ends_within_ten_minutes_and_no_later_than_its_window(cluster in cluster()) {
         let snapshot = cluster.snapshot();
         for action in plan(&snapshot).actions.iter().filter(|action| matches!(action.verb, Verb::Go | Verb::Renew)) {
-            let expiry = action.order.disrupt_not_after.unwrap();
+            let expiry = action.desired.disrupt_not_after.unwrap();
             prop_assert!(expiry > snapshot.now && expiry.duration_since(snapshot.now) <= LONGEST_GO, "{action:?}");
-            let policy = snapshot.policies[action.order.policy.as_ref().unwrap()].accepted.as_ref().unwrap();
-            let exempt = snapshot.nodes[&action.node].ignore_window == action.order.version;
+            let policy = snapshot.policies[action.desired.policy.as_ref().unwrap()].accepted.as_ref().unwrap();
+            let exempt = snapshot.nodes[&action.node].ignore_window == action.desired.version;
             let closes = policy.schedule.closes_at(snapshot.now).filter(|_| !exempt);
             prop_assert!(closes.is_none_or(|closes| expiry <= closes), "{action:?} {closes:?}");
         }
@@ -94,10 +94,10 @@ proptest! {
         let snapshot = cluster.snapshot();
         let plan = plan(&snapshot);
         for action in plan.actions.iter().filter(|action| action.verb == Verb::Start) {
-            let version = action.order.version.as_ref();
+            let version = action.desired.version.as_ref();
             let own = plan.nodes[&action.node].failed.as_ref().map(|failed| &failed.version);
             prop_assert!(own != version, "{action:?}");
-            let policy = action.order.policy.as_ref().unwrap();
+            let policy = action.desired.policy.as_ref().unwrap();
             let of_policy = plan.nodes.values().filter(|standing| *standing.owners == [policy.clone()]);
             let all = of_policy.clone().count();
             let failed = of_policy.filter_map(|standing| standing.failed.as_ref()).filter(|it| Some(&it.version) == version);

@@ -27,9 +27,9 @@ proptest! {
     }
 
     #[test]
-    fn a_higher_limit_gives_no_fewer_gos(cluster in cluster(), limit in 1..4_i32) {
-        let gos = |limit: i32| begin(&cluster, Verb::Go, "maxConcurrentUpdates", &json!(limit));
-        prop_assert!(gos(limit) <= gos(limit + 1));
+    fn a_higher_limit_gives_no_fewer_approvals(cluster in cluster(), limit in 1..4_i32) {
+        let approvals = |limit: i32| begin(&cluster, Verb::Go, "maxConcurrentUpdates", &json!(limit));
+        prop_assert!(approvals(limit) <= approvals(limit + 1));
     }
 
     #[test]
@@ -45,7 +45,7 @@ proptest! {
     }
 
     #[test]
-    fn an_open_schedule_starts_and_gives_no_fewer_gos(cluster in cluster()) {
+    fn an_open_schedule_starts_and_gives_no_fewer_approvals(cluster in cluster()) {
         for verb in [Verb::Start, Verb::Go] {
             prop_assert!(count(&plan(&cluster.snapshot()), verb) <= begin(&cluster, verb, "schedule", &Value::Null));
         }

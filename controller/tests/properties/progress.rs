@@ -27,8 +27,8 @@ fn at_rest(mut cluster: Cluster) -> Cluster {
         status.extend([("current_state".to_owned(), json!("Idle")), ("crash_count".to_owned(), json!(0))]);
     }
     for node in cluster.nodes.values_mut() {
-        node.cordoned &= node.marks.is_none();
-        node.marks = None;
+        node.cordoned &= node.record.is_none();
+        node.record = None;
     }
     cluster
 }
@@ -80,14 +80,14 @@ proptest! {
     }
 
     #[test]
-    fn a_node_that_is_staged_gets_the_go_where_nothing_keeps_it(cluster in cluster()) {
+    fn a_node_that_is_staged_gets_the_approval_where_nothing_keeps_it(cluster in cluster()) {
         // The same clusters, one step further: what was started has been staged.
         let mut cluster = under_one_open_policy(at_rest(cluster));
         let started = plan(&cluster.snapshot()).actions.into_iter().filter(|action| action.verb == Verb::Start);
         let started: Vec<_> = started.collect();
         for action in &started {
             let lines = cluster.shadows.get_mut(&action.node).unwrap();
-            lines.spec = serde_json::to_value(controller::action::stored(&action.order)).unwrap();
+            lines.spec = serde_json::to_value(controller::action::stored(&action.desired)).unwrap();
             lines.status.as_mut().unwrap()["current_state"] = json!("StagedAndPerformedUpdate");
         }
         let plan = plan(&cluster.snapshot());
@@ -107,16 +107,16 @@ proptest! {
             };
             let policy = &standing.owners[0];
             let is_out = |(other, theirs): (&String, &Standing)| {
-                let started = plan.actions.iter().any(|action| action.node == *other && action.order.state != State::Idle);
+                let started = plan.actions.iter().any(|action| action.node == *other && action.desired.state != State::Idle);
                 let node = &snapshot.nodes[other];
                 let began = snapshot.shadows.get(other).and_then(|shadow| shadow.readable());
                 let its = theirs.owners.contains(policy)
-                    || began.is_some_and(|shadow| shadow.order.policy.as_ref() == Some(policy));
+                    || began.is_some_and(|shadow| shadow.desired.policy.as_ref() == Some(policy));
                 let out = theirs.in_flight || started || (down && (!node.ready || node.cordoned || theirs.failed.is_some()));
                 its && out
             };
             // An unmanaged node that still carries marks counts for the policy it began under, and stands nowhere.
-            let unmanaged = snapshot.nodes.values().any(|node| !node.managed && node.is_marked());
+            let unmanaged = snapshot.nodes.values().any(|node| !node.managed && node.has_record());
             prop_assert!(unmanaged || plan.nodes.iter().any(is_out), "{name}: {hold:?}");
         }
     }
@@ -128,8 +128,8 @@ proptest! {
         for (name, standing) in &plan.nodes {
             let moves = standing.in_flight || plan.actions.iter().any(|action| action.node == *name);
             // A verdict that is over is taken back first; what the node counts as follows from that.
-            let report = snapshot.shadows.get(name).and_then(|it| it.readable()?.report.as_ref());
-            let settles = report.is_some_and(|report| report.failed.as_ref() != standing.failed.as_deref());
+            let observed = snapshot.shadows.get(name).and_then(|it| it.readable()?.observed.as_ref());
+            let settles = observed.is_some_and(|observed| observed.failed.as_ref() != standing.failed.as_deref());
             let quiet = !moves && !settles && !standing.up_to_date;
             prop_assert!(!quiet || standing.hold.is_some(), "{name}: {standing:?}");
         }

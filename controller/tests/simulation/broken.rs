@@ -2,13 +2,13 @@
 //!
 //! | invariant | what is broken on purpose here | what proves the rest |
 //! |---|---|---|
-//! | 1 no start and no go above a limit | starts and gos without a limit, of unavailable nodes, across zones | `tests/properties/limits`, `monotone` |
+//! | 1 no start and no approval above a limit | starts and approvals without a limit, of unavailable nodes, across zones | `tests/properties/limits`, `monotone` |
 //! | 1 across a restart, a stale watch, a leader change | own writes that do not count, a new leader that does not wait | e2e `rollout::leaders` |
 //! | 1 across an edit | a node that does not count for the policy it began under | e2e `rollout::edits` |
-//! | 2 no disruption outside a window | gos that outlast it | `tests/properties/limits` for blackouts too; e2e `rollout::windows` |
-//! | 2 none past the go's expiry | an apiserver that does not look at it, gos for an hour | e2e observer, `marks` |
+//! | 2 no disruption outside a window | approvals that outlast it | `tests/properties/limits` for blackouts too; e2e `rollout::windows` |
+//! | 2 none past the approval's expiry | an apiserver that does not look at it, approvals for an hour | e2e observer, `marks` |
 //! | 2 none without a policy that applies | a policy that takes all, ranks upside down, ties that are broken, old selectors | `tests/objections` |
-//! | 2 none while paused, halted or held | rules that are deaf to each, gos and places that are not taken back | `tests/objections` |
+//! | 2 none while paused, halted or held | rules that are deaf to each, approvals and places that are not taken back | `tests/objections` |
 //! | 2 the reboot belongs to its disruption | a reboot without one | e2e observer, `reboots` |
 //! | 3 a reboot only after the drain, and into the version asked for | no drain, half a drain, another version | e2e observer, `reboots` |
 //! | 4 what was done to a Node is undone | a cordon that is left, a node that is never given back or too early | what it was before the operator came: apiserver `node::restore`, e2e observer, `give_back` |

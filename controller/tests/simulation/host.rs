@@ -5,7 +5,7 @@ mod node;
 mod report;
 mod update;
 
-use api::{GoId, Shadow, State, names};
+use api::{ApprovalId, Shadow, State, names};
 use kube::ResourceExt as _;
 use semver::Version;
 
@@ -18,8 +18,8 @@ pub(crate) use node::{restore, restore_abandoned, set_ready};
 enum Call {
     None,
     /// The mark is written, the shadow not read yet.
-    Marked(GoId),
-    Draining(GoId, u64),
+    Marked(ApprovalId),
+    Draining(ApprovalId, u64),
 }
 
 /// How an agent and its apiserver are broken on purpose.
@@ -30,7 +30,7 @@ pub(crate) enum Flaw {
     Reckless,
     /// Takes the marks away and leaves the cordon.
     Careless,
-    /// Begins under a go that has expired.
+    /// Begins under an approval that has expired.
     Late,
     /// Takes a drain that has begun for one that has ended.
     Impatient,
@@ -51,7 +51,7 @@ pub(crate) struct Host {
     /// The agent does nothing before this, though its pod is Ready.
     hangs_until: u64,
     call: Call,
-    drained: Option<GoId>,
+    drained: Option<ApprovalId>,
     /// Percent of what can fail that does.
     pub(crate) failing: u32,
     /// How it is broken on purpose.
@@ -146,17 +146,17 @@ impl Host {
         // Sometimes it still sees what was there before: its report is refused then, if it is ours.
         let stale = world.chance(10).then(|| before(world, &self.name)).flatten();
         let seen = stale.filter(|stale| stale.uid == shadow.uid).map_or(shadow, std::rc::Rc::new);
-        let Some(report) = &seen.report else {
+        let Some(report) = &seen.observed else {
             // What an earlier shadow has left behind is given back first.
             restore(world, &self.name);
             return self.report(world, &seen, |_| {});
         };
-        match seen.order.state {
+        match seen.desired.state {
             State::Idle | State::ErrorReset => self.rest(world, &seen, report.state),
             State::MonitoringUpdate if report.state == State::MonitoringUpdate => false,
             State::MonitoringUpdate => self.give_back(world, &seen, State::MonitoringUpdate),
             State::StagedAndPerformedUpdate => self.stage(world, &seen, report.state),
-            State::RebootedIntoUpdate => self.go(world, &seen, observer),
+            State::RebootedIntoUpdate => self.approval(world, &seen, observer),
         }
     }
 }

@@ -41,7 +41,7 @@ fn whimsical(snapshot: &Snapshot) -> Plan {
     let now = snapshot.now.as_second().unsigned_abs();
     for (at, shadow) in (0_u64..).zip(snapshot.shadows.values_mut()) {
         if let ShadowFacts::Readable(shadow) = std::sync::Arc::make_mut(shadow)
-            && let Some(report) = shadow.report.as_mut().filter(|report| report.failed_at.is_none())
+            && let Some(report) = shadow.observed.as_mut().filter(|report| report.failed_at.is_none())
         {
             report.crash_count = fastrand::Rng::with_seed(now ^ (at << 32)).u32(..4);
         }

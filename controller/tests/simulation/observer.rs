@@ -9,7 +9,7 @@ use std::rc::Rc;
 
 use api::{
     State, names,
-    shadow::{Order, Shadow},
+    shadow::{Desired, Shadow},
 };
 use controller::{
     action::{Action, Verb},
@@ -23,9 +23,9 @@ pub(crate) use breach::Breach;
 
 use crate::{process::Seen, sight::Sight, world::World};
 
-/// Longest that a go holds, and a clock may have jumped by while it did, in seconds.
+/// Longest that an approval holds, and a clock may have jumped by while it did, in seconds.
 const LONGEST_GO: u64 = 10 * 60;
-/// Longest that a controller may take to see that a go must be taken back and to do so, with watches that lag behind and writes
+/// Longest that a controller may take to see that an approval must be taken back and to do so, with watches that lag behind and writes
 /// that are lost, in seconds.
 const LONGEST_TO_WITHDRAW: u64 = 3 * 60;
 
@@ -66,7 +66,7 @@ impl Observer {
         if action.verb == Verb::GiveBack {
             self.gives_back(world, action, seen);
         }
-        let Some(policy) = &action.order.policy else { return };
+        let Some(policy) = &action.desired.policy else { return };
         let disrupts = match action.verb {
             Verb::Start => false,
             Verb::Go | Verb::Renew => true,
@@ -87,7 +87,7 @@ impl Observer {
         }
         let latest = world.now() + SignedDuration::from_secs(LONGEST_GO.cast_signed());
         let jumped = self.jumped.is_some_and(|jumped| world.time < jumped + LONGEST_GO);
-        if !jumped && action.order.disrupt_not_after.is_some_and(|expiry| expiry > latest) {
+        if !jumped && action.desired.disrupt_not_after.is_some_and(|expiry| expiry > latest) {
             self.breach(world, Breach::Expiry, &what);
         }
         self.schedule(world, &sight, policy, action);
@@ -103,25 +103,25 @@ impl Observer {
         let conditions = node.status.iter().filter_map(|status| status.conditions.as_ref()).flatten();
         let ready = conditions.into_iter().any(|condition| condition.status == "True");
         let boot = &node.status.as_ref().unwrap().node_info.as_ref().unwrap().boot_id;
-        let report = world.shadow(&action.node).and_then(|shadow| shadow.report.clone());
+        let report = world.shadow(&action.node).and_then(|shadow| shadow.observed.clone());
         let same = report.and_then(|report| report.rebooting).is_some_and(|intent| intent.boot_id == *boot);
         if !ready || same {
             self.breach(world, Breach::Health, &action.node);
         }
     }
 
-    /// Looks for gos that should have been taken back long ago: nobody has used them, and their policy is paused or their node
+    /// Looks for approvals that should have been taken back long ago: nobody has used them, and their policy is paused or their node
     /// held. A controller that has just begun to lead is given its time.
-    pub(crate) fn looks_at_gos(&mut self, world: &World) {
+    pub(crate) fn looks_at_approvals(&mut self, world: &World) {
         if self.paused_since.is_empty() && self.held_since.is_empty() {
             return;
         }
         for (name, node) in &world.nodes.rows {
             let its = |shadow: &Rc<Shadow>| world.is_managed(name) && Some(&shadow.node.uid) == node.uid().as_ref();
             let Some(shadow) = world.shadow(name).filter(its) else { continue };
-            let staged = shadow.report.as_ref().is_some_and(|report| report.state == State::StagedAndPerformedUpdate);
-            let usable = shadow.order.disrupt_not_after.is_some_and(|expiry| expiry > world.now());
-            if !staged || !usable || world.marks(name).is_some() {
+            let staged = shadow.observed.as_ref().is_some_and(|report| report.state == State::StagedAndPerformedUpdate);
+            let usable = shadow.desired.disrupt_not_after.is_some_and(|expiry| expiry > world.now());
+            if !staged || !usable || world.record(name).is_some() {
                 continue;
             }
             let owner = Sight::now(world).owner(node);
@@ -130,7 +130,7 @@ impl Observer {
             for (since, breach) in [(paused, Breach::Paused), (held, Breach::Held)] {
                 let since = since.map(|since| since.max(self.leads_since).max(self.jumped.unwrap_or_default()));
                 if since.is_some_and(|since| world.time > since + LONGEST_TO_WITHDRAW) {
-                    self.breach(world, breach, &format!("{name} keeps its go"));
+                    self.breach(world, breach, &format!("{name} keeps its approval"));
                 }
             }
         }
@@ -145,12 +145,12 @@ impl Observer {
         }
     }
 
-    /// The apiserver is about to cordon a node for the first time under a go.
-    pub(crate) fn disrupts(&mut self, world: &World, node: &str, order: &Order) {
-        if order.disrupt_not_after.is_none_or(|expiry| expiry <= world.now()) {
+    /// The apiserver is about to cordon a node for the first time under an approval.
+    pub(crate) fn disrupts(&mut self, world: &World, node: &str, desired: &Desired) {
+        if desired.disrupt_not_after.is_none_or(|expiry| expiry <= world.now()) {
             self.breach(world, Breach::Late, &format!("{node} is disrupted"));
         }
-        let paused = order.policy.as_ref().and_then(|policy| self.paused_since.get(policy)).copied();
+        let paused = desired.policy.as_ref().and_then(|policy| self.paused_since.get(policy)).copied();
         let held = self.held_since.get(node).copied();
         for (since, breach) in [(paused, Breach::Paused), (held, Breach::Held)] {
             let since = since.map(|since| since.max(self.jumped.unwrap_or_default()));
@@ -163,10 +163,11 @@ impl Observer {
     /// An agent reboots its machine.
     pub(crate) fn reboots(&mut self, world: &World, node: &str, version: &Version) {
         self.reboots += 1;
-        let marks = world.marks(node);
+        let record = world.record(node);
         let ended = world.drained.get(node);
-        let drained =
-            marks.is_some_and(|marks| marks.cordoned && marks.go.version == *version && ended == Some(&marks.go));
+        let drained = record.is_some_and(|record| {
+            record.cordoned && record.approval.version == *version && ended == Some(&record.approval)
+        });
         if !drained || !world.is_unschedulable(node) {
             self.breach(world, Breach::Reboot, &format!("{node} into {version}"));
         }

@@ -47,7 +47,7 @@ pub(crate) struct Rules {
     pub(crate) forgetful: bool,
     /// It plans as soon as it leads.
     pub(crate) hasty: bool,
-    /// The policies say nothing of windows, versions, health and failures, which end a go as well.
+    /// The policies say nothing of windows, versions, health and failures, which end an approval as well.
     pub(crate) plain: bool,
     /// The agents and their apiserver are broken instead.
     pub(crate) flaw: Flaw,

@@ -120,17 +120,17 @@ impl Course {
         if agents_first {
             busy |= self.leader.step(&mut self.world, &mut self.observer);
         }
-        self.observer.looks_at_gos(&self.world);
+        self.observer.looks_at_approvals(&self.world);
         busy
     }
 
     fn has_arrived(&self, host: &Host) -> bool {
         let rests = self.world.shadow(&host.name).is_some_and(|shadow| {
-            shadow.order.state == State::Idle
-                && shadow.report.as_ref().is_some_and(|report| report.state == State::Idle)
+            shadow.desired.state == State::Idle
+                && shadow.observed.as_ref().is_some_and(|report| report.state == State::Idle)
         });
         let exempt = self.world.cordoned.contains(&host.name);
-        rests && self.world.marks(&host.name).is_none() && (exempt || host.running == host.offered)
+        rests && self.world.record(&host.name).is_none() && (exempt || host.running == host.offered)
     }
 
     fn is_done(&self) -> bool {
@@ -146,9 +146,9 @@ impl Course {
                 host.name,
                 host.original,
                 host.running,
-                self.world.marks(&host.name),
+                self.world.record(&host.name),
                 self.world.is_unschedulable(&host.name),
-                shadow.map(|shadow| (shadow.order.clone(), shadow.report.clone())),
+                shadow.map(|shadow| (shadow.desired.clone(), shadow.observed.clone())),
             )
         };
         left.map(line).collect::<Vec<_>>().join("\n")

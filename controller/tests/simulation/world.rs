@@ -7,7 +7,7 @@ use std::{
 };
 
 use api::{
-    BottlerocketShadow, GoId, Marks, Shadow, UpdatePolicy, names,
+    ApprovalId, BottlerocketShadow, DisruptionRecord, Shadow, UpdatePolicy, names,
     policy::{PromotionStep, VersionSeen},
 };
 use controller::{
@@ -82,7 +82,7 @@ pub(crate) enum Refused {
 }
 
 /// An annotation, and the marks that were read from it.
-type ReadMarks = (Option<String>, Option<Marks>);
+type ReadRecord = (Option<String>, Option<DisruptionRecord>);
 
 /// Everything that is stored, and the time.
 pub(crate) struct World {
@@ -104,10 +104,10 @@ pub(crate) struct World {
     pub(crate) flips: BTreeMap<String, (usize, usize)>,
     /// Nodes that somebody else has cordoned.
     pub(crate) cordoned: BTreeSet<String>,
-    /// The go under which each node was drained to the end last.
-    pub(crate) drained: BTreeMap<String, GoId>,
+    /// The approval under which each node was drained to the end last.
+    pub(crate) drained: BTreeMap<String, ApprovalId>,
     parsed: RefCell<BTreeMap<String, Rc<Shadow>>>,
-    marks: RefCell<BTreeMap<String, ReadMarks>>,
+    record: RefCell<BTreeMap<String, ReadRecord>>,
     version: u64,
 }
 
@@ -127,7 +127,7 @@ impl World {
             cordoned: BTreeSet::new(),
             drained: BTreeMap::new(),
             parsed: RefCell::default(),
-            marks: RefCell::default(),
+            record: RefCell::default(),
             version: 0,
         }
     }
@@ -194,28 +194,28 @@ impl World {
         self.nodes.put(name, node);
     }
 
-    pub(crate) fn set_marks(&mut self, name: &str, marks: Option<&Marks>, unschedulable: bool) {
+    pub(crate) fn set_record(&mut self, name: &str, record: Option<&DisruptionRecord>, unschedulable: bool) {
         self.edit_node(name, |node| {
             let annotations = node.metadata.annotations.get_or_insert_default();
-            match marks {
-                Some(marks) => annotations.insert(names::MARKS_ANNOTATION.to_owned(), marks.encode()),
-                None => annotations.remove(names::MARKS_ANNOTATION),
+            match record {
+                Some(record) => annotations.insert(names::DISRUPTION_RECORD_ANNOTATION.to_owned(), record.encode()),
+                None => annotations.remove(names::DISRUPTION_RECORD_ANNOTATION),
             };
             node.spec.get_or_insert_default().unschedulable = Some(unschedulable);
         });
     }
 
     /// The Node's marks, parsed once for each version of it.
-    pub(crate) fn marks(&self, name: &str) -> Option<Marks> {
+    pub(crate) fn record(&self, name: &str) -> Option<DisruptionRecord> {
         let node = self.nodes.rows.get(name)?;
-        let mut parsed = self.marks.borrow_mut();
+        let mut parsed = self.record.borrow_mut();
         let known = parsed.get(name).filter(|(version, _)| *version == node.metadata.resource_version);
-        if let Some((_, marks)) = known {
-            return marks.clone();
+        if let Some((_, record)) = known {
+            return record.clone();
         }
-        let marks = Marks::decode(node.metadata.annotations.as_ref()).unwrap();
-        parsed.insert(name.to_owned(), (node.metadata.resource_version.clone(), marks.clone()));
-        marks
+        let record = DisruptionRecord::decode(node.metadata.annotations.as_ref()).unwrap();
+        parsed.insert(name.to_owned(), (node.metadata.resource_version.clone(), record.clone()));
+        record
     }
 
     pub(crate) fn is_unschedulable(&self, name: &str) -> bool {
@@ -288,8 +288,12 @@ impl World {
         }
     }
 
-    /// The controller's write, with its preconditions: that of `action`, or the go put back on top of it.
-    pub(crate) fn order(&mut self, action: &Action, put_back_on: Option<&str>) -> Result<BottlerocketShadow, Refused> {
+    /// The controller's write, with its preconditions: that of `action`, or the approval put back on top of it.
+    pub(crate) fn desired(
+        &mut self,
+        action: &Action,
+        put_back_on: Option<&str>,
+    ) -> Result<BottlerocketShadow, Refused> {
         let mut shadow = self.raw_shadow(&action.node).cloned().ok_or(Refused::Gone)?;
         let version = put_back_on.unwrap_or(&action.resource_version);
         if shadow.uid().as_ref() != Some(&action.uid) || shadow.resource_version().as_deref() != Some(version) {
@@ -299,7 +303,7 @@ impl World {
             self.shadows.remove(&action.shadow);
             return Ok(shadow);
         }
-        shadow.spec = stored(if put_back_on.is_some() { &action.before } else { &action.order });
+        shadow.spec = stored(if put_back_on.is_some() { &action.before } else { &action.desired });
         Ok(self.put_shadow(&action.node, shadow))
     }
 }

@@ -28,11 +28,11 @@ pub(super) struct Followed {
 /// Waits until the node is asked to stage; answers since when.
 pub(super) async fn begun(fleet: &Fleet, node: &str) -> anyhow::Result<Timestamp> {
     eventually("the order to stage", PATIENCE, async || {
-        let order = fleet.shadow(node).await?.spec;
-        if order.state != State::StagedAndPerformedUpdate {
+        let desired = fleet.shadow(node).await?.spec;
+        if desired.state != State::StagedAndPerformedUpdate {
             return Ok(None);
         }
-        let since = order.state_transition_timestamp.context("an order without a time")?;
+        let since = desired.state_transition_timestamp.context("an order without a time")?;
         Ok(Some(api::timestamp::parse(&since)?))
     })
     .await
@@ -53,7 +53,7 @@ pub(super) async fn follow(fleet: &Fleet, node: &str, to: &Version, from: Timest
         }
         let runs = status.is_some_and(|status| status.current_version == to.to_string());
         let free = object.spec.as_ref().and_then(|spec| spec.unschedulable) != Some(true)
-            && !object.annotations().contains_key(names::MARKS_ANNOTATION);
+            && !object.annotations().contains_key(names::DISRUPTION_RECORD_ANNOTATION);
         Ok((runs && free && stand.0 == State::Idle && stand.1 == Some(State::Idle)).then_some(now))
     });
     let to = end.await?;

@@ -36,7 +36,7 @@ pub async fn updated(client: Client, version: &Version, count: usize, patience: 
 #[must_use]
 pub fn is_free(node: &Node) -> bool {
     let cordoned = node.spec.as_ref().and_then(|spec| spec.unschedulable) == Some(true);
-    !cordoned && !node.annotations().contains_key(names::MARKS_ANNOTATION)
+    !cordoned && !node.annotations().contains_key(names::DISRUPTION_RECORD_ANNOTATION)
 }
 
 fn rests_in(shadow: &BottlerocketShadow, version: &Version) -> bool {

@@ -7,19 +7,19 @@ use jiff::Timestamp;
 /// The rule that was broken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Rule {
-    /// A start or a go raised its count above the limit in force.
+    /// A start or an approval raised its count above the limit in force.
     Limit,
-    /// A start or a go under a policy that does not apply, is not accepted or is paused, or on a held node.
+    /// A start or an approval under a policy that does not apply, is not accepted or is paused, or on a held node.
     Permission,
-    /// A go was given outside the policy's schedule or outlasts it, or an original agent was started outside it.
+    /// An approval was given outside the policy's schedule or outlasts it, or an original agent was started outside it.
     Window,
-    /// A start or a go for a version that too many of the policy's nodes have failed on.
+    /// A start or an approval for a version that too many of the policy's nodes have failed on.
     Halt,
     /// A version was started, or called promoted, before it was.
     Promotion,
-    /// A Node was marked, cordoned or taken out of the load balancers without a go for it.
+    /// A Node was marked, cordoned or taken out of the load balancers without an approval for it.
     Beginning,
-    /// A node was rebooted before its drain had ended, without a go, or into another version.
+    /// A node was rebooted before its drain had ended, without an approval, or into another version.
     Reboot,
     /// A Node was not given back as it was before, or at the wrong time.
     GiveBack,

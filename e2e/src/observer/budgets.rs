@@ -26,7 +26,7 @@ pub(super) fn judge(
         return None;
     }
     let shadow = cluster.shadow_of(node).and_then(ShadowFacts::readable);
-    if shadow.zip(node.marks()).is_some_and(|(shadow, marks)| is_forced(at, shadow, marks)) {
+    if shadow.zip(node.record()).is_some_and(|(shadow, record)| is_forced(at, shadow, record)) {
         return None;
     }
     let covers = |budget: &&BudgetFacts| {
@@ -53,7 +53,7 @@ mod tests {
     /// A node that is being drained, with a pod that a budget covers.
     fn draining() -> World {
         let mut world = World::new(&["a"], json!(1));
-        world.pod("web", "a", |_| ()).budget(&[]).start("a").go("a").mark("a").cordon("a").after(9);
+        world.pod("web", "a", |_| ()).budget(&[]).start("a").approval("a").mark("a").cordon("a").after(9);
         world
     }
 
@@ -98,7 +98,7 @@ mod tests {
     fn force_goes_past_it_once_the_time_is_over() {
         let forced = |seconds| {
             let mut world = draining();
-            world.shadow("a", |shadow| shadow.order.drain = Some((seconds, OnTimeout::Force)));
+            world.shadow("a", |shadow| shadow.desired.drain = Some((seconds, OnTimeout::Force)));
             world.after(30).pod("web", "a", ends);
             world
         };

@@ -169,7 +169,7 @@ impl Cluster {
     /// Takes note of what the node runs since `since`, as its shadow tells it.
     pub(super) fn note_run(&mut self, since: Timestamp, node: &str) {
         let shadow = self.shadows.get(node).and_then(ShadowFacts::readable);
-        if let Some(report) = shadow.and_then(|shadow| shadow.report.as_ref()) {
+        if let Some(report) = shadow.and_then(|shadow| shadow.observed.as_ref()) {
             self.runs.entry(node.to_owned()).or_default().note(since, report);
         }
     }

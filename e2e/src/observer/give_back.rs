@@ -2,7 +2,7 @@
 //!
 //! What it had been is what the observer saw before the first mark, not what the mark claims.
 
-use api::{State, shadow::Order};
+use api::{State, shadow::Desired};
 use jiff::Timestamp;
 
 use super::breach::{Breach, Rule};
@@ -11,10 +11,10 @@ use super::memory::{Before, Memory};
 
 /// Takes note of how a Node is before its first mark, and of what others do to it while it is marked.
 pub(super) fn remember(memory: &mut Memory, before: &NodeFacts, after: &NodeFacts) {
-    match (before.is_marked(), after.is_marked()) {
+    match (before.has_record(), after.has_record()) {
         (false, true) => memory.before = Some(Before::from(before)),
         // The operator writes the marks with whatever else it does; who leaves them as they are is somebody else.
-        (true, true) if before.marks == after.marks => {
+        (true, true) if before.record == after.record => {
             if let Some(known) = &mut memory.before {
                 if before.unschedulable != after.unschedulable {
                     known.cordon_by_others = Some(after.unschedulable);
@@ -42,7 +42,7 @@ pub(super) fn judge(
 
 /// Judges how a Node is that is not marked any more.
 pub(super) fn given_back(at: Timestamp, memory: &mut Memory, before: &NodeFacts, after: &NodeFacts) -> Vec<Breach> {
-    if !before.is_marked() || after.is_marked() {
+    if !before.has_record() || after.has_record() {
         return Vec::new();
     }
     let messages = memory.before.take().map(|known| differences(&known, after)).unwrap_or_default();
@@ -74,10 +74,10 @@ fn differences(known: &Before, after: &NodeFacts) -> Vec<String> {
 
 /// What is wrong when the operator undoes what it did while the node's update goes on.
 fn too_early(at: Timestamp, memory: &Memory, owned: bool, before: &NodeFacts, after: &NodeFacts) -> Option<String> {
-    let old = before.marks()?;
-    let (cordoned, excluded) = after.marks().map_or((false, false), |new| (new.cordoned, new.excluded));
+    let old = before.record()?;
+    let (cordoned, excluded) = after.record().map_or((false, false), |new| (new.cordoned, new.excluded));
     let undone = (old.cordoned && !cordoned) || (old.excluded && !excluded);
-    let asked = |order: &Order| matches!(order.state, State::Idle | State::MonitoringUpdate);
+    let asked = |desired: &Desired| matches!(desired.state, State::Idle | State::MonitoringUpdate);
     let early = undone && owned && after.is_managed() && !memory.was_asked(at, asked);
     early.then(|| "was given back before that was asked for".to_owned())
 }
@@ -94,10 +94,10 @@ mod tests {
     /// A node that was as `before` makes it, is disrupted now, and is to be given back.
     fn to_be_given_back(before: fn(&mut NodeFacts)) -> World {
         let mut world = World::new(&["a"], json!(1));
-        world.node("a", before).start("a").go("a").mark("a").cordon("a");
+        world.node("a", before).start("a").approval("a").mark("a").cordon("a");
         world.node("a", |node| {
             node.labels.insert(LABEL.to_owned(), "true".to_owned());
-            node.marks.as_mut().unwrap().as_mut().unwrap().excluded = true;
+            node.record.as_mut().unwrap().as_mut().unwrap().excluded = true;
         });
         world.after(60).finish("a").after(3);
         world
@@ -105,7 +105,7 @@ mod tests {
 
     fn gone(unschedulable: bool, exclusion: Option<&'static str>) -> impl FnOnce(&mut NodeFacts) {
         move |node| {
-            node.marks = Ok(None);
+            node.record = Ok(None);
             node.unschedulable = unschedulable;
             node.labels.remove(LABEL);
             node.labels.extend(exclusion.map(|value| (LABEL.to_owned(), value.to_owned())));
@@ -132,7 +132,7 @@ mod tests {
     #[test]
     fn what_the_marks_claim_is_not_believed() {
         let mut world = to_be_given_back(|node| node.unschedulable = true);
-        world.node("a", |node| node.marks.as_mut().unwrap().as_mut().unwrap().cordoned_before = false);
+        world.node("a", |node| node.record.as_mut().unwrap().as_mut().unwrap().cordoned_before = false);
         world.node("a", gone(false, None)).breach(Rule::GiveBack, "it was cordoned before");
     }
 
@@ -146,7 +146,7 @@ mod tests {
     fn a_node_is_given_back_only_when_that_is_asked_for() {
         let early = |withdraw: fn(&mut World) -> &mut World| {
             let mut world = World::new(&["a"], json!(1));
-            world.start("a").go("a").mark("a");
+            world.start("a").approval("a").mark("a");
             withdraw(&mut world);
             world.after(9).uncordon("a");
             world
@@ -172,7 +172,7 @@ mod tests {
     #[test]
     fn how_a_node_was_that_is_marked_from_the_beginning_is_not_known() {
         let mut world = World::new(&["a"], json!(1));
-        world.start("a").go("a").mark("a").cordon("a").finish("a");
+        world.start("a").approval("a").mark("a").cordon("a").finish("a");
         world.list();
         let mut fresh = crate::observer::Judge::new("brupop");
         std::mem::swap(&mut world.judge, &mut fresh);

@@ -4,7 +4,7 @@ mod apply;
 
 use std::collections::BTreeMap;
 
-use api::shadow::Order;
+use api::shadow::Desired;
 use jiff::Timestamp;
 use semver::Version;
 
@@ -16,7 +16,7 @@ use super::memory::Memory;
 use super::peaks::Counts;
 use super::report::{Gap, Report};
 use super::writes::{Write, Writes, written};
-use super::{budgets, give_back, limits, marks, pods, reboots, timeline, versions};
+use super::{budgets, give_back, limits, pods, reboots, record, timeline, versions};
 
 /// Breaches kept.
 const MOST_BREACHES: usize = 1_000;
@@ -98,7 +98,7 @@ impl Judge {
             match seen {
                 Seen::Node(Change::Applied(node)) => self.list_node(before.get(&node.name).map(|old| &old.facts), node),
                 Seen::Shadow(Change::Applied(shadow)) => {
-                    self.remember_order(&shadow.node, shadow.readable().map(|shadow| &shadow.order));
+                    self.remember_order(&shadow.node, shadow.readable().map(|shadow| &shadow.desired));
                     self.cluster.shadows.insert(shadow.node.clone(), shadow);
                 }
                 Seen::Policy(Change::Applied(policy)) => policies.push(policy),
@@ -117,20 +117,20 @@ impl Judge {
     fn list_node(&mut self, before: Option<&NodeFacts>, node: NodeFacts) {
         let memory = self.memories.entry(node.name.clone()).or_default();
         let same = before.filter(|before| before.uid == node.uid);
-        match (same, node.is_marked()) {
+        match (same, node.has_record()) {
             (None, _) => memory.forget_node(),
             (Some(old), false) => {
                 let found = give_back::given_back(self.now, memory, old, &node);
                 self.found(found);
             }
             // How it was before its first mark was not seen.
-            (Some(old), true) if !old.is_marked() => memory.before = None,
+            (Some(old), true) if !old.has_record() => memory.before = None,
             (Some(_), true) => {}
         }
         let memory = self.memories.entry(node.name.clone()).or_default();
         memory.begun = None;
-        if let Some(marks) = node.marks() {
-            memory.begin(&marks.go);
+        if let Some(record) = node.record() {
+            memory.begin(&record.approval);
         }
         self.cluster.put_node(self.now, node);
     }
@@ -138,7 +138,7 @@ impl Judge {
     /// What was seen so far.
     #[must_use]
     pub fn report(&self) -> Report {
-        let marked = self.cluster.nodes.values().filter(|record| record.facts.is_marked());
+        let marked = self.cluster.nodes.values().filter(|record| record.facts.has_record());
         Report {
             peaks: self.counts.peaks.clone(),
             marked: marked.map(|record| record.facts.name.clone()).collect(),
@@ -186,9 +186,9 @@ impl Judge {
         self.cluster.budgets.insert(format!("{}/{}", budget.namespace, budget.name), budget);
     }
 
-    fn remember_order(&mut self, node: &str, order: Option<&Order>) {
-        if let Some(order) = order {
-            self.memories.entry(node.to_owned()).or_default().order(self.now, order);
+    fn remember_order(&mut self, node: &str, desired: Option<&Desired>) {
+        if let Some(desired) = desired {
+            self.memories.entry(node.to_owned()).or_default().desired(self.now, desired);
         }
     }
 }
@@ -207,7 +207,7 @@ mod tests {
     fn a_rollout_of_one_node_is_told_as_it_was() {
         let mut world = World::new(&["a", "b"], json!(1));
         world.pod("web", "a", |_| ()).after(9).start("a").after(1).reports("a", State::StagedAndPerformedUpdate);
-        world.go("a").mark("a").cordon("a").after(1).delete_pod("web").after(1);
+        world.approval("a").mark("a").cordon("a").after(1).delete_pod("web").after(1);
         world.host("a", HostChange::Down { approved: true }).after(5);
         world.host("a", HostChange::Up { version: Version::new(1, 20, 0) });
         world.reports("a", State::RebootedIntoUpdate).finish("a").uncordon("a").reports("a", State::MonitoringUpdate);
@@ -245,7 +245,7 @@ mod tests {
     #[test]
     fn the_most_nodes_at_a_time_are_counted() {
         let mut world = World::new(&["a", "b", "c"], json!("unlimited"));
-        world.start("a").start("b").go("a").idle("a").start("c");
+        world.start("a").start("b").approval("a").idle("a").start("c");
         let peaks = world.judge.report().peaks;
         assert_eq!(peaks.overall, Peak { in_flight: 2, disrupted: 1 });
         assert_eq!(peaks.by_policy.len(), 1);
@@ -254,7 +254,7 @@ mod tests {
     #[test]
     fn what_comes_late_is_taken_over_and_not_judged() {
         let mut world = World::new(&["a", "b"], json!(1));
-        let late = world.change_node("a", |node| node.marks = Err("forged".to_owned()));
+        let late = world.change_node("a", |node| node.record = Err("forged".to_owned()));
         world.pod("web", "b", |_| ());
         world.judge.see(Event::Cluster { at: world.judge.now, seen: Box::new(Seen::Node(Change::Applied(late))) });
         assert_eq!(world.judge.report().late, 1);

@@ -1,4 +1,4 @@
-//! Whether a start or a go was allowed when it was written.
+//! Whether a start or an approval was allowed when it was written.
 //!
 //! The controller decides on what it has seen, which may be a moment old: it is right when it was right under the policies
 //! as they were at some time within [`super::GRACE`], and with the labels that the node had then. What it wrote itself it
@@ -6,21 +6,21 @@
 
 use std::collections::BTreeMap;
 
-use api::{Policy, Shadow, shadow::Order};
+use api::{Policy, Shadow, shadow::Desired};
 use jiff::{SignedDuration, Timestamp};
 
 use super::GRACE;
 use super::breach::{Breach, Rule};
 use super::cluster::{Cluster, NodeRecord};
+use super::desired_specs::{Asked, asked};
 use super::facts::ShadowFacts;
 use super::memory::Memory;
-use super::orders::{Asked, asked};
 use super::owner::owner;
 use super::standing::standing;
 use super::views::{View, within_grace};
 use super::{versions, windows};
 
-/// The furthest ahead that a go may expire.
+/// The furthest ahead that an approval may expire.
 const FURTHEST_EXPIRY: SignedDuration = SignedDuration::from_mins(10);
 
 /// What is wrong, and with which policy.
@@ -31,10 +31,10 @@ pub(super) fn judge(
     at: Timestamp,
     cluster: &Cluster,
     memory: &Memory,
-    (before, written): (&Order, &ShadowFacts),
+    (before, written): (&Desired, &ShadowFacts),
 ) -> Option<Breach> {
     let shadow = written.readable()?;
-    let after = &shadow.order;
+    let after = &shadow.desired;
     let asked = asked(before, after)?;
     let node = &written.node;
     if asked != Asked::Start && goes_on(at, cluster, memory, node, after) {
@@ -45,31 +45,33 @@ pub(super) fn judge(
     objects.extend(policy.map(|policy| format!("policy/{policy}")));
     let what = match asked {
         Asked::Start => "started",
-        Asked::Go => "got the go",
-        Asked::Renewal => "had its go renewed",
+        Asked::Go => "got the approval",
+        Asked::Renewal => "had its approval renewed",
     };
     Some(Breach { at, rule, objects, message: format!("node {node} {what}: {message}") })
 }
 
-/// Whether the disruption of this very go has begun, or the go was only taken back for a moment to look whether it has.
-fn goes_on(at: Timestamp, cluster: &Cluster, memory: &Memory, node: &str, after: &Order) -> bool {
-    let go = after.go();
-    let marks = cluster.nodes.get(node).and_then(|record| record.facts.marks());
-    let begun = go.is_some() && marks.map(|marks| &marks.go) == go.as_ref();
+/// Whether the disruption of this very go has begun, or the approval was only taken back for a moment to look whether it has.
+fn goes_on(at: Timestamp, cluster: &Cluster, memory: &Memory, node: &str, after: &Desired) -> bool {
+    let approval = after.approval();
+    let record = cluster.nodes.get(node).and_then(|record| record.facts.record());
+    let begun = approval.is_some() && record.map(|record| &record.approval) == approval.as_ref();
     begun || restored(at, memory, after)
 }
 
-/// Whether a go that was there a moment ago, and then was not, is given again.
-fn restored(at: Timestamp, memory: &Memory, after: &Order) -> bool {
-    let go = after.go();
-    go.is_some() && memory.current().and_then(Order::go) != go && memory.was_asked(at, |order| order.go() == go)
+/// Whether an approval that was there a moment ago, and then was not, is given again.
+fn restored(at: Timestamp, memory: &Memory, after: &Desired) -> bool {
+    let approval = after.approval();
+    approval.is_some()
+        && memory.current().and_then(Desired::approval) != approval
+        && memory.was_asked(at, |desired| desired.approval() == approval)
 }
 
 fn wrong(at: Timestamp, cluster: &Cluster, node: &str, asked: Asked, shadow: &Shadow) -> Option<Wrong> {
     let Some(record) = cluster.nodes.get(node) else {
         return Some((Rule::Permission, None, "there is no such Node".to_owned()));
     };
-    if let Some(message) = held(at, record).or_else(|| expiry(at, asked, &shadow.order)) {
+    if let Some(message) = held(at, record).or_else(|| expiry(at, asked, &shadow.desired)) {
         return Some((Rule::Permission, None, message));
     }
     let mut first = None;
@@ -90,15 +92,15 @@ fn held(at: Timestamp, record: &NodeRecord) -> Option<String> {
     Some(format!("the Node is held since {since}: {reason}"))
 }
 
-fn expiry(at: Timestamp, asked: Asked, after: &Order) -> Option<String> {
+fn expiry(at: Timestamp, asked: Asked, after: &Desired) -> Option<String> {
     if asked == Asked::Start {
         return None;
     }
-    let Some(expiry) = after.disrupt_not_after.filter(|_| after.go().is_some()) else {
-        return Some("the go names no version or time, or never expires".to_owned());
+    let Some(expiry) = after.disrupt_not_after.filter(|_| after.approval().is_some()) else {
+        return Some("the approval names no version or time, or never expires".to_owned());
     };
     let ahead = expiry.duration_since(at);
-    (ahead > FURTHEST_EXPIRY + GRACE).then(|| format!("the go expires only at {expiry}"))
+    (ahead > FURTHEST_EXPIRY + GRACE).then(|| format!("the approval expires only at {expiry}"))
 }
 
 fn allowed(
@@ -108,7 +110,7 @@ fn allowed(
     labels: &BTreeMap<String, String>,
     (record, asked, shadow): (&NodeRecord, Asked, &Shadow),
 ) -> Result<(), Wrong> {
-    let (node, after) = (record.facts.name.as_str(), &shadow.order);
+    let (node, after) = (record.facts.name.as_str(), &shadow.desired);
     let refuse = |policy: Option<&str>, message| (Rule::Permission, policy.map(str::to_owned), message);
     let applying = owner(view, labels).map_err(|why| refuse(None, why))?;
     let name = applying.name.as_str();
@@ -174,7 +176,7 @@ fn matched(at: Timestamp, cluster: &Cluster, view: &View, policy: &str) -> usize
 /// were changed a moment ago.
 fn counts_for(at: Timestamp, cluster: &Cluster, view: &View, record: &NodeRecord, policy: &str) -> bool {
     let shadow = cluster.shadow_of(&record.facts).and_then(ShadowFacts::readable);
-    let began = shadow.and_then(|shadow| shadow.order.policy.as_deref()) == Some(policy);
+    let began = shadow.and_then(|shadow| shadow.desired.policy.as_deref()) == Some(policy);
     let applies = || owner(view, &record.facts.labels).is_ok_and(|owner| owner.name == policy);
     began || (!within_grace(record.labelled, at) && applies())
 }
@@ -204,7 +206,7 @@ mod tests {
     #[test]
     fn a_place_is_free_only_when_the_node_before_is_wholly_done() {
         let back = |world: &mut World| {
-            world.start("a").reports("a", State::StagedAndPerformedUpdate).go("a").mark("a").cordon("a");
+            world.start("a").reports("a", State::StagedAndPerformedUpdate).approval("a").mark("a").cordon("a");
             world.reports("a", State::RebootedIntoUpdate).after(60).finish("a").after(1);
         };
         let mut done = world(json!(1));
@@ -219,11 +221,11 @@ mod tests {
     }
 
     #[test]
-    fn a_go_counts_the_nodes_with_a_go_or_marks() {
+    fn an_approval_counts_the_nodes_with_an_approval_or_marks() {
         let mut lowered = world(json!(2));
         lowered.start("a").start("b").after(9).policy("maxConcurrentUpdates", json!(1)).after(9);
-        lowered.go("a").clean();
-        lowered.go("b").breach(Rule::Limit, "2 nodes are disrupted");
+        lowered.approval("a").clean();
+        lowered.approval("b").breach(Rule::Limit, "2 nodes are disrupted");
     }
 
     #[test]
@@ -245,9 +247,9 @@ mod tests {
         let failed = |version: Version| {
             let mut world = world(json!(1));
             world.policy("failures", json!({"haltAfter": 2})).after(9);
-            world.start("a").go("a").mark("a").cordon("a").reports("a", State::RebootedIntoUpdate);
+            world.start("a").approval("a").mark("a").cordon("a").reports("a", State::RebootedIntoUpdate);
             world.shadow("a", |shadow| {
-                shadow.report.as_mut().unwrap().failed =
+                shadow.observed.as_mut().unwrap().failed =
                     Some(api::shadow::Failed { kind: Verdict::Health, version, time: jiff::Timestamp::UNIX_EPOCH });
             });
             world.start("b");
@@ -278,7 +280,7 @@ mod tests {
     #[test]
     fn a_shadow_that_cannot_be_read_and_a_marked_node_count() {
         let mut marked = world(json!(1));
-        marked.node("a", |node| node.marks = Err("forged".to_owned())).start("b").breach(Rule::Limit, "a, b");
+        marked.node("a", |node| node.record = Err("forged".to_owned())).start("b").breach(Rule::Limit, "a, b");
         let mut unreadable = world(json!(1));
         unreadable.unreadable("a").start("b").breach(Rule::Limit, "a, b");
     }
@@ -300,47 +302,47 @@ mod tests {
     }
 
     #[test]
-    fn nothing_starts_or_gets_the_go_under_a_paused_policy() {
+    fn nothing_starts_or_gets_the_approval_under_a_paused_policy() {
         let mut world = world(json!(2));
-        world.start("a").start("b").after(9).policy("paused", json!(true)).after(1).go("a").clean();
-        world.after(2).go("b").breach(Rule::Permission, "paused");
+        world.start("a").start("b").after(9).policy("paused", json!(true)).after(1).approval("a").clean();
+        world.after(2).approval("b").breach(Rule::Permission, "paused");
     }
 
     #[test]
-    fn a_go_is_not_renewed_under_a_paused_policy_unless_its_disruption_has_begun() {
+    fn an_approval_is_not_renewed_under_a_paused_policy_unless_its_disruption_has_begun() {
         let renew = |begun: bool| {
             let mut world = world(json!(1));
-            world.start("a").go("a");
+            world.start("a").approval("a");
             if begun {
                 world.mark("a");
             }
             world.policy("paused", json!(true)).after(30).shadow("a", |shadow| {
-                let expiry = shadow.order.disrupt_not_after.unwrap();
-                shadow.order.disrupt_not_after = Some(expiry + jiff::SignedDuration::from_secs(60));
+                let expiry = shadow.desired.disrupt_not_after.unwrap();
+                shadow.desired.disrupt_not_after = Some(expiry + jiff::SignedDuration::from_secs(60));
             });
             world
         };
         renew(true).clean();
-        renew(false).breach(Rule::Permission, "had its go renewed");
+        renew(false).breach(Rule::Permission, "had its approval renewed");
     }
 
     #[test]
-    fn a_go_withdrawn_for_a_look_may_be_given_back() {
+    fn an_approval_withdrawn_for_a_look_may_be_given_back() {
         let again = |seconds| {
             let mut world = world(json!(1));
-            world.start("a").go("a").policy("paused", json!(true)).after(5);
-            let go = world.go_of("a");
-            let order = |world: &mut World, state| {
-                let (since, expiry) = (go.since, go.since + jiff::SignedDuration::from_secs(300));
+            world.start("a").approval("a").policy("paused", json!(true)).after(5);
+            let approval = world.approval_of("a");
+            let desired = |world: &mut World, state| {
+                let (since, expiry) = (approval.since, approval.since + jiff::SignedDuration::from_secs(300));
                 world.shadow("a", |shadow| {
-                    shadow.order.state = state;
-                    shadow.order.since = Some(since);
-                    shadow.order.disrupt_not_after = Some(expiry);
+                    shadow.desired.state = state;
+                    shadow.desired.since = Some(since);
+                    shadow.desired.disrupt_not_after = Some(expiry);
                 });
             };
-            order(&mut world, State::StagedAndPerformedUpdate);
+            desired(&mut world, State::StagedAndPerformedUpdate);
             world.after(seconds);
-            order(&mut world, State::RebootedIntoUpdate);
+            desired(&mut world, State::RebootedIntoUpdate);
             world
         };
         again(1).clean();
@@ -370,8 +372,8 @@ mod tests {
     }
 
     #[test]
-    fn a_go_expires_within_ten_minutes() {
-        world(json!(1)).start("a").go_for("a", 600).clean();
-        world(json!(1)).start("a").go_for("a", 700).breach(Rule::Permission, "expires only at");
+    fn an_approval_expires_within_ten_minutes() {
+        world(json!(1)).start("a").approval_for("a", 600).clean();
+        world(json!(1)).start("a").approval_for("a", 700).breach(Rule::Permission, "expires only at");
     }
 }

@@ -2,13 +2,13 @@
 
 use std::collections::VecDeque;
 
-use api::{GoId, shadow::Order};
+use api::{ApprovalId, shadow::Desired};
 use jiff::Timestamp;
 
 use super::facts::NodeFacts;
 use super::views::within_grace;
 
-/// Orders remembered; renewing a go is one.
+/// Orders remembered; renewing an approval is one.
 const MOST_ORDERS: usize = 64;
 
 /// How a Node was before its first mark, and what somebody else did to it since.
@@ -34,10 +34,10 @@ impl From<&NodeFacts> for Before {
 /// A disruption that a mark tells of.
 #[derive(Debug, Clone)]
 pub(super) struct Begun {
-    /// The go that the mark names.
-    pub(super) go: GoId,
+    /// The approval that the mark names.
+    pub(super) approval: ApprovalId,
     /// How many orders there had been when the mark was written.
-    orders: u64,
+    desired_specs: u64,
     /// Whether something was done to the Node under it.
     pub(super) acted: bool,
 }
@@ -53,7 +53,7 @@ pub(super) struct Down {
 struct Given {
     number: u64,
     since: Timestamp,
-    order: Order,
+    desired: Desired,
 }
 
 /// What the observer remembers of one node.
@@ -63,20 +63,20 @@ pub(super) struct Memory {
     pub(super) before: Option<Before>,
     pub(super) begun: Option<Begun>,
     pub(super) down: Option<Down>,
-    orders: VecDeque<Given>,
+    desired_specs: VecDeque<Given>,
     given: u64,
 }
 
 impl Memory {
     /// Takes note of what the node is asked to do from now on.
-    pub(super) fn order(&mut self, at: Timestamp, order: &Order) {
-        if self.current().is_some_and(|current| current == order) {
+    pub(super) fn desired(&mut self, at: Timestamp, desired: &Desired) {
+        if self.current().is_some_and(|current| current == desired) {
             return;
         }
         self.given += 1;
-        self.orders.push_back(Given { number: self.given, since: at, order: order.clone() });
-        if self.orders.len() > MOST_ORDERS {
-            self.orders.pop_front();
+        self.desired_specs.push_back(Given { number: self.given, since: at, desired: desired.clone() });
+        if self.desired_specs.len() > MOST_ORDERS {
+            self.desired_specs.pop_front();
         }
     }
 
@@ -86,45 +86,45 @@ impl Memory {
     }
 
     /// Takes note of a mark that names `go`.
-    pub(super) fn begin(&mut self, go: &GoId) {
-        self.begun = Some(Begun { go: go.clone(), orders: self.given, acted: false });
+    pub(super) fn begin(&mut self, approval: &ApprovalId) {
+        self.begun = Some(Begun { approval: approval.clone(), desired_specs: self.given, acted: false });
     }
 
     /// What the node was asked to do last.
-    pub(super) fn current(&self) -> Option<&Order> {
-        self.orders.back().map(|given| &given.order)
+    pub(super) fn current(&self) -> Option<&Desired> {
+        self.desired_specs.back().map(|given| &given.desired)
     }
 
     /// The orders that were in force at some time within the grace, the newest first.
     fn recent(&self, now: Timestamp) -> impl Iterator<Item = &Given> {
         let mut until = None;
-        self.orders.iter().rev().take_while(move |given| {
+        self.desired_specs.iter().rev().take_while(move |given| {
             let ended = until.replace(given.since);
             ended.is_none_or(|ended| within_grace(ended, now))
         })
     }
 
     /// Whether such an order was in force at some time within the grace.
-    pub(super) fn was_asked(&self, now: Timestamp, what: impl Fn(&Order) -> bool) -> bool {
-        self.recent(now).any(|given| what(&given.order))
+    pub(super) fn was_asked(&self, now: Timestamp, what: impl Fn(&Desired) -> bool) -> bool {
+        self.recent(now).any(|given| what(&given.desired))
     }
 
-    /// Whether the go was ever given, as far as is known.
-    pub(super) fn knows(&self, go: &GoId) -> bool {
-        self.orders.iter().any(|given| given.order.go().as_ref() == Some(go))
+    /// Whether the approval was ever given, as far as is known.
+    pub(super) fn knows(&self, approval: &ApprovalId) -> bool {
+        self.desired_specs.iter().any(|given| given.desired.approval().as_ref() == Some(approval))
     }
 
-    /// Whether the go of the mark was there at some time since the mark was written, and at some time within the grace.
-    pub(super) fn go_was_there(&self, now: Timestamp) -> bool {
+    /// Whether the approval of the mark was there at some time since the mark was written, and at some time within the grace.
+    pub(super) fn approval_was_there(&self, now: Timestamp) -> bool {
         self.begun.as_ref().is_some_and(|begun| {
-            let since = |given: &Given| given.number >= begun.orders;
-            self.recent(now).any(|given| since(given) && given.order.go().as_ref() == Some(&begun.go))
+            let since = |given: &Given| given.number >= begun.desired_specs;
+            self.recent(now).any(|given| since(given) && given.desired.approval().as_ref() == Some(&begun.approval))
         })
     }
 
-    /// When the go expires, as it was renewed last.
-    pub(super) fn expiry(&self, go: &GoId) -> Option<Timestamp> {
-        let named = |given: &&Given| given.order.go().as_ref() == Some(go);
-        self.orders.iter().rev().find(named).and_then(|given| given.order.disrupt_not_after)
+    /// When the approval expires, as it was renewed last.
+    pub(super) fn expiry(&self, approval: &ApprovalId) -> Option<Timestamp> {
+        let named = |given: &&Given| given.desired.approval().as_ref() == Some(approval);
+        self.desired_specs.iter().rev().find(named).and_then(|given| given.desired.disrupt_not_after)
     }
 }

@@ -21,20 +21,20 @@
 mod breach;
 mod budgets;
 mod cluster;
+mod desired_specs;
 mod event;
 mod facts;
 mod give_back;
 mod handle;
 mod judge;
 mod limits;
-mod marks;
 mod memory;
 mod merge;
-mod orders;
 mod owner;
 mod peaks;
 mod pods;
 mod reboots;
+mod record;
 mod report;
 mod runs;
 #[cfg(test)]

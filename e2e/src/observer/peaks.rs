@@ -14,7 +14,7 @@ use super::standing::{Standing, standing};
 pub struct Peak {
     /// In flight: their state, asked for or reported, was not Idle, or they carried marks.
     pub in_flight: usize,
-    /// Disrupted: they had a go or carried marks.
+    /// Disrupted: they had an approval or carried marks.
     pub disrupted: usize,
 }
 
@@ -88,7 +88,7 @@ impl Peak {
 fn policies(cluster: &Cluster, name: &str) -> Vec<String> {
     let Some(node) = cluster.nodes.get(name).map(|record| &record.facts) else { return Vec::new() };
     let shadow = cluster.shadow_of(node).and_then(ShadowFacts::readable);
-    let began = shadow.and_then(|shadow| shadow.order.policy.clone());
+    let began = shadow.and_then(|shadow| shadow.desired.policy.clone());
     let applies = cluster.views.now().and_then(|view| owner(view, &node.labels).ok()).map(|policy| policy.name.clone());
     let other = applies.filter(|applies| began.as_ref() != Some(applies));
     began.into_iter().chain(other).collect()

@@ -15,8 +15,8 @@ pub(super) fn drained_from<'a>(
 ) -> Option<&'a NodeFacts> {
     let leaves = !before.terminating && (after.terminating || gone) && before.must_go();
     let node = &cluster.nodes.get(before.node.as_ref()?)?.facts;
-    let cordoned = node.unschedulable && node.marks().is_some_and(|marks| marks.cordoned);
+    let cordoned = node.unschedulable && node.record().is_some_and(|record| record.cordoned);
     let shadow = cluster.shadow_of(node).and_then(ShadowFacts::readable);
-    let has_go = shadow.is_some_and(|shadow| shadow.order.state == State::RebootedIntoUpdate);
-    (leaves && cordoned && has_go).then_some(node)
+    let has_approval = shadow.is_some_and(|shadow| shadow.desired.state == State::RebootedIntoUpdate);
+    (leaves && cordoned && has_approval).then_some(node)
 }

@@ -4,7 +4,7 @@
 //! after the host. A pod that came onto the node within
 //! [`super::GRACE`] before is excused: no drain could have seen it. So are the operator's own pods, which may stay.
 
-use api::{Marks, Shadow, State, shadow::OnTimeout};
+use api::{DisruptionRecord, Shadow, State, shadow::OnTimeout};
 use jiff::{SignedDuration, Timestamp};
 use semver::Version;
 
@@ -21,29 +21,29 @@ const LAG: SignedDuration = SignedDuration::from_millis(250);
 pub(super) fn down(at: Timestamp, cluster: &Cluster, memory: &mut Memory, name: &str, namespace: &str) -> Vec<Breach> {
     let node = cluster.nodes.get(name).map(|record| &record.facts);
     let shadow = node.and_then(|node| cluster.shadow_of(node)).and_then(ShadowFacts::readable);
-    memory.down = Some(Down { version: shadow.and_then(|shadow| shadow.order.version.clone()) });
+    memory.down = Some(Down { version: shadow.and_then(|shadow| shadow.desired.version.clone()) });
     let (Some(node), Some(shadow)) = (node, shadow) else {
         return vec![breach(at, name, "rebooted without a Node and a shadow of it")];
     };
     let mut wrong = Vec::new();
-    let state = shadow.order.state;
+    let state = shadow.desired.state;
     if state != State::RebootedIntoUpdate {
         wrong.push(format!("rebooted while it is asked to be {}", state.as_str()));
     }
-    let marks = node.marks().filter(|marks| marks.cordoned);
-    if marks.is_none() || !node.unschedulable {
+    let record = node.record().filter(|record| record.cordoned);
+    if record.is_none() || !node.unschedulable {
         wrong.push("rebooted without the operator's cordon".to_owned());
     }
-    let go = shadow.order.go();
-    if state == State::RebootedIntoUpdate && marks.is_some_and(|marks| go.as_ref() != Some(&marks.go)) {
-        wrong.push("rebooted under another go than the one its disruption began with".to_owned());
+    let approval = shadow.desired.approval();
+    if state == State::RebootedIntoUpdate && record.is_some_and(|record| approval.as_ref() != Some(&record.approval)) {
+        wrong.push("rebooted under another approval than the one its disruption began with".to_owned());
     }
     let stays = |pod: &&PodRecord| pod.facts.namespace == namespace && pod.facts.component().is_some();
     let left = cluster
         .pods_then(name, at.saturating_add(LAG).unwrap_or(at))
         .filter(|pod| pod.facts.must_go() && !within_grace(pod.bound, at));
     let left: Vec<_> = left.filter(|pod| !stays(pod)).map(|pod| pod.facts.path()).collect();
-    if !left.is_empty() && !marks.is_some_and(|marks| is_forced(at, shadow, marks)) {
+    if !left.is_empty() && !record.is_some_and(|record| is_forced(at, shadow, record)) {
         wrong.push(format!("rebooted before its drain had ended; left: {}", left.join(", ")));
     }
     wrong.iter().map(|message| breach(at, name, message)).collect()
@@ -66,9 +66,9 @@ pub(super) fn up(
 }
 
 /// Whether the drain's time is over, and the pods that are left may be deleted then.
-pub(super) fn is_forced(at: Timestamp, shadow: &Shadow, marks: &Marks) -> bool {
-    let Some((seconds, OnTimeout::Force)) = shadow.order.drain else { return false };
-    let began = marks.drain_began.unwrap_or(Timestamp::MAX);
+pub(super) fn is_forced(at: Timestamp, shadow: &Shadow, record: &DisruptionRecord) -> bool {
+    let Some((seconds, OnTimeout::Force)) = shadow.desired.drain else { return false };
+    let began = record.drain_began.unwrap_or(Timestamp::MAX);
     at.duration_since(began) >= SignedDuration::from_secs(i64::from(seconds))
 }
 
@@ -95,10 +95,10 @@ mod tests {
         HostChange::Up { version: Version::new(1, minor, 0) }
     }
 
-    /// A drained node with a go, its host running 1.19.0.
+    /// A drained node with an approval, its host running 1.19.0.
     fn drained() -> World {
         let mut world = World::new(&["a", "b"], json!(2));
-        world.host("a", up(19)).start("a").go("a").mark("a").cordon("a").after(60);
+        world.host("a", up(19)).start("a").approval("a").mark("a").cordon("a").after(60);
         world
     }
 
@@ -149,7 +149,7 @@ mod tests {
     fn a_forced_drain_may_leave_pods_once_its_time_is_over() {
         let forced = |seconds| {
             let mut world = drained();
-            world.shadow("a", |shadow| shadow.order.drain = Some((seconds, OnTimeout::Force)));
+            world.shadow("a", |shadow| shadow.desired.drain = Some((seconds, OnTimeout::Force)));
             world.pod("web", "a", |_| ()).after(30).host("a", REBOOT);
             world
         };
@@ -158,9 +158,9 @@ mod tests {
     }
 
     #[test]
-    fn a_reboot_needs_the_go_its_disruption_began_with() {
+    fn a_reboot_needs_the_approval_its_disruption_began_with() {
         drained().start("a").host("a", REBOOT).breach(Rule::Reboot, "asked to be StagedAndPerformedUpdate");
-        drained().go("a").host("a", REBOOT).breach(Rule::Reboot, "another go");
+        drained().approval("a").host("a", REBOOT).breach(Rule::Reboot, "another approval");
         let mut idle = World::new(&["a"], json!(1));
         idle.host("a", REBOOT);
         assert_eq!(idle.rules(), [Rule::Reboot; 2], "{:?}", idle.judge.breaches());
@@ -170,7 +170,7 @@ mod tests {
     fn a_reboot_needs_the_cordon() {
         drained().node("a", |node| node.unschedulable = false).host("a", REBOOT).breach(Rule::Reboot, "cordon");
         let mut marked = World::new(&["a"], json!(1));
-        marked.start("a").go("a").mark("a").after(9).host("a", REBOOT).breach(Rule::Reboot, "cordon");
+        marked.start("a").approval("a").mark("a").after(9).host("a", REBOOT).breach(Rule::Reboot, "cordon");
     }
 
     #[test]

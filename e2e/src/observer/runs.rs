@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use api::{State, shadow::Report};
+use api::{State, shadow::Observed};
 use jiff::Timestamp;
 use semver::Version;
 
@@ -13,7 +13,7 @@ pub(super) struct Runs(BTreeMap<Version, Timestamp>);
 impl Runs {
     /// Takes note of what the agent reports. A node runs a version once nothing is under way on it; whether it is healthy is not
     /// looked at, so that it runs it for longer here than for the controller.
-    pub(super) fn note(&mut self, since: Timestamp, report: &Report) {
+    pub(super) fn note(&mut self, since: Timestamp, report: &Observed) {
         let runs = &report.current_version;
         self.0.retain(|version, _| version <= runs);
         if matches!(report.state, State::Idle | State::MonitoringUpdate) {

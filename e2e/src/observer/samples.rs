@@ -6,8 +6,8 @@ use api::names::{
     APISERVER_FIELD_MANAGER, COMPONENT_LABEL, EXCLUDE_FROM_LOAD_BALANCERS_LABEL, UPDATER_INTERFACE_LABEL,
     UPDATER_INTERFACE_VERSION,
 };
-use api::shadow::{NodeRef, Order, Report};
-use api::{GoId, Marks, Policy, Shadow, State, UpdatePolicySpec};
+use api::shadow::{Desired, NodeRef, Observed};
+use api::{ApprovalId, DisruptionRecord, Policy, Shadow, State, UpdatePolicySpec};
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{FieldsV1, ManagedFieldsEntry};
 use semver::Version;
@@ -177,64 +177,66 @@ impl World {
     }
 
     /// Replaces an order, keeping its policy.
-    fn order(&mut self, node: &str, state: State, expires: Option<i64>) -> &mut Self {
+    fn desired(&mut self, node: &str, state: State, expires: Option<i64>) -> &mut Self {
         let now = self.now;
         self.shadow(node, |shadow| {
-            shadow.order = Order {
+            shadow.desired = Desired {
                 state,
                 since: Some(now),
                 version: Some(new_version()),
                 policy: Some("default".to_owned()),
                 disrupt_not_after: expires.map(|seconds| now.checked_add(SignedDuration::from_secs(seconds)).unwrap()),
-                ..shadow.order.clone()
+                ..shadow.desired.clone()
             };
         })
     }
 
     /// Starts a node.
     pub(super) fn start(&mut self, node: &str) -> &mut Self {
-        self.order(node, State::StagedAndPerformedUpdate, None)
+        self.desired(node, State::StagedAndPerformedUpdate, None)
     }
 
-    /// Gives a node the go for five minutes.
-    pub(super) fn go(&mut self, node: &str) -> &mut Self {
-        self.go_for(node, 300)
+    /// Gives a node the approval for five minutes.
+    pub(super) fn approval(&mut self, node: &str) -> &mut Self {
+        self.approval_for(node, 300)
     }
 
-    pub(super) fn go_for(&mut self, node: &str, seconds: i64) -> &mut Self {
-        self.order(node, State::RebootedIntoUpdate, Some(seconds))
+    pub(super) fn approval_for(&mut self, node: &str, seconds: i64) -> &mut Self {
+        self.desired(node, State::RebootedIntoUpdate, Some(seconds))
     }
 
     /// Asks a node to be given back.
     pub(super) fn finish(&mut self, node: &str) -> &mut Self {
-        self.shadow(node, |shadow| shadow.order = Order { state: State::MonitoringUpdate, ..shadow.order.clone() })
+        self.shadow(node, |shadow| {
+            shadow.desired = Desired { state: State::MonitoringUpdate, ..shadow.desired.clone() }
+        })
     }
 
     /// Asks a node to be Idle.
     pub(super) fn idle(&mut self, node: &str) -> &mut Self {
-        self.shadow(node, |shadow| shadow.order = Order::default())
+        self.shadow(node, |shadow| shadow.desired = Desired::default())
     }
 
     /// Has the agent report a state.
     pub(super) fn reports(&mut self, node: &str, state: State) -> &mut Self {
-        self.shadow(node, |shadow| shadow.report.as_mut().unwrap().state = state)
+        self.shadow(node, |shadow| shadow.observed.as_mut().unwrap().state = state)
     }
 
-    /// The go that a node has.
-    pub(super) fn go_of(&self, node: &str) -> GoId {
-        self.shadows[node].shadow.as_ref().unwrap().order.go().unwrap()
+    /// The approval that a node has.
+    pub(super) fn approval_of(&self, node: &str) -> ApprovalId {
+        self.shadows[node].shadow.as_ref().unwrap().desired.approval().unwrap()
     }
 
-    /// The first mark of the go that a node has, as the Node is now.
-    pub(super) fn marks(&self, name: &str) -> Marks {
+    /// The first mark of the approval that a node has, as the Node is now.
+    pub(super) fn record(&self, name: &str) -> DisruptionRecord {
         let node = &self.nodes[name];
-        Marks::first(self.go_of(name), self.now, node.unschedulable, node.exclusion().cloned())
+        DisruptionRecord::first(self.approval_of(name), self.now, node.unschedulable, node.exclusion().cloned())
     }
 
-    /// Marks a node for the go it has.
+    /// Marks a node for the approval it has.
     pub(super) fn mark(&mut self, name: &str) -> &mut Self {
-        let marks = self.marks(name);
-        self.node(name, |node| node.marks = Ok(Some(marks)))
+        let record = self.record(name);
+        self.node(name, |node| node.record = Ok(Some(record)))
     }
 
     /// Cordons a marked node.
@@ -242,15 +244,15 @@ impl World {
         let now = self.now;
         self.node(name, |node| {
             node.unschedulable = true;
-            if let Ok(Some(marks)) = &mut node.marks {
-                (marks.cordoned, marks.drain_began) = (true, Some(now));
+            if let Ok(Some(record)) = &mut node.record {
+                (record.cordoned, record.drain_began) = (true, Some(now));
             }
         })
     }
 
     /// Gives a Node back.
     pub(super) fn uncordon(&mut self, name: &str) -> &mut Self {
-        self.node(name, |node| (node.unschedulable, node.marks) = (false, Ok(None)))
+        self.node(name, |node| (node.unschedulable, node.record) = (false, Ok(None)))
     }
 
     /// Writes a pod that runs on a node.
@@ -331,7 +333,7 @@ pub(super) fn node(name: &str) -> NodeFacts {
         version: 1,
         labels: labels(&[(UPDATER_INTERFACE_LABEL, UPDATER_INTERFACE_VERSION)]),
         unschedulable: false,
-        marks: Ok(None),
+        record: Ok(None),
         ready: true,
         hold: None,
         acknowledged: None,
@@ -341,17 +343,17 @@ pub(super) fn node(name: &str) -> NodeFacts {
 }
 
 pub(super) fn shadow(node: &str) -> ShadowFacts {
-    let report = Report {
+    let report = Observed {
         agent_version: Some("0.1.0".to_owned()),
-        ..Report::new(State::Idle, Version::new(1, 19, 0), new_version())
+        ..Observed::new(State::Idle, Version::new(1, 19, 0), new_version())
     };
     let shadow = Shadow {
         name: format!("brs-{node}"),
         uid: format!("uid-brs-{node}"),
         resource_version: "1".to_owned(),
         node: NodeRef { name: node.to_owned(), uid: format!("uid-{node}") },
-        order: Order::default(),
-        report: Some(report),
+        desired: Desired::default(),
+        observed: Some(report),
         recorded_pin: None,
         conditions: Vec::new(),
     };

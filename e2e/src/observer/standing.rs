@@ -14,7 +14,7 @@ use super::views::within_grace;
 pub(super) struct Standing {
     /// Its state, asked for or reported, is not Idle, or it carries marks.
     pub(super) in_flight: bool,
-    /// It has a go or carries marks.
+    /// It has an approval or carries marks.
     pub(super) disrupted: bool,
 }
 
@@ -23,7 +23,7 @@ pub(super) struct Standing {
 /// count, and the controller may have decided before that.
 pub(super) fn standing(cluster: &Cluster, record: &NodeRecord, now: Timestamp) -> Standing {
     let node = &record.facts;
-    let marked = node.is_marked();
+    let marked = node.has_record();
     let shadow = match cluster.shadow_of(node).map(|shadow| &shadow.shadow) {
         None => return Standing { in_flight: marked, disrupted: marked },
         Some(Err(_)) => return Standing { in_flight: true, disrupted: true },
@@ -32,22 +32,22 @@ pub(super) fn standing(cluster: &Cluster, record: &NodeRecord, now: Timestamp) -
     if has_failed(shadow, node.acknowledged.as_deref()) {
         return Standing::default();
     }
-    let asked = shadow.order.state != State::Idle;
-    let reports = shadow.report.as_ref().is_some_and(|report| report.state != State::Idle);
-    let ours = shadow.report.as_ref().is_some_and(|report| report.agent_version.is_some());
+    let asked = shadow.desired.state != State::Idle;
+    let reports = shadow.observed.as_ref().is_some_and(|report| report.state != State::Idle);
+    let ours = shadow.observed.as_ref().is_some_and(|report| report.agent_version.is_some());
     let ready = cluster.agent_ready_since(&node.name).is_some_and(|since| !within_grace(since, now));
     let left_alone = !node.is_managed() || (!asked && ours && !ready);
     Standing {
         in_flight: marked || ((asked || reports) && !left_alone),
-        disrupted: marked || (shadow.order.state == State::RebootedIntoUpdate && node.is_managed()),
+        disrupted: marked || (shadow.desired.state == State::RebootedIntoUpdate && node.is_managed()),
     }
 }
 
 /// Whether the node is a failed node: the verdict is about the version it is asked to run, or was last.
 fn has_failed(shadow: &Shadow, acknowledged: Option<&str>) -> bool {
-    let Some(Failed { kind, version, .. }) = shadow.report.as_ref().and_then(|report| report.failed.as_ref()) else {
+    let Some(Failed { kind, version, .. }) = shadow.observed.as_ref().and_then(|report| report.failed.as_ref()) else {
         return false;
     };
-    let about_it = shadow.order.version.as_ref().is_none_or(|asked| asked == version);
+    let about_it = shadow.desired.version.as_ref().is_none_or(|asked| asked == version);
     *kind != Verdict::Unknown && about_it && acknowledged != Some(version.to_string().as_str())
 }

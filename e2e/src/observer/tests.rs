@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use api::names::{
-    APISERVER_FIELD_MANAGER, CONTROLLER_FIELD_MANAGER, MARKS_ANNOTATION, UPDATER_INTERFACE_LABEL,
+    APISERVER_FIELD_MANAGER, CONTROLLER_FIELD_MANAGER, DISRUPTION_RECORD_ANNOTATION, UPDATER_INTERFACE_LABEL,
     UPDATER_INTERFACE_VERSION, shadow_name,
 };
-use api::{BottlerocketShadow, GoId, Marks, UpdatePolicy};
+use api::{ApprovalId, BottlerocketShadow, DisruptionRecord, UpdatePolicy};
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::{Node, Pod};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
@@ -142,7 +142,7 @@ async fn start(plane: &ControlPlane, node: &str) {
     write(&shadows(&plane.client()), CONTROLLER_FIELD_MANAGER, &shadow_name(node), json!({"spec": spec})).await;
 }
 
-/// Gives the go, marks the Node and cordons it.
+/// Gives the approval, marks the Node and cordons it.
 async fn disrupt(plane: &ControlPlane, node: &str) {
     let (since, version) = (now(), "1.20.0".parse().unwrap());
     let spec = json!({
@@ -151,11 +151,11 @@ async fn disrupt(plane: &ControlPlane, node: &str) {
     });
     write(&shadows(&plane.client()), CONTROLLER_FIELD_MANAGER, &shadow_name(node), json!({"spec": spec})).await;
     let nodes = Api::<Node>::all(plane.client());
-    let mut marks = Marks::first(GoId { version, since }, since, false, None);
-    let marked = |marks: &Marks| json!({"annotations": {MARKS_ANNOTATION: marks.encode()}});
-    write(&nodes, APISERVER_FIELD_MANAGER, node, json!({"metadata": marked(&marks)})).await;
-    (marks.cordoned, marks.drain_began) = (true, Some(since));
-    let cordon = json!({"metadata": marked(&marks), "spec": {"unschedulable": true}});
+    let mut record = DisruptionRecord::first(ApprovalId { version, since }, since, false, None);
+    let marked = |record: &DisruptionRecord| json!({"annotations": {DISRUPTION_RECORD_ANNOTATION: record.encode()}});
+    write(&nodes, APISERVER_FIELD_MANAGER, node, json!({"metadata": marked(&record)})).await;
+    (record.cordoned, record.drain_began) = (true, Some(since));
+    let cordon = json!({"metadata": marked(&record), "spec": {"unschedulable": true}});
     write(&nodes, APISERVER_FIELD_MANAGER, node, cordon).await;
 }
 

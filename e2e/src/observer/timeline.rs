@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use api::{Shadow, State, shadow::Order};
+use api::{Shadow, State, shadow::Desired};
 use jiff::Timestamp;
 
 use super::facts::NodeFacts;
@@ -36,9 +36,12 @@ pub(super) fn add(timeline: &mut Timeline, at: Timestamp, node: &str, what: impl
 /// What a write of a Node changed that matters here.
 pub(super) fn node_changes(before: &NodeFacts, after: &NodeFacts) -> Vec<String> {
     let mut what = Vec::new();
-    let go = |node: &NodeFacts| node.marks().map(|marks| marks.go.clone());
-    if go(before) != go(after) {
-        what.push(go(after).map_or_else(|| "marks gone".to_owned(), |go| format!("marked for {}", go.version)));
+    let approval = |node: &NodeFacts| node.record().map(|record| record.approval.clone());
+    if approval(before) != approval(after) {
+        what.push(
+            approval(after)
+                .map_or_else(|| "marks gone".to_owned(), |approval| format!("marked for {}", approval.version)),
+        );
     }
     for (was, is, yes, no) in [
         (before.unschedulable, after.unschedulable, "cordoned", "uncordoned"),
@@ -55,13 +58,14 @@ pub(super) fn node_changes(before: &NodeFacts, after: &NodeFacts) -> Vec<String>
 /// What a write of a shadow changed that matters here.
 pub(super) fn shadow_changes(before: Option<&Shadow>, after: &Shadow) -> Vec<String> {
     let mut what = Vec::new();
-    let step = |order: &Order| (order.state, order.version.clone(), order.since);
-    if before.map(|before| step(&before.order)) != Some(step(&after.order)) && (before.is_some() || is_busy(after)) {
-        let version = after.order.version.as_ref().map(|version| format!(" {version}")).unwrap_or_default();
-        what.push(format!("asked for {}{version}", after.order.state.as_str()));
+    let step = |desired: &Desired| (desired.state, desired.version.clone(), desired.since);
+    if before.map(|before| step(&before.desired)) != Some(step(&after.desired)) && (before.is_some() || is_busy(after))
+    {
+        let version = after.desired.version.as_ref().map(|version| format!(" {version}")).unwrap_or_default();
+        what.push(format!("asked for {}{version}", after.desired.state.as_str()));
     }
-    let Some(report) = &after.report else { return what };
-    let old = before.and_then(|before| before.report.as_ref());
+    let Some(report) = &after.observed else { return what };
+    let old = before.and_then(|before| before.observed.as_ref());
     if old.map(|old| (old.state, &old.current_version)) != Some((report.state, &report.current_version)) {
         what.push(format!("reports {} in {}", report.state.as_str(), report.current_version));
     }
@@ -75,5 +79,5 @@ pub(super) fn shadow_changes(before: Option<&Shadow>, after: &Shadow) -> Vec<Str
 }
 
 fn is_busy(shadow: &Shadow) -> bool {
-    shadow.order.state != State::Idle
+    shadow.desired.state != State::Idle
 }

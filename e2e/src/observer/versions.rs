@@ -93,9 +93,9 @@ fn missing(
 fn failed<'a>(at: Timestamp, cluster: &'a Cluster, view: &View, policy: &str, version: &Version) -> Vec<&'a str> {
     let stands = |record: &&NodeRecord| {
         let shadow = cluster.shadow_of(&record.facts).and_then(ShadowFacts::readable);
-        let report = shadow.and_then(|shadow| shadow.report.as_ref());
+        let report = shadow.and_then(|shadow| shadow.observed.as_ref());
         let Some((shadow, report)) = shadow.zip(report) else { return false };
-        let past = shadow.order.state != State::RebootedIntoUpdate && report.current_version >= *version;
+        let past = shadow.desired.state != State::RebootedIntoUpdate && report.current_version >= *version;
         let failed = report.failed.as_ref().is_some_and(|failed| failed.version == *version);
         failed && !past && !record.excuses(at, version, |excuses| excuses.acknowledged)
     };
@@ -120,23 +120,23 @@ mod tests {
     fn failed(halt_after: &serde_json::Value) -> World {
         let mut world = World::new(&["a", "b", "c"], json!("unlimited"));
         world.policy("failures", json!({"haltAfter": halt_after})).after(9);
-        world.start("a").go("a").mark("a").cordon("a").reports("a", State::RebootedIntoUpdate).after(60);
+        world.start("a").approval("a").mark("a").cordon("a").reports("a", State::RebootedIntoUpdate).after(60);
         let time = world.now();
         world.shadow("a", |shadow| {
             let failed = Failed { kind: Verdict::Health, version: new_version(), time };
-            shadow.report.as_mut().unwrap().failed = Some(failed);
+            shadow.observed.as_mut().unwrap().failed = Some(failed);
         });
         world
     }
 
     #[test]
-    fn no_further_node_starts_or_gets_the_go_once_too_many_have_failed() {
+    fn no_further_node_starts_or_gets_the_approval_once_too_many_have_failed() {
         failed(&json!(1)).start("b").breach(Rule::Halt, "has failed on a");
-        failed(&json!(2)).start("b").go("b").clean();
+        failed(&json!(2)).start("b").approval("b").clean();
         failed(&json!("40%")).start("b").breach(Rule::Halt, "has failed on a");
         failed(&json!("70%")).start("b").clean();
         let mut staged = failed(&json!(2));
-        staged.start("b").policy("failures", json!({"haltAfter": 1})).after(9).go("b");
+        staged.start("b").policy("failures", json!({"haltAfter": 1})).after(9).approval("b");
         staged.breach(Rule::Halt, "has failed on a");
     }
 
@@ -149,7 +149,7 @@ mod tests {
         withdrawn.node("a", |node| node.acknowledged = None).after(1).start("b").clean();
         withdrawn.after(3).start("c").breach(Rule::Halt, "has failed on a");
         let mut recovered = failed(&json!(1));
-        recovered.shadow("a", |shadow| shadow.report.as_mut().unwrap().current_version = new_version()).finish("a");
+        recovered.shadow("a", |shadow| shadow.observed.as_mut().unwrap().current_version = new_version()).finish("a");
         recovered.start("b").clean();
         failed(&json!(1)).delete_node("a").start("b").clean();
     }
@@ -165,7 +165,7 @@ mod tests {
     }
 
     fn runs(world: &mut World, node: &str) {
-        world.shadow(node, |shadow| shadow.report.as_mut().unwrap().current_version = new_version());
+        world.shadow(node, |shadow| shadow.observed.as_mut().unwrap().current_version = new_version());
     }
 
     #[test]
@@ -194,7 +194,7 @@ mod tests {
         let mut back = after_a_canary();
         runs(&mut back, "a");
         back.after(90).shadow("a", |shadow| {
-            shadow.report.as_mut().unwrap().current_version = semver::Version::new(1, 19, 0);
+            shadow.observed.as_mut().unwrap().current_version = semver::Version::new(1, 19, 0);
         });
         back.start("b").breach(Rule::Promotion, "no node");
     }
@@ -206,7 +206,7 @@ mod tests {
         world.after(90).start("b").clean();
         let time = world.now();
         world.shadow("a", |shadow| {
-            let report = shadow.report.as_mut().unwrap();
+            let report = shadow.observed.as_mut().unwrap();
             report.current_version = semver::Version::new(1, 19, 0);
             report.failed = Some(Failed { kind: Verdict::Fallback, version: new_version(), time });
         });

@@ -1,14 +1,14 @@
-//! Whether the schedule of a policy let a go be given.
+//! Whether the schedule of a policy let an approval be given.
 //!
-//! That no disruption begins past the go's expiry is judged with the marks. So none begins outside a window if no go is given
-//! outside one, and none outlasts it. A schedule that is edited while a go is out does not end it: the go is taken back, or expires.
+//! That no disruption begins past the approval's expiry is judged with the marks. So none begins outside a window if no approval is given
+//! outside one, and none outlasts it. A schedule that is edited while an approval is out does not end it: the approval is taken back, or expires.
 
 use api::{Policy, Shadow};
 use jiff::Timestamp;
 
 use super::GRACE;
 use super::cluster::NodeRecord;
-use super::orders::Asked;
+use super::desired_specs::Asked;
 
 /// What is wrong with a write that asks for this, by the schedule of the policy it is made under. An image may be staged outside a
 /// window; an original agent activates it while it stages.
@@ -19,8 +19,8 @@ pub(super) fn wrong(
     asked: Asked,
     shadow: &Shadow,
 ) -> Option<String> {
-    let original = shadow.report.as_ref().is_some_and(|report| report.agent_version.is_none());
-    let version = shadow.order.version.as_ref()?;
+    let original = shadow.observed.as_ref().is_some_and(|report| report.agent_version.is_none());
+    let version = shadow.desired.version.as_ref()?;
     if (asked == Asked::Start && !original) || record.excuses(at, version, |excuses| excuses.ignore_window) {
         return None;
     }
@@ -30,8 +30,8 @@ pub(super) fn wrong(
         return Some("the schedule is closed".to_owned());
     };
     let closes = policy.schedule.closes_at(open).filter(|_| asked != Asked::Start)?;
-    let expiry = shadow.order.disrupt_not_after?;
-    (expiry > closes).then(|| format!("the go holds until {expiry}, and the schedule closes at {closes}"))
+    let expiry = shadow.desired.disrupt_not_after?;
+    (expiry > closes).then(|| format!("the approval holds until {expiry}, and the schedule closes at {closes}"))
 }
 
 #[cfg(test)]
@@ -49,7 +49,7 @@ mod tests {
         json!({"blackouts": [{"start": from.to_string(), "end": end.to_string()}]})
     }
 
-    /// A started node under a policy that closes so many seconds after the go is due.
+    /// A started node under a policy that closes so many seconds after the approval is due.
     fn closes_in(seconds: i64) -> World {
         let mut world = World::new(&["a", "b"], json!(2));
         let schedule = closed_from(&world, 20 + seconds);
@@ -58,34 +58,34 @@ mod tests {
     }
 
     #[test]
-    fn an_image_is_staged_at_any_time_and_a_go_is_given_while_the_schedule_is_open() {
+    fn an_image_is_staged_at_any_time_and_an_approval_is_given_while_the_schedule_is_open() {
         let mut closed = closes_in(-15);
         closed.start("b").clean();
-        closed.go_for("a", 60).breach(Rule::Window, "the schedule is closed");
-        closes_in(100).go_for("a", 100).clean();
+        closed.approval_for("a", 60).breach(Rule::Window, "the schedule is closed");
+        closes_in(100).approval_for("a", 100).clean();
     }
 
     #[test]
-    fn a_go_does_not_outlast_the_window_it_is_given_in() {
-        closes_in(100).go_for("a", 101).breach(Rule::Window, "the schedule closes at");
+    fn an_approval_does_not_outlast_the_window_it_is_given_in() {
+        closes_in(100).approval_for("a", 101).breach(Rule::Window, "the schedule closes at");
         let mut renewed = closes_in(100);
-        renewed.go_for("a", 50).after(20).shadow("a", |shadow| {
-            shadow.order.disrupt_not_after =
-                shadow.order.disrupt_not_after.map(|at| at + SignedDuration::from_secs(60));
+        renewed.approval_for("a", 50).after(20).shadow("a", |shadow| {
+            shadow.desired.disrupt_not_after =
+                shadow.desired.disrupt_not_after.map(|at| at + SignedDuration::from_secs(60));
         });
         renewed.breach(Rule::Window, "the schedule closes at");
     }
 
     #[test]
     fn a_window_that_closed_a_moment_ago_may_have_been_open_when_it_was_decided() {
-        closes_in(-1).go_for("a", -1).clean();
-        closes_in(-3).go_for("a", -3).breach(Rule::Window, "the schedule is closed");
+        closes_in(-1).approval_for("a", -1).clean();
+        closes_in(-3).approval_for("a", -3).breach(Rule::Window, "the schedule is closed");
     }
 
     #[test]
-    fn a_go_that_was_given_stays_though_the_schedule_is_closed_by_an_edit() {
+    fn an_approval_that_was_given_stays_though_the_schedule_is_closed_by_an_edit() {
         let mut world = World::new(&["a"], json!(1));
-        world.start("a").go("a").after(9);
+        world.start("a").approval("a").after(9);
         let closed = closed_from(&world, -60);
         world.policy("schedule", closed).after(9).mark("a").cordon("a").clean();
     }
@@ -97,11 +97,11 @@ mod tests {
             world.node("a", |node| node.ignore_window = Some(version.to_owned()));
             world
         };
-        excused(&new_version().to_string()).after(9).go("a").clean();
-        excused("1.18.0").after(9).go("a").breach(Rule::Window, "closed");
+        excused(&new_version().to_string()).after(9).approval("a").clean();
+        excused("1.18.0").after(9).approval("a").breach(Rule::Window, "closed");
         let gone = |seconds| {
             let mut world = excused(&new_version().to_string());
-            world.after(9).node("a", |node| node.ignore_window = None).after(seconds).go("a");
+            world.after(9).node("a", |node| node.ignore_window = None).after(seconds).approval("a");
             world
         };
         gone(1).clean();
@@ -112,7 +112,7 @@ mod tests {
     fn an_original_agent_is_not_started_while_the_schedule_is_closed() {
         let original = |seconds| {
             let mut world = closes_in(seconds);
-            world.shadow("b", |shadow| shadow.report.as_mut().unwrap().agent_version = None).start("b");
+            world.shadow("b", |shadow| shadow.observed.as_mut().unwrap().agent_version = None).start("b");
             world
         };
         original(100).clean();

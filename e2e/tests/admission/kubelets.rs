@@ -10,7 +10,7 @@ use crate::site::on_site;
 use crate::writers::{administrator, by, fenced, kubelet, remove, said};
 
 const HOLD: &str = names::HOLD_ANNOTATION;
-const RECORD: &str = names::MARKS_ANNOTATION;
+const RECORD: &str = names::DISRUPTION_RECORD_ANNOTATION;
 
 #[test]
 fn a_kubelet_may_not_add_change_or_remove_the_operators_annotations() {

@@ -12,7 +12,7 @@ use crate::site::{PATIENCE, Site, on_site};
 use crate::writers::{administrator, apiserver, by, fenced, otherwise, patch, remove};
 
 const LB: &str = names::EXCLUDE_FROM_LOAD_BALANCERS_LABEL;
-const RECORD: &str = names::MARKS_ANNOTATION;
+const RECORD: &str = names::DISRUPTION_RECORD_ANNOTATION;
 
 /// The entries of a Node's managedFields.
 pub(crate) async fn entries(site: &Site, name: &str) -> Vec<Value> {

@@ -7,7 +7,7 @@ use crate::managers::{entries, fields, tampered};
 use crate::site::{Site, on_site};
 use crate::writers::{administrator, apiserver, by, fenced, patch, remove};
 
-const RECORD: &str = names::MARKS_ANNOTATION;
+const RECORD: &str = names::DISRUPTION_RECORD_ANNOTATION;
 /// How many entries of updaters the API server keeps.
 const MOST: usize = 10;
 

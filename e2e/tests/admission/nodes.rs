@@ -11,7 +11,7 @@ use crate::site::{PATIENCE, on_site};
 use crate::writers::{administrator, apiserver, by, fenced, otherwise, patch, remove, said};
 
 const LB: &str = names::EXCLUDE_FROM_LOAD_BALANCERS_LABEL;
-const RECORD: &str = names::MARKS_ANNOTATION;
+const RECORD: &str = names::DISRUPTION_RECORD_ANNOTATION;
 const LOCK: &str = names::VERSION_LOCK_BEFORE_ANNOTATION;
 const HOLD: &str = names::HOLD_ANNOTATION;
 const NOW: &str = names::UPDATE_NOW_ANNOTATION;

@@ -11,7 +11,7 @@ use crate::site::{PATIENCE, Site, policy};
 
 async fn node(site: &Site, name: &str, pool: &str, in_flight: bool) {
     let labels = json!({ "pool": pool, names::UPDATER_INTERFACE_LABEL: names::UPDATER_INTERFACE_VERSION });
-    let annotations = if in_flight { json!({ names::MARKS_ANNOTATION: "{}" }) } else { json!({}) };
+    let annotations = if in_flight { json!({ names::DISRUPTION_RECORD_ANNOTATION: "{}" }) } else { json!({}) };
     let node = json!({"metadata": {"name": name, "labels": labels, "annotations": annotations}});
     let nodes: Api<Node> = Api::all(site.plane.client());
     nodes.create(&PostParams::default(), &serde_json::from_value(node).unwrap()).await.unwrap();

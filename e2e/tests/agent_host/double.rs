@@ -3,8 +3,8 @@
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
-use api::marks::GoId;
 use api::names::VERSION_LOCK_BEFORE_ANNOTATION;
+use api::record::ApprovalId;
 use api::shadow::{BottlerocketShadowSpec, BottlerocketShadowStatus, Pin, RebootIntent, State};
 use api::wire::{self, DrainProgress, ErrorBody, Reason};
 use api::{BottlerocketShadow, Shadow};
@@ -28,22 +28,22 @@ pub(crate) struct Script {
     /// Drains that are answered as timed out.
     pub(crate) timeouts: u32,
     /// Drains that are answered with `NoGo` although there is one.
-    pub(crate) no_gos: u32,
+    pub(crate) no_approvals: u32,
     /// Requests to give back that are refused.
     pub(crate) early_give_backs: u32,
-    /// The go is withdrawn, once, when the drain has begun.
+    /// The approval is withdrawn, once, when the drain has begun.
     pub(crate) withdraw: bool,
-    /// A go is given.
-    pub(crate) go: bool,
+    /// An approval is given.
+    pub(crate) approval: bool,
     /// This version is ordered rather than the one the host would take.
-    pub(crate) order: Option<String>,
+    pub(crate) desired: Option<String>,
     /// Seconds between exclusion and drain.
     pub(crate) exclusion: i64,
 }
 
 impl Script {
     pub(crate) fn smooth() -> Self {
-        Self { drain: Duration::from_secs(8), starts: 1, go: true, ..Self::default() }
+        Self { drain: Duration::from_secs(8), starts: 1, approval: true, ..Self::default() }
     }
 }
 
@@ -52,7 +52,7 @@ pub(crate) struct Inside {
     pub(crate) script: Script,
     pub(crate) shadow: Option<BottlerocketShadow>,
     version: u64,
-    pub(crate) mark: Option<GoId>,
+    pub(crate) mark: Option<ApprovalId>,
     /// The record of the pin, on the Node.
     pub(crate) pin: Option<Pin>,
     pub(crate) cordoned: bool,
@@ -208,10 +208,12 @@ impl Double {
         loop {
             let ends = {
                 let mut inside = self.look();
-                let Some(go) = inside.go() else { return refusal(StatusCode::CONFLICT, Reason::NoGo) };
+                let Some(approval) = inside.approval() else {
+                    return refusal(StatusCode::CONFLICT, Reason::NoApproval);
+                };
                 let Inside { script, .. } = &mut *inside;
                 for (left, reason) in [
-                    (&mut script.no_gos, Reason::NoGo),
+                    (&mut script.no_approvals, Reason::NoApproval),
                     (&mut script.vetoes, Reason::Vetoed),
                     (&mut script.timeouts, Reason::DrainTimedOut),
                 ] {
@@ -222,7 +224,7 @@ impl Double {
                 }
                 let latest = Instant::now() + inside.script.drain;
                 let ends = *inside.drain_ends.get_or_insert(latest);
-                inside.mark = Some(go);
+                inside.mark = Some(approval);
                 inside.cordoned = true;
                 inside.drain_asked.get_or_insert_with(Instant::now);
                 ends
@@ -242,7 +244,7 @@ impl Double {
     fn withdraw(&self) {
         if std::mem::take(&mut self.look().script.withdraw) {
             self.edit(|inside| {
-                inside.script.go = false;
+                inside.script.approval = false;
                 let shadow = inside.shadow.as_mut().unwrap();
                 shadow.spec = BottlerocketShadowSpec {
                     state: State::StagedAndPerformedUpdate,
@@ -256,9 +258,9 @@ impl Double {
 
     fn exclude(&self) -> Answer {
         let mut inside = self.look();
-        let Some(go) = inside.go() else { return refusal(StatusCode::CONFLICT, Reason::NoGo) };
+        let Some(approval) = inside.approval() else { return refusal(StatusCode::CONFLICT, Reason::NoApproval) };
         inside.exclusions += 1;
-        inside.mark = Some(go);
+        inside.mark = Some(approval);
         inside.excluded.get_or_insert_with(Instant::now);
         empty(StatusCode::OK)
     }
@@ -320,8 +322,8 @@ impl Inside {
         self.cordoned = false;
     }
 
-    fn go(&self) -> Option<GoId> {
-        Shadow::try_from(self.shadow.as_ref()?).ok()?.order.go()
+    fn approval(&self) -> Option<ApprovalId> {
+        Shadow::try_from(self.shadow.as_ref()?).ok()?.desired.approval()
     }
 
     pub(crate) fn spec(&self) -> Option<&BottlerocketShadowSpec> {
@@ -358,17 +360,19 @@ impl Inside {
             (Idle, Idle) if self.script.starts > 0 && status.target_version != status.current_version => {
                 self.script.starts -= 1;
                 Some(BottlerocketShadowSpec {
-                    version: Some(self.script.order.clone().unwrap_or(status.target_version)),
+                    version: Some(self.script.desired.clone().unwrap_or(status.target_version)),
                     exclude_from_lb_wait_time_in_sec: Some(self.script.exclusion),
                     policy: Some("default".to_owned()),
                     ..to(StagedAndPerformedUpdate)
                 })
             }
             (Idle, Idle) => spec.version.is_some().then(BottlerocketShadowSpec::default),
-            (StagedAndPerformedUpdate, StagedAndPerformedUpdate) if self.script.go => Some(BottlerocketShadowSpec {
-                disrupt_not_after: Some("2999-01-01T00:00:00Z".to_owned()),
-                ..to(RebootedIntoUpdate)
-            }),
+            (StagedAndPerformedUpdate, StagedAndPerformedUpdate) if self.script.approval => {
+                Some(BottlerocketShadowSpec {
+                    disrupt_not_after: Some("2999-01-01T00:00:00Z".to_owned()),
+                    ..to(RebootedIntoUpdate)
+                })
+            }
             (RebootedIntoUpdate, RebootedIntoUpdate) => {
                 Some(BottlerocketShadowSpec { disrupt_not_after: None, ..to(MonitoringUpdate) })
             }

@@ -71,7 +71,7 @@ async fn a_power_cycle_while_excluded_ends_in_one_update_all_the_same() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_go_withdrawn_while_excluded_gives_the_label_back() {
+async fn an_approval_withdrawn_while_excluded_gives_the_label_back() {
     let mut node = Node::start(script()).await;
     node.until(|double, _| waiting(double)).await;
     node.double.edit(|inside| inside.shadow.as_mut().unwrap().spec = api::shadow::BottlerocketShadowSpec::default());

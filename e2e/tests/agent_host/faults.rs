@@ -63,7 +63,7 @@ async fn a_host_without_in_place_updates_is_reported_and_left_alone() {
 #[tokio::test(start_paused = true)]
 async fn a_repository_that_goes_away_while_staged_disrupts_nothing_until_it_is_back() {
     for reach in [Reach::Refuses, Reach::Hangs] {
-        let mut node = Node::start(Script { go: false, ..Script::smooth() }).await;
+        let mut node = Node::start(Script { approval: false, ..Script::smooth() }).await;
         let staged = |double: &crate::double::Double, _: &e2e::host::Host| {
             double.look().status().is_some_and(|status| status.current_state == State::StagedAndPerformedUpdate)
         };
@@ -72,7 +72,7 @@ async fn a_repository_that_goes_away_while_staged_disrupts_nothing_until_it_is_b
         let begin = Instant::now();
         node.until(|_, _| begin.elapsed() > Duration::from_secs(301)).await;
         node.double.edit(|inside| {
-            inside.script.go = true;
+            inside.script.approval = true;
             let spec = &mut inside.shadow.as_mut().unwrap().spec;
             spec.state = State::RebootedIntoUpdate;
             spec.disrupt_not_after = Some("2999-01-01T00:00:00Z".to_owned());
@@ -124,14 +124,14 @@ async fn a_veto_or_a_drain_out_of_time_is_a_drain_failure_and_no_crash() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_go_that_the_apiserver_does_not_see_is_waited_for() {
-    let mut node = Node::start(Script { no_gos: 2, early_give_backs: 2, ..Script::smooth() }).await;
+async fn an_approval_that_the_apiserver_does_not_see_is_waited_for() {
+    let mut node = Node::start(Script { no_approvals: 2, early_give_backs: 2, ..Script::smooth() }).await;
     node.until(updated).await;
-    node.assert_updated("no go at first");
+    node.assert_updated("no approval at first");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_go_that_is_withdrawn_during_the_drain_is_noticed_within_seconds() {
+async fn an_approval_that_is_withdrawn_during_the_drain_is_noticed_within_seconds() {
     let mut node = Node::start(Script { withdraw: true, drain: Duration::from_secs(600), ..Script::smooth() }).await;
     node.until(|double, _| double.look().cordoned).await;
     let staged = |double: &crate::double::Double, _: &e2e::host::Host| {
@@ -232,12 +232,12 @@ async fn a_socket_that_nobody_may_open_ends_the_process_like_one_that_is_gone() 
 
 #[tokio::test(start_paused = true)]
 async fn a_wave_that_hides_the_approved_version_stops_a_staged_node_before_its_drain() {
-    let mut node = Node::start(Script { go: false, ..Script::smooth() }).await;
+    let mut node = Node::start(Script { approval: false, ..Script::smooth() }).await;
     node.until(|double, _| double.look().status().is_some_and(|s| s.activity == Some(Activity::Staged))).await;
     node.repository.change(|release| release.waves = Waves::not_before(jiff::Timestamp::MAX));
     let begin = Instant::now();
     node.until(|_, _| begin.elapsed() > Duration::from_secs(301)).await;
-    node.double.edit(crate::pin::give_the_go);
+    node.double.edit(crate::pin::approve);
     node.until(|double, _| message(double).is_some_and(|text| text.contains("not offered 1.20.0"))).await;
     let begin = Instant::now();
     node.until(|_, _| begin.elapsed() > Duration::from_secs(1000)).await;
@@ -294,7 +294,7 @@ async fn a_shadow_that_is_deleted_mid_drain_is_created_anew_and_the_node_given_b
 
 #[tokio::test(start_paused = true)]
 async fn a_foreign_command_while_staged_makes_the_image_be_written_again() {
-    let mut node = Node::start(Script { go: false, ..Script::smooth() }).await;
+    let mut node = Node::start(Script { approval: false, ..Script::smooth() }).await;
     let staged = |double: &crate::double::Double, _: &e2e::host::Host| {
         double.look().status().is_some_and(|status| status.current_state == State::StagedAndPerformedUpdate)
     };
@@ -311,7 +311,7 @@ async fn a_foreign_command_while_staged_makes_the_image_be_written_again() {
 
 #[tokio::test(start_paused = true)]
 async fn an_expired_go_that_the_apiserver_refuses_is_reported_once_and_begins_nothing() {
-    let mut node = Node::start(Script { go: false, no_gos: u32::MAX, ..Script::smooth() }).await;
+    let mut node = Node::start(Script { approval: false, no_approvals: u32::MAX, ..Script::smooth() }).await;
     let staged = |double: &crate::double::Double, _: &e2e::host::Host| {
         double.look().status().is_some_and(|status| status.current_state == State::StagedAndPerformedUpdate)
     };
@@ -327,7 +327,7 @@ async fn an_expired_go_that_the_apiserver_refuses_is_reported_once_and_begins_no
     let inside = node.double.look();
     assert!(!inside.cordoned);
     assert_eq!(inside.reports.len(), before + 1, "{:?}", inside.reports);
-    assert_eq!(inside.status().unwrap().message.as_deref(), Some("the go has expired"));
+    assert_eq!(inside.status().unwrap().message.as_deref(), Some("the approval has expired"));
 }
 
 #[tokio::test(start_paused = true)]

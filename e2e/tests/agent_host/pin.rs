@@ -34,7 +34,7 @@ async fn a_release_published_between_refresh_and_prepare_is_not_installed() {
 
 #[tokio::test(start_paused = true)]
 async fn a_version_older_than_the_newest_is_installed() {
-    let mut node = Node::start(Script { order: Some(NEW.to_string()), ..Script::smooth() }).await;
+    let mut node = Node::start(Script { desired: Some(NEW.to_string()), ..Script::smooth() }).await;
     node.repository.publish(Release::new(NEWER));
     node.until(updated).await;
     node.assert_updated("older than the newest");
@@ -62,7 +62,7 @@ async fn what_was_there_is_stored_before_the_setting_is_changed() {
 
 #[tokio::test(start_paused = true)]
 async fn an_administrators_lock_is_respected_and_named_until_it_is_gone() {
-    let mut node = Node::start(Script { order: Some(NEW.to_string()), ..Script::smooth() }).await;
+    let mut node = Node::start(Script { desired: Some(NEW.to_string()), ..Script::smooth() }).await;
     node.repository.publish(Release::new(NEWER));
     node.host.perform(Deed::lock("1.21.0").unwrap());
     node.until(|double, _| message(double).is_some_and(|text| text.contains("version-lock of the host to 1.21.0")))
@@ -101,10 +101,10 @@ async fn under_an_administrators_lock_a_host_is_offered_that_version_alone() {
 
 #[tokio::test(start_paused = true)]
 async fn an_administrators_lock_on_another_version_stops_a_staged_node_before_its_drain() {
-    let mut node = Node::start(Script { go: false, ..Script::smooth() }).await;
+    let mut node = Node::start(Script { approval: false, ..Script::smooth() }).await;
     node.until(staged).await;
     node.host.perform(Deed::lock("1.19.0").unwrap());
-    node.double.edit(give_the_go);
+    node.double.edit(approve);
     node.until(|double, _| message(double).is_some_and(|text| text.contains("version-lock of the host to 1.19.0")))
         .await;
     let begin = Instant::now();
@@ -127,9 +127,9 @@ async fn an_administrators_lock_on_another_version_during_the_drain_gives_the_no
     assert!(!node.double.look().cordoned);
 }
 
-/// The go, in the double's place of a controller that gives none by itself.
-pub(crate) fn give_the_go(inside: &mut crate::double::Inside) {
-    inside.script.go = true;
+/// The approval, in the double's place of a controller that gives none by itself.
+pub(crate) fn approve(inside: &mut crate::double::Inside) {
+    inside.script.approval = true;
     let spec = &mut inside.shadow.as_mut().unwrap().spec;
     spec.state = State::RebootedIntoUpdate;
     spec.disrupt_not_after = Some("2999-01-01T00:00:00Z".to_owned());
@@ -137,7 +137,7 @@ pub(crate) fn give_the_go(inside: &mut crate::double::Inside) {
 
 #[tokio::test(start_paused = true)]
 async fn an_administrators_lock_on_the_approved_version_is_used_and_stays() {
-    let mut node = Node::start(Script { order: Some(NEW.to_string()), ..Script::smooth() }).await;
+    let mut node = Node::start(Script { desired: Some(NEW.to_string()), ..Script::smooth() }).await;
     node.repository.publish(Release::new(NEWER));
     node.host.perform(Deed::lock("v1.20.0").unwrap());
     node.until(updated).await;
@@ -171,7 +171,7 @@ async fn a_change_that_somebody_makes_meanwhile_is_never_overwritten() {
 #[tokio::test(start_paused = true)]
 async fn an_order_taken_back_puts_the_lock_back_also_by_a_new_process() {
     for restarted in [false, true] {
-        let mut node = Node::start(Script { go: false, ..Script::smooth() }).await;
+        let mut node = Node::start(Script { approval: false, ..Script::smooth() }).await;
         node.until(staged).await;
         assert_eq!(node.lock(), Some(NEW));
         let idle = |inside: &mut crate::double::Inside| inside.shadow.as_mut().unwrap().spec = Default::default();
@@ -208,7 +208,7 @@ async fn a_shadow_that_is_deleted_while_pinned_is_made_anew_and_at_rest() {
 #[tokio::test(start_paused = true)]
 async fn a_shadow_that_is_lost_together_with_the_agent_leaves_no_pin_behind() {
     for theirs in [None, Some("1.18.0")] {
-        let mut node = Node::start(Script { go: false, ..Script::smooth() }).await;
+        let mut node = Node::start(Script { approval: false, ..Script::smooth() }).await;
         node.until(staged).await;
         // The next process has neither the shadow nor a memory: only the record on the Node tells of the pin.
         node.double.edit(|inside| inside.shadow = None);

@@ -8,17 +8,17 @@ use crate::site::{PATIENCE, on_site};
 use crate::workload::Workload;
 
 #[test]
-fn a_cordon_before_the_disruption_withdraws_the_go() {
+fn a_cordon_before_the_disruption_withdraws_the_approval() {
     on_site(async |site| {
         let agent = site.agent("before-1").await;
         agent.create_shadow().await;
         site.plane.kubectl(["cordon", "before-1"]).await.unwrap();
-        agent.give_go().await;
+        agent.approve().await;
         for path in [EXCLUDE_FROM_LB, CORDON_AND_DRAIN] {
-            assert_eq!(agent.post(path).await.refusal(), (409, Reason::NoGo));
+            assert_eq!(agent.post(path).await.refusal(), (409, Reason::NoApproval));
         }
-        assert_eq!(agent.marks().await, None);
-        agent.order(json!({"state": "Idle"})).await;
+        assert_eq!(agent.record().await, None);
+        agent.desired(json!({"state": "Idle"})).await;
         assert_eq!(agent.post(UNCORDON).await.status, 200);
         assert!(agent.is_cordoned().await, "it is theirs");
     });
@@ -29,21 +29,21 @@ fn a_cordon_during_the_disruption_and_one_after_it_stay() {
     on_site(async |site| {
         let agent = site.agent("during-1").await;
         agent.create_shadow().await;
-        agent.give_go().await;
+        agent.approve().await;
         assert_eq!(agent.post(EXCLUDE_FROM_LB).await.status, 200);
         site.plane.kubectl(["cordon", "during-1"]).await.unwrap();
         assert_eq!(agent.drain(0, 30).await.status, 200);
-        agent.order(json!({"state": "MonitoringUpdate"})).await;
+        agent.desired(json!({"state": "MonitoringUpdate"})).await;
         assert_eq!(agent.post(REMOVE_EXCLUSION_FROM_LB).await.status, 200);
         assert_eq!(agent.post(UNCORDON).await.status, 200);
         assert!(agent.is_cordoned().await && !agent.is_excluded().await);
-        assert_eq!(agent.marks().await, None);
+        assert_eq!(agent.record().await, None);
 
         let agent = site.agent("after-1").await;
         agent.create_shadow().await;
-        agent.give_go().await;
+        agent.approve().await;
         assert_eq!(agent.drain(1, 30).await.status, 200);
-        agent.order(json!({"state": "MonitoringUpdate"})).await;
+        agent.desired(json!({"state": "MonitoringUpdate"})).await;
         assert_eq!(agent.post(UNCORDON).await.status, 200);
         assert!(!agent.is_cordoned().await);
         site.plane.kubectl(["cordon", "after-1"]).await.unwrap();
@@ -60,7 +60,7 @@ fn an_uncordon_during_the_drain_is_a_veto() {
         let pods = Workload::new(&agent).await;
         pods.run("held", 1, &json!({})).await;
         pods.block("held", 1).await;
-        agent.give_go().await;
+        agent.approve().await;
         let uncordon = async {
             let what = "the pod to be asked for";
             eventually(what, PATIENCE, async || Ok((site.evictions("veto-1") > 0).then_some(()))).await.unwrap();
@@ -72,10 +72,10 @@ fn an_uncordon_during_the_drain_is_a_veto() {
         pods.free("held").await;
         assert_eq!(agent.drain(1, 5).await.refusal(), (409, Reason::Vetoed));
         assert_eq!(site.evictions("veto-1"), before);
-        agent.order(json!({"state": "Idle"})).await;
+        agent.desired(json!({"state": "Idle"})).await;
         assert_eq!(agent.post(UNCORDON).await.status, 200);
         assert!(!agent.is_cordoned().await);
-        assert_eq!(agent.marks().await, None);
+        assert_eq!(agent.record().await, None);
         let told = eventually("an event that says why", PATIENCE, async || {
             Ok(site.events("veto-1").await.into_iter().find(|(reason, _)| reason == "DrainAborted"))
         });
@@ -91,7 +91,7 @@ fn a_veto_stops_an_originals_drain_until_it_is_lifted() {
         let pods = Workload::new(&agent).await;
         pods.run("held", 1, &json!({})).await;
         pods.block("held", 1).await;
-        agent.give_go().await;
+        agent.approve().await;
         let veto = async {
             let asked = async |more: usize| {
                 let what = "the pod to be asked for";

@@ -6,7 +6,7 @@ use std::time::Duration;
 use agent::apiserver::TlsDial;
 use agent::http::{NoAnswer, exchange};
 use api::wire::{self, AGENT_VERSION_HEADER, DrainProgress, ErrorBody, NODE_NAME_HEADER, Reason, TOKEN_HEADER};
-use api::{Marks, names};
+use api::{DisruptionRecord, names};
 use bytes::Bytes;
 use e2e::controlplane::wait::eventually;
 use e2e::fleet::APISERVER_NAME;
@@ -144,16 +144,16 @@ impl Agent<'_> {
     }
 
     /// Writes the shadow's spec, as the controller does.
-    pub(crate) async fn order(&self, spec: Value) {
+    pub(crate) async fn desired(&self, spec: Value) {
         let patch = Patch::Merge(json!({ "spec": spec }));
         let name = names::shadow_name(&self.node);
         self.site.shadows().patch(&name, &PatchParams::default(), &patch).await.unwrap();
     }
 
-    /// Gives the go, valid for nine minutes.
-    pub(crate) async fn give_go(&self) {
+    /// Gives the approval, valid for nine minutes.
+    pub(crate) async fn approve(&self) {
         let now = runtime::clock::now();
-        self.order(json!({
+        self.desired(json!({
             "state": "RebootedIntoUpdate", "version": "1.20.0", "policy": "default",
             "state_transition_timestamp": now.to_string(),
             "disrupt_not_after": (now + SignedDuration::from_mins(9)).to_string(),
@@ -181,8 +181,8 @@ impl Agent<'_> {
         self.node_object().await.labels().contains_key(names::EXCLUDE_FROM_LOAD_BALANCERS_LABEL)
     }
 
-    pub(crate) async fn marks(&self) -> Option<Marks> {
-        Marks::decode(self.node_object().await.metadata.annotations.as_ref()).unwrap()
+    pub(crate) async fn record(&self) -> Option<DisruptionRecord> {
+        DisruptionRecord::decode(self.node_object().await.metadata.annotations.as_ref()).unwrap()
     }
 
     /// What the apiserver has written to this node or its shadow.

@@ -24,7 +24,7 @@ fn five_pods_that_budgets_block_hold_up_none_of_the_other_five() {
         pods.run("free", 5, &json!({})).await;
         pods.run("held", 5, &json!({})).await;
         pods.block("held", 5).await;
-        agent.give_go().await;
+        agent.approve().await;
         let begun = Instant::now();
         let gone = async {
             pods.until_left(5, SECONDS).await;
@@ -70,7 +70,7 @@ fn nothing_is_evicted_after_the_last_of_twenty_callers_is_gone() {
         let pods = Workload::new(&agent).await;
         pods.run("held", 3, &json!({})).await;
         pods.block("held", 3).await;
-        agent.give_go().await;
+        agent.approve().await;
         let calls = (0..20).map(|number| agent.send(number % 2, agent.request("POST", CORDON_AND_DRAIN)));
         let evictions = async || {
             let what = "every pod to be asked for";
@@ -103,24 +103,24 @@ fn two_replicas_carry_one_drain_on_in_turns() {
         let pods = Workload::new(&agent).await;
         pods.run("held", 2, &json!({})).await;
         pods.block("held", 2).await;
-        agent.give_go().await;
+        agent.approve().await;
         let race = join_all((0..10).map(|number| agent.drain(number % 2, 1))).await;
         assert!(race.iter().all(|answer| answer.status == 202), "{race:?}");
-        let marks = agent.marks().await.unwrap();
+        let record = agent.record().await.unwrap();
         let mut elapsed = 0;
         for turn in 0..4 {
             let progress = agent.drain(turn % 2, 1).await.progress();
             assert!(progress.elapsed_seconds > elapsed, "the time counts from the mark: {progress:?}");
             elapsed = progress.elapsed_seconds;
         }
-        assert_eq!(agent.marks().await.unwrap(), marks, "one beginning");
+        assert_eq!(agent.record().await.unwrap(), record, "one beginning");
         pods.free("held").await;
         let drained = eventually("the drain to end", PATIENCE, async || {
             let (one, other) = tokio::join!(agent.drain(0, 2), agent.drain(1, 2));
             Ok((one.status == 200 && other.status == 200).then_some(()))
         });
         drained.await.unwrap();
-        assert_eq!(agent.marks().await.unwrap(), marks);
+        assert_eq!(agent.record().await.unwrap(), record);
         let cordons = agent.writes().iter().filter(|write| write.starts_with("patch nodes/")).count();
         println!("writes to the node, those that lost a race included: {cordons}");
     });
@@ -136,8 +136,8 @@ fn a_forced_drain_passes_budgets_and_ends_without_pods_that_do_not_go() {
         pods.block("held", 1).await;
         pods.run("kept", 1, &json!({"finalizers": ["test.example/keep"]})).await;
         pods.run("slow", 1, &json!({"annotations": { stages::TERMINATION: "600s" }})).await;
-        agent.give_go().await;
-        agent.order(json!({"drain": {"timeout_seconds": 5, "on_timeout": "Force"}})).await;
+        agent.approve().await;
+        agent.desired(json!({"drain": {"timeout_seconds": 5, "on_timeout": "Force"}})).await;
         let begun = Instant::now();
         let call = timeout(Duration::from_secs(150), agent.post(CORDON_AND_DRAIN)).await.unwrap();
         assert_eq!(call.status, 200, "{call:?}");

@@ -74,7 +74,7 @@ fn only_the_agent_on_a_node_opens_that_node_and_whoever_else_asks_writes_nothing
     on_site(async |site| {
         let agent = site.agent("identity-1").await;
         agent.create_shadow().await;
-        agent.give_go().await;
+        agent.approve().await;
         let other = site.agent("identity-2").await;
         let own = agent.send(0, agent.request("GET", NODE_RESOURCE)).await;
         assert_eq!(own.status, 200, "its own token opens its own shadow");
@@ -111,7 +111,7 @@ fn headers_that_are_missing_doubled_or_stale_are_refused_and_write_nothing() {
     on_site(async |site| {
         let agent = site.agent("headers-1").await;
         agent.create_shadow().await;
-        agent.give_go().await;
+        agent.approve().await;
         let before = agent.writes();
         let without = |name: &'static str| {
             let mut request = agent.request("POST", CORDON_AND_DRAIN);
@@ -140,7 +140,7 @@ fn a_token_ends_with_its_pod_and_with_its_node() {
     on_site(async |site| {
         let agent = site.agent("ended-1").await;
         agent.create_shadow().await;
-        agent.give_go().await;
+        agent.approve().await;
         let read = async || -> Answer { agent.send(0, agent.request("GET", NODE_RESOURCE)).await };
         assert_eq!(read().await.status, 200, "the review is remembered now");
         let pods = site.pods(names::DEFAULT_NAMESPACE);

@@ -37,11 +37,11 @@ async fn counted(own: &Own, outcome: &str, count: u64) {
     eventually(&what, PATIENCE, async || Ok((own.metric(&line).await == Some(count)).then_some(()))).await.unwrap();
 }
 
-/// A node with a pod that its budget blocks, and a go.
+/// A node with a pod that its budget blocks, and an approval.
 async fn blocked<'a>(site: &'a Site, node: &str) -> Agent<'a> {
     let agent = site.agent(node).await;
     agent.create_shadow().await;
-    agent.give_go().await;
+    agent.approve().await;
     agent
 }
 
@@ -78,7 +78,7 @@ fn a_certificate_is_exchanged_in_the_middle_of_a_drain_and_a_broken_one_refused(
             assert_eq!(answer.status, 200);
             pods.free("held").await;
             // The end of the poll, which has been open as long as the drain.
-            agent.order(json!({"exclude_from_lb_wait_time_in_sec": 1})).await;
+            agent.desired(json!({"exclude_from_lb_wait_time_in_sec": 1})).await;
         };
         let (drain, poll, ()) = tokio::join!(own.send(drain), own.send(poll), course);
         assert_eq!((drain.unwrap().status, poll.unwrap().status), (200, 200));

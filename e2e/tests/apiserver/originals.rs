@@ -10,7 +10,7 @@ use crate::agent::Agent;
 use crate::site::{PATIENCE, Site, on_site};
 use crate::workload::Workload;
 
-fn order(state: &str) -> Value {
+fn desired(state: &str) -> Value {
     let since = runtime::clock::now().to_string();
     json!({"state": state, "version": "1.20.0", "state_transition_timestamp": since})
 }
@@ -23,7 +23,7 @@ async fn left_behind<'a>(site: &'a Site, name: &str, state: &str) -> Agent<'a> {
         "metadata": {"labels": { EXCLUDE_FROM_LOAD_BALANCERS_LABEL: "True" }}, "spec": {"unschedulable": true},
     });
     site.nodes().patch(name, &PatchParams::default(), &Patch::Merge(disrupted)).await.unwrap();
-    agent.order(order(state)).await;
+    agent.desired(desired(state)).await;
     agent
 }
 
@@ -36,14 +36,14 @@ fn a_drain_in_the_middle_goes_on_and_the_node_is_given_back() {
         let drain = agent.send(0, agent.original("POST", CORDON_AND_DRAIN)).await;
         assert_eq!(drain.status, 200, "{drain:?}");
         assert!(pods.left().await.is_empty());
-        let marks = agent.marks().await.unwrap();
-        assert!(marks.cordoned && marks.excluded && !marks.cordoned_before && marks.exclusion_before.is_none());
-        agent.order(json!({"state": "MonitoringUpdate"})).await;
+        let record = agent.record().await.unwrap();
+        assert!(record.cordoned && record.excluded && !record.cordoned_before && record.exclusion_before.is_none());
+        agent.desired(json!({"state": "MonitoringUpdate"})).await;
         for path in [REMOVE_EXCLUSION_FROM_LB, UNCORDON] {
             assert_eq!(agent.send(1, agent.original("POST", path)).await.status, 200);
         }
         assert!(!agent.is_cordoned().await && !agent.is_excluded().await);
-        assert_eq!(agent.marks().await, None);
+        assert_eq!(agent.record().await, None);
     });
 }
 
@@ -55,15 +55,15 @@ fn what_nobody_asks_about_is_marked_by_itself_and_an_administrators_cordon_is_no
         let resting = left_behind(site, "taken-4", "Idle").await;
         for agent in [&booted, &returning] {
             let what = format!("{} to be marked", agent.node);
-            eventually(&what, PATIENCE, async || Ok(agent.marks().await)).await.unwrap();
+            eventually(&what, PATIENCE, async || Ok(agent.record().await)).await.unwrap();
         }
-        assert_eq!(resting.marks().await, None);
+        assert_eq!(resting.record().await, None);
         let told = eventually("an event that says so", PATIENCE, async || {
             Ok(site.events("taken-2").await.into_iter().find(|(reason, _)| reason == "Adopted"))
         });
         told.await.unwrap();
         for agent in [&booted, &returning, &resting] {
-            agent.order(json!({"state": "Idle"})).await;
+            agent.desired(json!({"state": "Idle"})).await;
             assert_eq!(agent.send(0, agent.original("POST", UNCORDON)).await.status, 200);
         }
         assert!(!booted.is_cordoned().await && !returning.is_cordoned().await);

@@ -62,7 +62,7 @@ fn an_outage_of_kubernetes_is_503_to_callers_suspends_drains_and_loses_nothing()
         let pods = Workload::new(&agent).await;
         pods.run("held", 1, &json!({})).await;
         pods.block("held", 1).await;
-        agent.give_go().await;
+        agent.approve().await;
         let drain = agent.request("POST", api::wire::CORDON_AND_DRAIN).header("prefer", "wait=170");
         let course = async {
             let asked = "the pod to be asked for";
@@ -90,7 +90,7 @@ fn an_outage_of_kubernetes_is_503_to_callers_suspends_drains_and_loses_nothing()
             });
             slow.await.unwrap();
             gateway.set(Way::Cut);
-            agent.order(json!({"exclude_from_lb_wait_time_in_sec": 7})).await;
+            agent.desired(json!({"exclude_from_lb_wait_time_in_sec": 7})).await;
             pods.free("held").await;
             pass(&clock, 3).await;
             gateway.set(Way::Open);

@@ -19,7 +19,7 @@ const PATIENCE: Duration = Duration::from_secs(120);
 async fn disrupted<'a>(site: &'a Site, name: &str) -> Agent<'a> {
     let agent = site.agent(name).await;
     agent.create_shadow().await;
-    agent.give_go().await;
+    agent.approve().await;
     assert_eq!(agent.post(api::wire::EXCLUDE_FROM_LB).await.status, 200);
     assert_eq!(agent.drain(0, 30).await.status, 200);
     agent
@@ -34,7 +34,7 @@ async fn silence(agent: &Agent<'_>) {
 async fn given_back(agent: &Agent<'_>) {
     let what = format!("{} to be given back", agent.node);
     eventually(&what, PATIENCE, async || {
-        let marked = agent.marks().await.is_some();
+        let marked = agent.record().await.is_some();
         Ok((!marked && !agent.is_cordoned().await && !agent.is_excluded().await).then_some(()))
     })
     .await
@@ -53,18 +53,18 @@ fn a_node_is_given_back_when_its_agent_is_silent_or_has_forgotten_it_or_it_is_no
         let busy = disrupted(site, "busy-1").await;
         silence(&silent).await;
         silence(&busy).await;
-        silent.order(json!({"state": "Idle"})).await;
+        silent.desired(json!({"state": "Idle"})).await;
         attended.report(json!({"current_state": "MonitoringUpdate"})).await;
-        attended.order(json!({"state": "Idle"})).await;
+        attended.desired(json!({"state": "Idle"})).await;
         // It rests, and knows of nothing that it would have to undo.
         forgotten.report(json!({})).await;
-        forgotten.order(json!({"state": "Idle"})).await;
+        forgotten.desired(json!({"state": "Idle"})).await;
         let label = format!("{}-", names::UPDATER_INTERFACE_LABEL);
         site.plane.kubectl(["label", "node", "unmanaged-1", label.as_str()]).await.unwrap();
         tokio::join!(given_back(&silent), given_back(&forgotten), given_back(&unmanaged));
         let told = site.events("forgotten-1").await;
         assert!(told.iter().any(|(_, note)| note.contains("its agent knows nothing of these marks")), "{told:?}");
-        assert!(attended.marks().await.is_some(), "its agent is there and does it");
+        assert!(attended.record().await.is_some(), "its agent is there and does it");
         assert!(busy.is_cordoned().await, "it is not asked to be idle");
     });
 }

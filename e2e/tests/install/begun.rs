@@ -49,7 +49,7 @@ const fn begun(ordered: State, reported: State, crashes: u32, reached: Reached, 
     Begun { ordered, reported: Some(reported), crashes, reached, touched }
 }
 
-/// The node whose agent reported an error past its go, counted from 1.
+/// The node whose agent reported an error past its approval, counted from 1.
 pub(crate) const FAILED: usize = 15;
 
 /// Of `node-1`, `node-2` and so on.
@@ -62,7 +62,7 @@ pub(crate) const ALL: [Begun; 16] = [
     begun(StagedAndPerformedUpdate, Idle, 0, Nothing, No),
     begun(StagedAndPerformedUpdate, StagedAndPerformedUpdate, 2, Activated, No),
     begun(StagedAndPerformedUpdate, ErrorReset, 1, Nothing, No),
-    // Past the go: untouched, in the middle of its drain, restarted and not heard from, reported.
+    // Past the approval: untouched, in the middle of its drain, restarted and not heard from, reported.
     begun(RebootedIntoUpdate, StagedAndPerformedUpdate, 0, Activated, No),
     begun(RebootedIntoUpdate, StagedAndPerformedUpdate, 1, Activated, Cordoned),
     begun(RebootedIntoUpdate, StagedAndPerformedUpdate, 0, Activated, CordonedAndExcluded),
@@ -73,7 +73,7 @@ pub(crate) const ALL: [Begun; 16] = [
     begun(MonitoringUpdate, MonitoringUpdate, 0, Rebooted, No),
     // Done, and not yet said.
     begun(Idle, MonitoringUpdate, 0, Rebooted, No),
-    // Failed past the go, and failed with the answer on its way.
+    // Failed past the approval, and failed with the answer on its way.
     begun(RebootedIntoUpdate, ErrorReset, 1, Activated, CordonedAndExcluded),
     begun(Idle, ErrorReset, 2, Nothing, No),
 ];

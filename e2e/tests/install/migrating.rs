@@ -52,7 +52,7 @@ async fn the_guide_takes_an_original_installation_over_and_what_it_leaves_is_as_
     assert!(left.accepted && !left.out.contains("brupop"), "{}", left.out);
 }
 
-/// Cordoned by the original, and past its go.
+/// Cordoned by the original, and past its approval.
 async fn node_in_the_middle_of_an_update(plane: &ControlPlane) -> BottlerocketShadow {
     let nodes: Api<Node> = Api::all(plane.client());
     let labels = json!({

@@ -42,7 +42,7 @@ async fn no_request_is_refused_and_every_right_is_used() {
     fleet.reported(PATIENCE).await.unwrap();
     ask_with_the_token_of_a_pod_that_no_watch_shows(&fleet).await;
     Workload::deployment("stubborn", 1, 0).run(&fleet.plane, PATIENCE).await.unwrap();
-    take_back_a_go(&fleet).await;
+    withdraw_an_approval(&fleet).await;
     leave_the_outcome_of_a_write_open(&fleet).await;
 
     let force = json!({"drain": {"timeout": "5s", "onTimeout": "Force"}});
@@ -107,17 +107,17 @@ async fn ask_with_the_token_of_a_pod_that_no_watch_shows(fleet: &Fleet) {
     assert!(stranger.read_through().await.is_err());
 }
 
-/// Pauses between the go and its use, so that the controller takes it back and looks at the Node.
-async fn take_back_a_go(fleet: &Fleet) {
+/// Pauses between the approval and its use, so that the controller takes it back and looks at the Node.
+async fn withdraw_an_approval(fleet: &Fleet) {
     fleet.plane.apply(POLICY).await.unwrap();
     fleet.publish(&NEW);
     wait_for(fleet, "the start", |state, _| state == State::StagedAndPerformedUpdate).await;
     fleet.edit_policy("default", json!({"paused": true})).await.unwrap();
     wait_for(fleet, "the image", |_, reported| reported == Some(State::StagedAndPerformedUpdate)).await;
-    // Nobody can use the go while the apiserver stands still.
+    // Nobody can use the approval while the apiserver stands still.
     fleet.apiserver.signal(Signal::STOP).unwrap();
     fleet.edit_policy("default", json!({"paused": false})).await.unwrap();
-    wait_for(fleet, "the go", |state, _| state == State::RebootedIntoUpdate).await;
+    wait_for(fleet, "the approval", |state, _| state == State::RebootedIntoUpdate).await;
     fleet.edit_policy("default", json!({"paused": true})).await.unwrap();
     wait_for(fleet, "the go to be taken back", |state, _| state != State::RebootedIntoUpdate).await;
     fleet.apiserver.signal(Signal::CONT).unwrap();

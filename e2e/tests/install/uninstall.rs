@@ -52,7 +52,7 @@ async fn after_an_uninstallation_every_node_is_as_it_was_and_nothing_of_ours_is_
     let remove = commands(&section(README, "## Remove it"));
     let (first, rest) = remove.split_first().unwrap();
     follow(&fleet.plane, &format!("    {first}")).await;
-    assert!(is_marked(&fleet, "node-3").await, "what is disrupted finishes");
+    assert!(has_record(&fleet, "node-3").await, "what is disrupted finishes");
     STUBBORN.allow(&fleet.plane, STUBBORN.replicas).await.unwrap();
     follow(&fleet.plane, &rest.iter().map(|command| format!("    {command}\n")).collect::<String>()).await;
 
@@ -82,14 +82,14 @@ async fn one_is_updated_and_one_in_the_middle_of_it(fleet: &Fleet) {
     STUBBORN.run(&fleet.plane, PATIENCE).await.unwrap();
     fleet.plane.apply(&policy("node-3")).await.unwrap();
     fleet.says("node-3", "default/stubborn", PATIENCE).await.unwrap();
-    assert!(is_marked(fleet, "node-3").await);
+    assert!(has_record(fleet, "node-3").await);
 }
 
-async fn is_marked(fleet: &Fleet, node: &str) -> bool {
+async fn has_record(fleet: &Fleet, node: &str) -> bool {
     let node = fleet.node_objects().get(node).await.unwrap();
     let cordoned = node.spec.as_ref().and_then(|spec| spec.unschedulable) == Some(true);
     let excluded = node.labels().contains_key(names::EXCLUDE_FROM_LOAD_BALANCERS_LABEL);
-    cordoned && excluded && node.annotations().contains_key(names::MARKS_ANNOTATION)
+    cordoned && excluded && node.annotations().contains_key(names::DISRUPTION_RECORD_ANNOTATION)
 }
 
 fn policy(node: &str) -> String {
@@ -143,9 +143,9 @@ async fn everything(plane: &ControlPlane) -> BTreeSet<String> {
 #[test]
 fn what_is_ours_on_a_node_is_compared() {
     let node = json!({
-        "metadata": {"resourceVersion": "1", "annotations": {(names::MARKS_ANNOTATION): "", "simulator.brupop.bottlerocket.aws/power": "off"}},
+        "metadata": {"resourceVersion": "1", "annotations": {(names::DISRUPTION_RECORD_ANNOTATION): "", "simulator.brupop.bottlerocket.aws/power": "off"}},
         "status": {"nodeInfo": {"bootID": "a"}, "conditions": []},
     });
     let compared = without_the_kubelets(node);
-    assert_eq!(compared["metadata"], json!({"annotations": {(names::MARKS_ANNOTATION): ""}}));
+    assert_eq!(compared["metadata"], json!({"annotations": {(names::DISRUPTION_RECORD_ANNOTATION): ""}}));
 }

@@ -82,7 +82,7 @@ impl Site {
     pub(crate) async fn first(&self) -> String {
         let first = eventually("a node to be marked", PATIENCE, async || {
             let nodes = self.nodes().await?;
-            let marked = nodes.iter().find(|node| node.annotations().contains_key(names::MARKS_ANNOTATION));
+            let marked = nodes.iter().find(|node| node.annotations().contains_key(names::DISRUPTION_RECORD_ANNOTATION));
             Ok(marked.map(|node| node.name_any()))
         });
         first.await.unwrap()

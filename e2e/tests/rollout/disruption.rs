@@ -1,6 +1,6 @@
 //! The samples that say how a node is disrupted, with their waits cut short, watched at work.
 
-use api::{Marks, names};
+use api::{DisruptionRecord, names};
 use futures::TryStreamExt as _;
 use k8s_openapi::api::core::v1::{Node, Pod};
 use kube::api::ListParams;
@@ -53,10 +53,10 @@ async fn a_node_leaves_the_load_balancers_before_it_is_cordoned() {
         }
     };
     tokio::time::timeout(PATIENCE, watching).await.unwrap();
-    let order: Vec<_> = sights.iter().map(|(sight, _)| *sight).collect();
-    assert_eq!(order, [Sight::Free, Sight::Excluded, Sight::Cordoned]);
-    let marks = Marks::decode(sights[2].1.metadata.annotations.as_ref()).unwrap().unwrap();
-    let waited = marks.drain_began.unwrap().duration_since(marks.began);
+    let desired: Vec<_> = sights.iter().map(|(sight, _)| *sight).collect();
+    assert_eq!(desired, [Sight::Free, Sight::Excluded, Sight::Cordoned]);
+    let record = DisruptionRecord::decode(sights[2].1.metadata.annotations.as_ref()).unwrap().unwrap();
+    let waited = record.drain_began.unwrap().duration_since(record.began);
     assert!(waited.as_secs() >= 3, "{waited:?}");
     fleet.updated(&NEW, 1, PATIENCE).await.unwrap();
     let node = fleet.node_objects().get("node-1").await.unwrap();

@@ -23,7 +23,7 @@ async fn a_policy_is_edited_paused_resumed_deleted_and_made_again_in_the_middle_
     fleet.edit_policy("default", json!({"maxConcurrentUpdates": 2})).await.unwrap();
     wait_in_flight(&fleet, 2).await;
     fleet.edit_policy("default", json!({"paused": true})).await.unwrap();
-    // What has no go keeps its place and its image; what is disrupted finishes.
+    // What has no approval keeps its place and its image; what is disrupted finishes.
     nothing_disrupted(&fleet).await;
     let rebooted = fleet.boots().values().sum::<usize>();
     assert!(rebooted <= 2, "what was in flight at the pause may have finished, nothing else: {:?}", fleet.boots());
@@ -64,7 +64,7 @@ async fn a_node_in_flight_that_a_selector_lets_go_finishes_and_counts_until_then
     fleet.publish(&NEW);
     eventually("node-1 to be disrupted", PATIENCE, async || {
         let node = fleet.node_objects().get("node-1").await?;
-        Ok(node.annotations().contains_key(names::MARKS_ANNOTATION).then_some(()))
+        Ok(node.annotations().contains_key(names::DISRUPTION_RECORD_ANNOTATION).then_some(()))
     })
     .await
     .unwrap();
@@ -94,7 +94,7 @@ async fn a_draining_node_that_loses_its_interface_label_is_given_back() {
     eventually("node-1 to be given back", PATIENCE, async || {
         let node: Node = fleet.node_objects().get("node-1").await?;
         let cordoned = node.spec.as_ref().and_then(|spec| spec.unschedulable).unwrap_or(false);
-        Ok((!cordoned && !node.annotations().contains_key(names::MARKS_ANNOTATION)).then_some(()))
+        Ok((!cordoned && !node.annotations().contains_key(names::DISRUPTION_RECORD_ANNOTATION)).then_some(()))
     })
     .await
     .unwrap();
@@ -108,11 +108,12 @@ async fn a_draining_node_that_loses_its_interface_label_is_given_back() {
     observer.assert_no_breach().await;
 }
 
-/// Waits until no node has a go or is marked.
+/// Waits until no node has an approval or is marked.
 async fn nothing_disrupted(fleet: &Fleet) {
     eventually("no node to be disrupted", PATIENCE, async || {
         let nodes = fleet.node_objects().list(&ListParams::default()).await?;
-        let marked = nodes.items.iter().any(|node| node.annotations().contains_key(names::MARKS_ANNOTATION));
+        let marked =
+            nodes.items.iter().any(|node| node.annotations().contains_key(names::DISRUPTION_RECORD_ANNOTATION));
         let going = asked(fleet).await.values().any(|state| *state == State::RebootedIntoUpdate);
         Ok((!marked && !going).then_some(()))
     })

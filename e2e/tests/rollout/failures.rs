@@ -136,7 +136,10 @@ async fn is_failed(fleet: &Fleet, node: &str, kind: Verdict) -> anyhow::Result<b
 async fn is_out(fleet: &Fleet, node: &str) -> anyhow::Result<bool> {
     let node = fleet.node_objects().get(node).await?;
     let cordoned = node.spec.as_ref().and_then(|spec| spec.unschedulable) == Some(true);
-    anyhow::ensure!(cordoned == node.annotations().contains_key(names::MARKS_ANNOTATION), "marks and cordon differ");
+    anyhow::ensure!(
+        cordoned == node.annotations().contains_key(names::DISRUPTION_RECORD_ANNOTATION),
+        "marks and cordon differ"
+    );
     Ok(cordoned)
 }
 

@@ -40,7 +40,7 @@ async fn the_token_of_one_node_does_nothing_to_another() {
     let after = fleet.shadow("node-1").await.unwrap().status.unwrap();
     assert_ne!(after.message, status.message, "nothing of it was stored");
     let node = fleet.node_objects().get("node-1").await.unwrap();
-    assert!(!node.annotations().contains_key(names::MARKS_ANNOTATION));
+    assert!(!node.annotations().contains_key(names::DISRUPTION_RECORD_ANNOTATION));
     assert_ne!(node.spec.and_then(|spec| spec.unschedulable), Some(true));
     observer.assert_no_breach().await;
 }

@@ -69,7 +69,7 @@ async fn a_pause_lets_what_is_disrupted_finish_and_starts_nothing() {
     fleet.publish(&NEW);
     let marked = eventually("the first node to be disrupted", PATIENCE, async || {
         let nodes = fleet.node_objects().list(&ListParams::default()).await?;
-        let marked = |node: &&Node| node.annotations().contains_key(names::MARKS_ANNOTATION);
+        let marked = |node: &&Node| node.annotations().contains_key(names::DISRUPTION_RECORD_ANNOTATION);
         Ok(nodes.items.iter().find(marked).map(ResourceExt::name_any))
     })
     .await

@@ -1,6 +1,6 @@
 //! A schedule that opens and closes in the middle of a rollout.
 
-use api::{BottlerocketShadow, Marks, State, names};
+use api::{BottlerocketShadow, DisruptionRecord, State, names};
 use e2e::controlplane::Signal;
 use e2e::controlplane::wait::eventually;
 use e2e::fleet::Fleet;
@@ -27,9 +27,9 @@ async fn open_between(fleet: &Fleet, opens: Timestamp, closes: Timestamp) {
     fleet.edit_policy("default", json!({"schedule": {"blackouts": blackouts}})).await.unwrap();
 }
 
-/// Waits until every node has its go.
-async fn all_have_their_go(fleet: &Fleet) -> Vec<BottlerocketShadow> {
-    eventually("every node to have its go", PATIENCE, async || {
+/// Waits until every node has its approval.
+async fn all_are_approved(fleet: &Fleet) -> Vec<BottlerocketShadow> {
+    eventually("every node to have its approval", PATIENCE, async || {
         let shadows = fleet.shadows().list(&ListParams::default()).await?.items;
         Ok(shadows.iter().all(|shadow| shadow.spec.state == State::RebootedIntoUpdate).then_some(shadows))
     })
@@ -37,9 +37,9 @@ async fn all_have_their_go(fleet: &Fleet) -> Vec<BottlerocketShadow> {
     .unwrap()
 }
 
-async fn marks(fleet: &Fleet, node: &str) -> Option<Marks> {
+async fn record(fleet: &Fleet, node: &str) -> Option<DisruptionRecord> {
     let node = fleet.node_objects().get(node).await.unwrap();
-    Marks::decode(node.metadata.annotations.as_ref()).unwrap()
+    DisruptionRecord::decode(node.metadata.annotations.as_ref()).unwrap()
 }
 
 /// In whole seconds, which is all that is stored of an instant in some places.
@@ -77,28 +77,28 @@ async fn staged_before_the_window() -> (Fleet, e2e::observer::Observer) {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_disruption_begins_only_while_the_schedule_is_open_and_finishes_after_it_has_closed() {
     let (fleet, observer) = staged_before_the_window().await;
-    // No agent hears of its go until the apiserver goes on.
+    // No agent hears of its approval until the apiserver goes on.
     fleet.apiserver.signal(Signal::STOP).unwrap();
     let (opens, closes) = (now() + OPENS_IN, now() + CLOSES_IN);
     open_between(&fleet, opens, closes).await;
-    for shadow in all_have_their_go(&fleet).await {
+    for shadow in all_are_approved(&fleet).await {
         assert!(instant(shadow.spec.state_transition_timestamp.as_deref()) >= opens, "{:?}", shadow.spec);
         let expires = instant(shadow.spec.disrupt_not_after.as_deref());
-        assert!(expires <= closes, "the go ends with the window: {expires}, {closes}");
+        assert!(expires <= closes, "the approval ends with the window: {expires}, {closes}");
     }
-    // Nobody is left to take the gos back, and the second node's agent is away until the schedule has closed.
+    // Nobody is left to take the approvals back, and the second node's agent is away until the schedule has closed.
     fleet.controller.kill().unwrap();
     fleet.agent("node-2").signal(Signal::STOP).unwrap();
     fleet.apiserver.signal(Signal::CONT).unwrap();
     fleet.says("node-1", "default/pinned", PATIENCE).await.unwrap();
-    let began = marks(&fleet, "node-1").await.unwrap().began;
+    let began = record(&fleet, "node-1").await.unwrap().began;
     assert!((opens..closes).contains(&began), "{opens} {began} {closes}");
     eventually("the schedule to close", PATIENCE, async || Ok((now() > closes).then_some(()))).await.unwrap();
     fleet.agent("node-2").signal(Signal::CONT).unwrap();
-    fleet.says("node-2", "the go has expired", PATIENCE).await.unwrap();
+    fleet.says("node-2", "the approval has expired", PATIENCE).await.unwrap();
     fleet.controller.restart().unwrap();
     held_for(&fleet, "OutsideWindow", 1).await;
-    assert_eq!(marks(&fleet, "node-2").await, None);
+    assert_eq!(record(&fleet, "node-2").await, None);
     // What was in the middle of its drain finishes.
     PINNED.allow(&fleet.plane, 1).await.unwrap();
     fleet.updated(&NEW, 1, PATIENCE).await.unwrap();

@@ -137,7 +137,7 @@ fn longest_run(
 fn is_healthy(situation: &Situation<'_>) -> bool {
     let runs = match situation.phase {
         Phase::Resting | Phase::GivenBack => true,
-        Phase::Staging | Phase::Staged | Phase::Going => !situation.digest.marked,
+        Phase::Staging | Phase::Staged | Phase::Approved => !situation.digest.marked,
         _ => false,
     };
     runs && situation.digest.ready && situation.failed.is_none()

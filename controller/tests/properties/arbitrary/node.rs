@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use api::{Marks, marks::GoId, names};
+use api::{DisruptionRecord, names, record::ApprovalId};
 use proptest::{option, prelude::*};
 use semver::Version;
 
@@ -13,14 +13,14 @@ pub(super) fn node() -> impl Strategy<Value = NodeLines> {
     let zone = option::weighted(0.8, prop::sample::select(vec!["one", "two"]));
     let state = (rare(), rare(), option::weighted(0.3, time()), rare(), rare(), prop::bool::weighted(0.05));
     let boot = prop::sample::select(vec!["boot-1", "boot-2"]);
-    (any::<bool>(), zone, state, annotations(), boot, option::weighted(0.2, marks())).prop_map(
+    (any::<bool>(), zone, state, annotations(), boot, option::weighted(0.2, record())).prop_map(
         |(
             blue,
             zone,
             (unmanaged, not_ready, ready_since, cordoned, agent_silent, leaving),
             annotations,
             boot,
-            marks,
+            record,
         )| {
             NodeLines {
                 labels: [("pool", Some(if blue { "blue" } else { "green" })), ("zone", zone)]
@@ -33,10 +33,10 @@ pub(super) fn node() -> impl Strategy<Value = NodeLines> {
                 not_ready,
                 ready_since: ready_since.map(str::to_owned),
                 conditions: BTreeMap::new(),
-                cordoned: cordoned || marks.as_ref().is_some_and(|marks| marks.cordoned),
+                cordoned: cordoned || record.as_ref().is_some_and(|record| record.cordoned),
                 agent_silent,
                 boot_id: Some(boot.to_owned()),
-                marks,
+                record,
             }
         },
     )
@@ -56,11 +56,15 @@ fn annotations() -> impl Strategy<Value = BTreeMap<String, String>> {
     })
 }
 
-/// Marks of the go that a shadow may have, or of another; with a cordon, or bare.
-fn marks() -> impl Strategy<Value = Marks> {
+/// Marks of the approval that a shadow may have, or of another; with a cordon, or bare.
+fn record() -> impl Strategy<Value = DisruptionRecord> {
     (prop::sample::select(vec![20_u64, 21]), prop::bool::weighted(0.8)).prop_map(|(minor, cordoned)| {
-        let go = GoId { version: Version::new(1, minor, 0), since: SINCE.parse().unwrap() };
+        let approval = ApprovalId { version: Version::new(1, minor, 0), since: SINCE.parse().unwrap() };
         let began = SINCE.parse().unwrap();
-        Marks { cordoned, drain_began: cordoned.then_some(began), ..Marks::first(go, began, false, None) }
+        DisruptionRecord {
+            cordoned,
+            drain_began: cordoned.then_some(began),
+            ..DisruptionRecord::first(approval, began, false, None)
+        }
     })
 }

@@ -16,7 +16,7 @@ fn a_start_beyond_the_limit_is_caught() {
 }
 
 #[test]
-fn a_go_beyond_the_limit_is_caught() {
+fn an_approval_beyond_the_limit_is_caught() {
     caught(Rules { plan: generous, ..RULES }, &[Breach::Disrupted]);
     refused(Rules { plan: generous, ..RULES }, Broken::Disrupted);
 }

@@ -6,7 +6,7 @@ use super::{
     caught,
     plans::{
         deaf_to_halts, deaf_to_holds, deaf_to_selectors, deaf_to_the_pause, deaf_to_windows, greedy,
-        greedy_for_versions, partial, upside_down, with_gos_for_an_hour, without,
+        greedy_for_versions, partial, upside_down, with_approvals_for_an_hour, without,
     },
     refused,
 };
@@ -19,7 +19,7 @@ fn a_start_in_a_pause_is_caught() {
 }
 
 #[test]
-fn a_go_that_outlasts_its_window_is_caught() {
+fn an_approval_that_outlasts_its_window_is_caught() {
     caught(Rules { plan: deaf_to_windows, ..RULES }, &[Breach::Window]);
     refused(Rules { plan: deaf_to_windows, ..RULES }, Broken::Window);
 }
@@ -67,7 +67,7 @@ fn a_start_under_a_policy_that_has_let_the_node_go_is_caught() {
 }
 
 #[test]
-fn a_go_that_is_not_taken_back_is_caught() {
+fn an_approval_that_is_not_taken_back_is_caught() {
     let rules = Rules { plan: |snapshot| without(snapshot, Verb::Withdraw), plain: true, ..RULES };
     caught(rules, &[Breach::Paused]);
 }
@@ -79,12 +79,12 @@ fn a_held_node_that_does_not_go_back_to_idle_is_caught() {
 }
 
 #[test]
-fn a_go_that_holds_for_too_long_is_caught() {
-    caught(Rules { plan: with_gos_for_an_hour, ..RULES }, &[Breach::Expiry]);
-    refused(Rules { plan: with_gos_for_an_hour, ..RULES }, Broken::Expiry);
+fn an_approval_that_holds_for_too_long_is_caught() {
+    caught(Rules { plan: with_approvals_for_an_hour, ..RULES }, &[Breach::Expiry]);
+    refused(Rules { plan: with_approvals_for_an_hour, ..RULES }, Broken::Expiry);
 }
 
 #[test]
-fn a_disruption_under_a_go_that_has_expired_is_caught() {
+fn a_disruption_under_an_approval_that_has_expired_is_caught() {
     caught(Rules { flaw: Flaw::Late, ..RULES }, &[Breach::Late]);
 }

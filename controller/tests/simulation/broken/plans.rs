@@ -103,11 +103,11 @@ pub(super) fn forgetful_of_the_beginning(snapshot: &Snapshot) -> Plan {
     let mut moved = snapshot.clone();
     for (node, facts) in &mut moved.shadows {
         let owners = right.nodes.get(node).map(|standing| &*standing.owners).unwrap_or_default();
-        let Some(began) = facts.readable().and_then(|shadow| shadow.order.policy.clone()) else { continue };
+        let Some(began) = facts.readable().and_then(|shadow| shadow.desired.policy.clone()) else { continue };
         if !owners.contains(&began)
             && let ShadowFacts::Readable(shadow) = Arc::make_mut(facts)
         {
-            shadow.order.policy = owners.first().cloned();
+            shadow.desired.policy = owners.first().cloned();
         }
     }
     let wrong = plan(&moved).actions.into_iter().filter(|action| action.verb.is_limited());
@@ -119,10 +119,10 @@ pub(super) fn forgetful_of_the_beginning(snapshot: &Snapshot) -> Plan {
     right
 }
 
-pub(super) fn with_gos_for_an_hour(snapshot: &Snapshot) -> Plan {
+pub(super) fn with_approvals_for_an_hour(snapshot: &Snapshot) -> Plan {
     let mut plan = plan(snapshot);
     for action in plan.actions.iter_mut().filter(|action| action.verb == Verb::Go) {
-        action.order.disrupt_not_after = snapshot.now.checked_add(SignedDuration::from_hours(1)).ok();
+        action.desired.disrupt_not_after = snapshot.now.checked_add(SignedDuration::from_hours(1)).ok();
     }
     plan
 }
@@ -133,7 +133,7 @@ pub(super) fn restless(snapshot: &Snapshot) -> Plan {
     let written: Vec<_> = plan.actions.iter().map(|action| action.shadow.clone()).collect();
     let shadows = snapshot.shadows.values().filter_map(|shadow| shadow.readable());
     let others = shadows.filter(|shadow| !written.contains(&shadow.name));
-    plan.actions.extend(others.map(|shadow| Action::new(Verb::Rest, shadow, shadow.order.clone())));
+    plan.actions.extend(others.map(|shadow| Action::new(Verb::Rest, shadow, shadow.desired.clone())));
     plan
 }
 
@@ -146,9 +146,10 @@ pub(super) fn without(snapshot: &Snapshot, verb: Verb) -> Plan {
 /// Starts as it should, but gives the go to everything that is staged.
 pub(super) fn generous(snapshot: &Snapshot) -> Plan {
     let mut right = plan(snapshot);
-    let gos: Vec<Action> = limitless(snapshot).actions.into_iter().filter(|action| action.verb == Verb::Go).collect();
-    right.actions.retain(|action| gos.iter().all(|go| go.shadow != action.shadow));
-    right.actions.extend(gos);
+    let approvals: Vec<Action> =
+        limitless(snapshot).actions.into_iter().filter(|action| action.verb == Verb::Go).collect();
+    right.actions.retain(|action| approvals.iter().all(|approval| approval.shadow != action.shadow));
+    right.actions.extend(approvals);
     right
 }
 
@@ -158,7 +159,7 @@ pub(super) fn fickle(snapshot: &Snapshot) -> Plan {
     let mut random = fastrand::Rng::with_seed(ASKED.fetch_add(1, Ordering::Relaxed));
     let mut snapshot = snapshot.clone();
     let readable = snapshot.shadows.values_mut().filter_map(|shadow| match Arc::make_mut(shadow) {
-        ShadowFacts::Readable(shadow) => shadow.report.as_mut(),
+        ShadowFacts::Readable(shadow) => shadow.observed.as_mut(),
         ShadowFacts::Unreadable { .. } => None,
     });
     readable.filter(|report| report.failed_at.is_none()).for_each(|report| report.crash_count = random.u32(..4));

@@ -30,22 +30,22 @@ pub(crate) fn set_ready(world: &mut World, name: &str, ready: bool) {
 
 /// Undoes what the marks say and takes them away.
 pub(crate) fn restore(world: &mut World, name: &str) {
-    if let Some(marks) = world.marks(name) {
-        let cordoned = if marks.cordoned { marks.cordoned_before } else { world.is_unschedulable(name) };
-        world.set_marks(name, None, cordoned);
+    if let Some(record) = world.record(name) {
+        let cordoned = if record.cordoned { record.cordoned_before } else { world.is_unschedulable(name) };
+        world.set_record(name, None, cordoned);
     }
 }
 
 /// What the apiserver gives back without an agent.
 pub(crate) fn restore_abandoned(world: &mut World, name: &str) {
-    if world.marks(name).is_none() {
+    if world.record(name).is_none() {
         return;
     }
     let uid = world.nodes.rows[name].uid();
     let shadow = world.shadow(name).filter(|shadow| Some(&shadow.node.uid) == uid.as_ref());
     let silent = !world.agents.rows.contains_key(name);
-    let idle = shadow.as_ref().is_some_and(|shadow| shadow.order.state == State::Idle);
-    let reported = shadow.as_ref().and_then(|shadow| shadow.report.as_ref()).map(|report| report.state);
+    let idle = shadow.as_ref().is_some_and(|shadow| shadow.desired.state == State::Idle);
+    let reported = shadow.as_ref().and_then(|shadow| shadow.observed.as_ref()).map(|report| report.state);
     if !world.is_managed(name) || shadow.is_none() || (idle && (silent || reported == Some(State::Idle))) {
         restore(world, name);
     }

@@ -14,9 +14,9 @@ use crate::world::World;
 impl Host {
     pub(super) fn fail(&mut self, world: &mut World, seen: &Shadow, kind: FailureKind) -> bool {
         let time = timestamp::render(world.now());
-        let report = seen.report.as_ref().unwrap();
+        let report = seen.observed.as_ref().unwrap();
         let before = report.failure.as_ref().filter(|failure| failure.kind == kind).map_or(0, |f| f.attempts);
-        let version = seen.order.version.as_ref().unwrap().to_string();
+        let version = seen.desired.version.as_ref().unwrap().to_string();
         let original = self.original;
         self.report(world, seen, |status| {
             status.current_state = State::ErrorReset;

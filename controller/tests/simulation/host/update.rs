@@ -2,7 +2,7 @@
 
 use api::{
     Shadow, State,
-    shadow::{FailureKind, RebootIntent, Report},
+    shadow::{FailureKind, Observed, RebootIntent},
 };
 
 use super::{Call, Flaw, Host, node::restore};
@@ -19,20 +19,20 @@ impl Host {
 
     /// Reports what runs and what is offered, where that has changed.
     fn tell_what_it_runs(&self, world: &mut World, seen: &Shadow) -> bool {
-        let told = |report: &Report| report.target_version == self.offered && report.current_version == self.running;
-        !seen.report.as_ref().is_some_and(told) && self.report(world, seen, |_| {})
+        let told = |report: &Observed| report.target_version == self.offered && report.current_version == self.running;
+        !seen.observed.as_ref().is_some_and(told) && self.report(world, seen, |_| {})
     }
 
     pub(super) fn give_back(&mut self, world: &mut World, seen: &Shadow, end: State) -> bool {
         self.active = false;
         self.call = Call::None;
         self.drained = None;
-        let asked = world.shadow(&self.name).map(|shadow| shadow.order.state);
+        let asked = world.shadow(&self.name).map(|shadow| shadow.desired.state);
         if !matches!(asked, Some(State::Idle | State::MonitoringUpdate)) || world.chance(5) {
             return true;
         }
         if self.flaw == Flaw::Careless {
-            world.set_marks(&self.name, None, world.is_unschedulable(&self.name));
+            world.set_record(&self.name, None, world.is_unschedulable(&self.name));
         } else {
             restore(world, &self.name);
         }
@@ -51,13 +51,13 @@ impl Host {
         self.call = Call::None;
         // A node that failed its health gate may be started on a newer version.
         let fresh = reported == State::Idle || (reported == State::RebootedIntoUpdate && !self.original);
-        if !fresh || Some(&self.running) == seen.order.version.as_ref() {
+        if !fresh || Some(&self.running) == seen.desired.version.as_ref() {
             return self.tell_what_it_runs(world, seen);
         }
         if world.chance(self.failing) {
             return self.fail(world, seen, FailureKind::Stage);
         }
-        self.image = seen.order.version.clone();
+        self.image = seen.desired.version.clone();
         if self.flaw == Flaw::Astray {
             self.image = Some(self.offered.clone());
         }
@@ -68,9 +68,9 @@ impl Host {
         })
     }
 
-    pub(super) fn go(&mut self, world: &mut World, seen: &Shadow, observer: &mut Observer) -> bool {
-        let report = seen.report.as_ref().unwrap();
-        let version = seen.order.version.clone().unwrap();
+    pub(super) fn approval(&mut self, world: &mut World, seen: &Shadow, observer: &mut Observer) -> bool {
+        let report = seen.observed.as_ref().unwrap();
+        let version = seen.desired.version.clone().unwrap();
         let put_back = report.state == State::ErrorReset && self.running == version;
         if !put_back && matches!(report.state, State::RebootedIntoUpdate | State::ErrorReset | State::MonitoringUpdate)
         {
@@ -87,9 +87,9 @@ impl Host {
             self.active = self.original;
             return true;
         }
-        let Some(go) = seen.order.go() else { return false };
-        if self.drained.as_ref() != Some(&go) && self.flaw != Flaw::Reckless {
-            return self.disrupt(world, seen, go, observer);
+        let Some(approval) = seen.desired.approval() else { return false };
+        if self.drained.as_ref() != Some(&approval) && self.flaw != Flaw::Reckless {
+            return self.disrupt(world, seen, approval, observer);
         }
         if !self.active {
             self.active = true;
@@ -100,9 +100,9 @@ impl Host {
             let intent = RebootIntent { version: version.to_string(), from_version: self.running.to_string(), boot_id };
             return self.report(world, seen, |status| status.rebooting = Some(intent));
         }
-        // The drain is asked for once more, which answers at once while the go and its marks are there. Not so an original.
-        let there = world.shadow(&self.name).is_some_and(|shadow| shadow.order.go() == Some(go.clone()))
-            && world.marks(&self.name).is_some_and(|marks| marks.go == go && marks.cordoned);
+        // The drain is asked for once more, which answers at once while the approval and its marks are there. Not so an original.
+        let there = world.shadow(&self.name).is_some_and(|shadow| shadow.desired.approval() == Some(approval.clone()))
+            && world.record(&self.name).is_some_and(|record| record.approval == approval && record.cordoned);
         if !self.original && self.flaw != Flaw::Reckless && !there {
             self.drained = None;
             return true;

@@ -7,25 +7,25 @@ use controller::check::Broken;
 pub(crate) enum Breach {
     /// A start, with more nodes in flight than allowed.
     InFlight,
-    /// A go, with more nodes disrupted than allowed.
+    /// An approval, with more nodes disrupted than allowed.
     Disrupted,
-    /// A start or a go, with more nodes unavailable than allowed.
+    /// A start or an approval, with more nodes unavailable than allowed.
     Unavailable,
-    /// A start or a go, with nodes of two zones out where only one may be.
+    /// A start or an approval, with nodes of two zones out where only one may be.
     Topology,
-    /// A start or a go while paused, or a disruption or a go that is left long after that.
+    /// A start or an approval while paused, or a disruption or an approval that is left long after that.
     Paused,
-    /// A start or a go of a node that is held by annotation, or a disruption or a go that is left long after that.
+    /// A start or an approval of a node that is held by annotation, or a disruption or an approval that is left long after that.
     Held,
-    /// A start or a go under a policy that is not there or not the node's.
+    /// A start or an approval under a policy that is not there or not the node's.
     Owner,
-    /// A disruption that begins when its go has expired.
+    /// A disruption that begins when its approval has expired.
     Late,
-    /// A go that holds for too long.
+    /// An approval that holds for too long.
     Expiry,
-    /// A go that outlasts its window, or a start of an original agent outside one.
+    /// An approval that outlasts its window, or a start of an original agent outside one.
     Window,
-    /// A start or a go for a version that too many nodes have failed on.
+    /// A start or an approval for a version that too many nodes have failed on.
     Halted,
     /// A start on a version out of the policy's range, or too young.
     Version,

@@ -55,7 +55,7 @@ fn counts(
     if world.flips.get(&name).is_some_and(|(nodes, agents)| *nodes > seen.nodes || *agents > seen.agents) {
         return false;
     }
-    let marked = world.marks(&name).is_some();
+    let marked = world.record(&name).is_some();
     let managed = node.labels().contains_key(names::UPDATER_INTERFACE_LABEL);
     let uid = node.uid();
     let shadow = world.shadow(&name).filter(|shadow| Some(&shadow.node.uid) == uid.as_ref());
@@ -64,13 +64,13 @@ fn counts(
     if is_out_for_a_failure(world, shown, &shadow) {
         return false;
     }
-    let asked = shadow.order.state;
-    let ours = shadow.report.as_ref().is_some_and(|report| report.agent_version.is_some());
+    let asked = shadow.desired.state;
+    let ours = shadow.observed.as_ref().is_some_and(|report| report.agent_version.is_some());
     let silent = ours && !world.agents.rows.contains_key(&name);
     let out = if disrupted {
         asked == State::RebootedIntoUpdate
     } else {
-        let reported = shadow.report.as_ref().is_some_and(|report| report.state != State::Idle);
+        let reported = shadow.observed.as_ref().is_some_and(|report| report.state != State::Idle);
         asked != State::Idle || (reported && !silent)
     };
     // A node that was taken out of the operator's hands counts by its marks alone: nothing can begin on it.
@@ -81,16 +81,16 @@ fn counts(
 fn is_of(sight: &Sight<'_>, node: &Node, shadow: Option<&Shadow>, policy: &str) -> bool {
     let shown = sight.node(&node.name_any()).filter(|shown| shown.uid() == node.uid());
     sight.owner(shown.unwrap_or(node)) == Some(policy)
-        || shadow.is_some_and(|shadow| shadow.order.policy.as_deref() == Some(policy))
+        || shadow.is_some_and(|shadow| shadow.desired.policy.as_deref() == Some(policy))
 }
 
 /// Whether the node has failed on what it is asked for, or on what is marked on it, and nobody has acknowledged that, as far as the
 /// plan could know.
 fn is_out_for_a_failure(world: &World, node: &Node, shadow: &Shadow) -> bool {
-    let Some(failed) = shadow.report.as_ref().and_then(|report| report.failed.as_ref()) else { return false };
-    let about = match shadow.order.state {
-        State::RebootedIntoUpdate => shadow.order.version.clone(),
-        State::Idle => world.marks(&node.name_any()).map(|marks| marks.go.version),
+    let Some(failed) = shadow.observed.as_ref().and_then(|report| report.failed.as_ref()) else { return false };
+    let about = match shadow.desired.state {
+        State::RebootedIntoUpdate => shadow.desired.version.clone(),
+        State::Idle => world.record(&node.name_any()).map(|record| record.approval.version),
         _ => None,
     };
     let acknowledged = node.annotations().get(names::FAILURE_ACKNOWLEDGED_ANNOTATION);

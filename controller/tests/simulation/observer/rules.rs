@@ -19,12 +19,12 @@ impl Observer {
         }
         let open = |at: Timestamp| at.as_second().rem_euclid(15 * 60) < 6 * 60;
         let before = |at: Timestamp, seconds| at - SignedDuration::from_secs(seconds);
-        let original = world.shadow(&action.node).and_then(|shadow| shadow.report.clone());
+        let original = world.shadow(&action.node).and_then(|shadow| shadow.observed.clone());
         let original = original.is_some_and(|report| report.agent_version.is_none());
         // A write may take a while, and the window close meanwhile.
         let closed = !(0..=30).any(|late| open(before(world.now(), late)));
         let starts = action.verb == Verb::Start && original && closed && self.has_not_jumped(world);
-        let outlasts = action.order.disrupt_not_after.is_some_and(|expiry| !open(before(expiry, 1)));
+        let outlasts = action.desired.disrupt_not_after.is_some_and(|expiry| !open(before(expiry, 1)));
         if starts || outlasts {
             self.breach(world, Breach::Window, &format!("{:?} of {}", action.verb, action.node));
         }
@@ -35,7 +35,7 @@ impl Observer {
     }
 
     pub(super) fn version(&mut self, world: &World, (sight, seen): (&Sight<'_>, Seen), policy: &str, action: &Action) {
-        let (Some(spec), Some(version)) = (sight.spec(policy), &action.order.version) else { return };
+        let (Some(spec), Some(version)) = (sight.spec(policy), &action.desired.version) else { return };
         let newest = *version == Version::new(1, 21, 0);
         let out_of_range = newest && spec["versions"]["constraint"] == "<1.21";
         let age = self.offered_since.map_or(0, |since| world.time - since);
@@ -53,8 +53,9 @@ impl Observer {
                 known.and_then(|(_, shadow)| shadow.as_ref()?.0.as_ref().ok()?.status.as_ref()?.failed.as_ref());
             // One that was given back in the version has recovered, and that of an earlier Node is over with it.
             let shadow = world.shadow(&node.name_any()).filter(|shadow| Some(&shadow.node.uid) == node.uid().as_ref());
-            let out = shadow.filter(|shadow| shadow.order.state == State::RebootedIntoUpdate || !runs(shadow, version));
-            let still = out.and_then(|shadow| shadow.report.clone()?.failed);
+            let out =
+                shadow.filter(|shadow| shadow.desired.state == State::RebootedIntoUpdate || !runs(shadow, version));
+            let still = out.and_then(|shadow| shadow.observed.clone()?.failed);
             let acknowledged = node.annotations().get(names::FAILURE_ACKNOWLEDGED_ANNOTATION);
             let stands = known.is_some_and(|failed| failed.version == version.to_string());
             stands
@@ -77,5 +78,5 @@ impl Observer {
 }
 
 fn runs(shadow: &Shadow, version: &Version) -> bool {
-    shadow.report.as_ref().is_some_and(|report| report.current_version >= *version)
+    shadow.observed.as_ref().is_some_and(|report| report.current_version >= *version)
 }

@@ -32,7 +32,7 @@ pub(crate) struct Operation {
     answer_is_lost: bool,
     result: Result<BottlerocketShadow, Refused>,
     written: Option<BottlerocketShadow>,
-    /// The go was refused once when it was to be put back.
+    /// The approval was refused once when it was to be put back.
     refused: bool,
 }
 
@@ -83,12 +83,12 @@ impl Operation {
             return true;
         }
         let on = (self.stage == Stage::PutBack).then(|| self.written.as_ref().unwrap().resource_version().unwrap());
-        self.result = world.order(&self.action, on.as_deref());
+        self.result = world.desired(&self.action, on.as_deref());
         if self.result.is_ok() && self.stage == Stage::Write {
             observer.wrote(world, &self.action, self.seen);
         }
         if world.chance(5) {
-            assert!(world.order(&self.action, on.as_deref()).is_err(), "a doubled write takes effect twice");
+            assert!(world.desired(&self.action, on.as_deref()).is_err(), "a doubled write takes effect twice");
         }
         true
     }
@@ -104,7 +104,7 @@ impl Operation {
                 Err(Refused::Conflict) => Some(None),
                 Err(Refused::Gone) => Some(Some(Outcome::Gone)),
                 Ok(_) if self.action.verb == Verb::Delete => Some(Some(Outcome::Gone)),
-                Ok(stored) if self.action.takes_back_a_go() => {
+                Ok(stored) if self.action.withdraws_an_approval() => {
                     self.written = Some(stored);
                     self.stage = Stage::ReadNode;
                     self.send(world);
@@ -144,15 +144,15 @@ impl Operation {
     }
 }
 
-/// The shadow as it is stored, if it still asks for what `action` wrote when it took a go back; else what that means.
+/// The shadow as it is stored, if it still asks for what `action` wrote when it took an approval back; else what that means.
 fn taken_back(action: &Action, world: &World) -> Result<BottlerocketShadow, Outcome> {
     let Some(found) = world.shadows.rows.get(&action.shadow) else { return Err(Outcome::Gone) };
     let found = found.0.as_ref().unwrap().clone();
-    let same = found.uid().as_ref() == Some(&action.uid) && found.spec == stored(&action.order);
-    if same && action.takes_back_a_go() { Ok(found) } else { Err(Outcome::Stored(Box::new(found))) }
+    let same = found.uid().as_ref() == Some(&action.uid) && found.spec == stored(&action.desired);
+    if same && action.withdraws_an_approval() { Ok(found) } else { Err(Outcome::Stored(Box::new(found))) }
 }
 
-/// What became of a write whose answer was lost. A go that was taken back too late is put back.
+/// What became of a write whose answer was lost. An approval that was taken back too late is put back.
 pub(super) fn settled(action: &Action, world: &mut World) -> Outcome {
     let found = match taken_back(action, world) {
         Ok(found) => found,
@@ -160,6 +160,6 @@ pub(super) fn settled(action: &Action, world: &mut World) -> Outcome {
     };
     let too_late = world.nodes.rows.get(&action.node).is_some_and(|node| action.came_too_late(node));
     let version = found.resource_version().filter(|_| too_late);
-    let restored = version.map(|version| world.order(action, Some(&version)).unwrap());
+    let restored = version.map(|version| world.desired(action, Some(&version)).unwrap());
     Outcome::Stored(Box::new(restored.unwrap_or(found)))
 }

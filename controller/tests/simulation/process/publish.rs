@@ -29,7 +29,7 @@ impl Process {
         for said in changed.filter(|said| !ordered.contains(&said.shadow)) {
             let known = snapshot.shadows[&said.node].readable().unwrap();
             let clock = |all: &[Condition]| all.iter().find(|condition| condition.type_ == BOOTED).cloned();
-            let verdict = known.report.as_ref().and_then(|report| report.failed.as_ref()).map(Failed::stored);
+            let verdict = known.observed.as_ref().and_then(|report| report.failed.as_ref()).map(Failed::stored);
             let news = (clock(&said.conditions), &said.failed) != (clock(&known.conditions), &verdict);
             if news && (world.calm || !world.chance(8)) {
                 let (shadow, clock) = (said.shadow.clone(), clock(&said.conditions));

@@ -32,7 +32,7 @@ impl Course {
 
     /// The version that a node has failed on, as far as anybody knows.
     fn failed_on(&self, name: &str) -> Option<Version> {
-        let report = self.world.shadow(name)?.report.clone()?;
+        let report = self.world.shadow(name)?.observed.clone()?;
         let fallback = report.failure.filter(|failure| failure.kind == FailureKind::Fallback);
         report.failed.map(|failed| failed.version).or_else(|| fallback.map(|failure| failure.version))
     }

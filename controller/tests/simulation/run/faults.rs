@@ -65,12 +65,12 @@ impl Course {
         self.observer.offered_since.get_or_insert(self.world.time);
     }
 
-    /// An agent hangs: one that has a go and has not used it, if there is any.
+    /// An agent hangs: one that has an approval and has not used it, if there is any.
     fn hang(&mut self, at: usize) {
         let going = |host: &Host| {
             let shadow = self.world.shadow(&host.name);
-            let going = shadow.is_some_and(|shadow| shadow.order.state == State::RebootedIntoUpdate);
-            going && self.world.marks(&host.name).is_none()
+            let going = shadow.is_some_and(|shadow| shadow.desired.state == State::RebootedIntoUpdate);
+            going && self.world.record(&host.name).is_none()
         };
         let at = self.hosts.iter().position(going).unwrap_or(at);
         self.hosts[at].hang(&mut self.world);
@@ -142,8 +142,8 @@ impl Course {
 
     /// Somebody cordons a node that nobody else is at.
     fn cordon(&mut self, name: &str) {
-        if self.world.marks(name).is_none() && !self.world.is_unschedulable(name) {
-            self.world.set_marks(name, None, true);
+        if self.world.record(name).is_none() && !self.world.is_unschedulable(name) {
+            self.world.set_record(name, None, true);
             self.world.cordoned.insert(name.to_owned());
         }
     }

@@ -42,7 +42,7 @@ pub(super) struct Both<T> {
 pub(super) async fn freed_budget(site: &Site) -> anyhow::Result<Both<Duration>> {
     let [one, other] = [&site.callers[0], &site.callers[1]];
     let work = Workload::on(site, &one.node).await?;
-    give_go(site, &one.node).await?;
+    approve(site, &one.node).await?;
     let (drained, ours) = tokio::join!(drained(one), async {
         work.asked_for(site).await?;
         work.freed().await
@@ -75,7 +75,7 @@ async fn drained(caller: &Caller) -> anyhow::Result<()> {
 pub(super) async fn abandoned(site: &Site) -> anyhow::Result<Both<u64>> {
     let [one, other] = [&site.callers[2], &site.callers[3]];
     let work = Workload::on(site, &one.node).await?;
-    give_go(site, &one.node).await?;
+    approve(site, &one.node).await?;
     let mut callers = JoinSet::new();
     // One node may have sixteen in flight on a replica; the rest are refused.
     for _ in 0..CALLERS {
@@ -108,7 +108,7 @@ pub(super) async fn abandoned(site: &Site) -> anyhow::Result<Both<u64>> {
     Ok(Both { ours, original: asked.load(Ordering::Relaxed) - before })
 }
 
-async fn give_go(site: &Site, node: &str) -> anyhow::Result<()> {
+async fn approve(site: &Site, node: &str) -> anyhow::Result<()> {
     let now = runtime::clock::now();
     let spec = json!({
         "state": "RebootedIntoUpdate", "version": "1.51.0", "policy": "default",

@@ -122,7 +122,7 @@ impl Rollout {
             self.version += 1;
             let host = self.hosts.iter_mut().find(|host| host.node.name_any() == action.node);
             let Some(host) = host else { continue };
-            host.shadow.spec = stored(&action.order);
+            host.shadow.spec = stored(&action.desired);
             host.shadow.metadata.resource_version = Some(self.version.to_string());
             let after = |step: usize| self.now + SignedDuration::from_secs(STEPS[step]);
             host.next = match action.verb {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use api::Marks;
+use api::DisruptionRecord;
 use api::names::{
     EXCLUDE_FROM_LOAD_BALANCERS_LABEL, FAILURE_ACKNOWLEDGED_ANNOTATION, HOLD_ANNOTATION, IGNORE_WINDOW_ANNOTATION,
     UPDATER_INTERFACE_LABEL, UPDATER_INTERFACE_VERSION,
@@ -26,7 +26,7 @@ pub struct NodeFacts {
     /// Whether it is cordoned.
     pub unschedulable: bool,
     /// The operator's marks, or why they cannot be read.
-    pub marks: Result<Option<Marks>, String>,
+    pub record: Result<Option<DisruptionRecord>, String>,
     /// Whether it is Ready.
     pub ready: bool,
     /// Why it is held, when it is.
@@ -48,14 +48,14 @@ impl NodeFacts {
 
     /// Whether it carries marks, readable or not.
     #[must_use]
-    pub const fn is_marked(&self) -> bool {
-        !matches!(self.marks, Ok(None))
+    pub const fn has_record(&self) -> bool {
+        !matches!(self.record, Ok(None))
     }
 
     /// The marks that can be read.
     #[must_use]
-    pub fn marks(&self) -> Option<&Marks> {
-        self.marks.as_ref().ok()?.as_ref()
+    pub fn record(&self) -> Option<&DisruptionRecord> {
+        self.record.as_ref().ok()?.as_ref()
     }
 
     /// The value of the load-balancer exclusion label.
@@ -76,7 +76,7 @@ impl From<&Node> for NodeFacts {
             version: version(meta),
             labels: meta.labels.clone().unwrap_or_default(),
             unschedulable: node.spec.as_ref().and_then(|spec| spec.unschedulable).unwrap_or(false),
-            marks: Marks::decode(meta.annotations.as_ref()).map_err(|error| error.to_string()),
+            record: DisruptionRecord::decode(meta.annotations.as_ref()).map_err(|error| error.to_string()),
             ready: conditions.iter().any(|condition| condition.type_ == "Ready" && condition.status == "True"),
             hold: annotation(HOLD_ANNOTATION),
             acknowledged: annotation(FAILURE_ACKNOWLEDGED_ANNOTATION),

@@ -3,8 +3,8 @@
 use api::{Shadow, State};
 
 use super::{
-    BudgetFacts, Change, HostChange, Judge, Memory, NodeFacts, Order, PodFacts, PolicyFacts, Seen, ShadowFacts,
-    Timestamp, budgets, give_back, limits, marks, pods, reboots, timeline, versions, written,
+    BudgetFacts, Change, Desired, HostChange, Judge, Memory, NodeFacts, PodFacts, PolicyFacts, Seen, ShadowFacts,
+    Timestamp, budgets, give_back, limits, pods, reboots, record, timeline, versions, written,
 };
 
 impl Judge {
@@ -32,7 +32,7 @@ impl Judge {
             let owned = self.cluster.shadow_of(&after).is_some();
             let memory = self.memories.entry(name.clone()).or_default();
             give_back::remember(memory, &before, &after);
-            let mut found = marks::judge(self.now, self.listed, memory, owned, (&before, &after));
+            let mut found = record::judge(self.now, self.listed, memory, owned, (&before, &after));
             found.extend(give_back::judge(self.now, memory, owned, &before, &after));
             self.found(found);
             self.tell(&name, timeline::node_changes(&before, &after));
@@ -62,25 +62,25 @@ impl Judge {
         self.cluster.note_run(written(&after.managers, self.now), &name);
         if let Some(shadow) = after.readable() {
             self.tell(&name, timeline::shadow_changes(before.as_deref(), shadow));
-            self.order(before.as_deref(), after, shadow);
+            self.desired(before.as_deref(), after, shadow);
         }
         self.count(&name);
     }
 
-    fn order(&mut self, before: Option<&Shadow>, written: &ShadowFacts, after: &Shadow) {
-        let idle = Order::default();
-        let before = before.map_or(&idle, |before| &before.order);
+    fn desired(&mut self, before: Option<&Shadow>, written: &ShadowFacts, after: &Shadow) {
+        let idle = Desired::default();
+        let before = before.map_or(&idle, |before| &before.desired);
         let forgotten = Memory::default();
         let memory = self.memories.get(&written.node).unwrap_or(&forgotten);
         let found = limits::judge(self.now, &self.cluster, memory, (before, written));
         self.found(found);
-        self.remember_order(&written.node, Some(&after.order));
+        self.remember_order(&written.node, Some(&after.desired));
     }
 
     fn shadow_gone(&mut self, shadow: &ShadowFacts) {
         self.cluster.shadows.remove(&shadow.node);
         self.cluster.runs.remove(&shadow.node);
-        self.remember_order(&shadow.node, Some(&Order { state: State::Idle, ..Order::default() }));
+        self.remember_order(&shadow.node, Some(&Desired { state: State::Idle, ..Desired::default() }));
         self.tell(&shadow.node, ["shadow deleted".to_owned()]);
         self.count(&shadow.node);
     }

@@ -1,4 +1,4 @@
-//! Unused gos beyond a limit that was lowered since, and those of a topology value that must not be disrupted any more.
+//! Unused approvals beyond a limit that was lowered since, and those of a topology value that must not be disrupted any more.
 
 use std::collections::BTreeSet;
 
@@ -8,7 +8,7 @@ use super::take_back as take_back_one;
 use crate::{
     plan::{
         Hold,
-        budget::has_go_or_marks,
+        budget::has_approval_or_record,
         draft::Draft,
         order::{in_order, rank},
         phase::Phase,
@@ -18,7 +18,7 @@ use crate::{
     snapshot::PolicyFacts,
 };
 
-/// Takes back the last unused gos in order while more of the policy's nodes have a go or marks than may be in flight, and those
+/// Takes back the last unused approvals in order while more of the policy's nodes have an approval or marks than may be in flight, and those
 /// whose topology value is not that of what is disrupted, or, where nothing is, of the first in order.
 pub(super) fn take_back(draft: &mut Draft<'_>, policy: &PolicyFacts) {
     let value = |draft: &Draft<'_>, at: usize| topology::value(policy, draft.situations[at].node).map(owned);
@@ -52,20 +52,20 @@ fn owned(value: Option<&str>) -> Option<String> {
 
 /// The policy's nodes whose go is not used yet and was not taken back by this plan, first in order first.
 fn unused(draft: &Draft<'_>, policy: &PolicyFacts) -> Vec<usize> {
-    let going = draft.open_in(&[Phase::Going]).into_iter().map(|at| (at, &draft.situations[at]));
+    let going = draft.open_in(&[Phase::Approved]).into_iter().map(|at| (at, &draft.situations[at]));
     let going = going.filter(|(_, situation)| situation.counts_for().any(|counted| counted.name == policy.name));
-    in_order(going.filter_map(|(at, situation)| Some(rank(draft, at, situation.ordered_version()?))))
+    in_order(going.filter_map(|(at, situation)| Some(rank(draft, at, situation.desired_version()?))))
 }
 
-/// The policy's nodes that have a go or marks, without the gos that this plan takes back. What an earlier go has left marks on stays
+/// The policy's nodes that have an approval or marks, without the approvals that this plan takes back. What an earlier approval has left marks on stays
 /// disrupted whatever becomes of the one it has now.
 fn disrupted(draft: &Draft<'_>, policy: &PolicyFacts) -> Vec<usize> {
-    let open = draft.open_in(&[Phase::Going]);
+    let open = draft.open_in(&[Phase::Approved]);
     let all = draft.situations.iter().enumerate();
     let taken_back = |at: &usize, situation: &Situation<'_>| {
-        situation.phase == Phase::Going && !situation.digest.marked && open.binary_search(at).is_err()
+        situation.phase == Phase::Approved && !situation.digest.marked && open.binary_search(at).is_err()
     };
-    all.filter(|(at, situation)| has_go_or_marks(situation) && !taken_back(at, situation))
+    all.filter(|(at, situation)| has_approval_or_record(situation) && !taken_back(at, situation))
         .filter(|(_, situation)| situation.counts_for().any(|counted| counted.name == policy.name))
         .map(|(at, _)| at)
         .collect()

@@ -1,8 +1,8 @@
-//! The go: drain, activate, reboot, and recognising what came of it.
+//! The approval: drain, activate, reboot, and recognising what came of it.
 
 use std::time::Duration;
 
-use api::GoId;
+use api::ApprovalId;
 use api::shadow::{Activity, FailureKind, Rebooting, State};
 use semver::Version;
 
@@ -21,7 +21,7 @@ const ACTIVATE_PATIENCE: Duration = Duration::from_secs(10 * 60);
 const DRAIN_FRESH: Duration = Duration::from_secs(60);
 
 /// The order to disrupt the node for `version`.
-pub(super) fn go(view: &View<'_>, version: &Version) -> Draft {
+pub(super) fn approval(view: &View<'_>, version: &Version) -> Draft {
     if view.running == version {
         return booted(view);
     }
@@ -53,11 +53,11 @@ pub(super) fn go(view: &View<'_>, version: &Version) -> Draft {
         };
         return Draft::failing(view, FailureKind::Drain, message.to_owned());
     }
-    let Some(go) = view.shadow.order.go() else {
+    let Some(approval) = view.shadow.desired.approval() else {
         return staged(view).then((Act::Wait(LONGEST_WAIT), Why::GoAbsent));
     };
-    match view.o.memory.on.drained.as_ref().filter(|drained| drained.go == go) {
-        None => before(view, version, go),
+    match view.o.memory.on.drained.as_ref().filter(|drained| drained.approval == approval) {
+        None => before(view, version, approval),
         Some(drained) if view.ready() => reboot(view, version, drained),
         Some(drained) => activate(view, version, drained),
     }
@@ -80,7 +80,7 @@ fn booted(view: &View<'_>) -> Draft {
 
 /// The reboot was ours and has happened, yet the node does not run what it was to run.
 fn fell_back(view: &View<'_>, version: &Version) -> Option<Draft> {
-    let intent = view.shadow.report.as_ref()?.rebooting.as_ref()?;
+    let intent = view.shadow.observed.as_ref()?.rebooting.as_ref()?;
     if intent.version != *version || intent.boot_id == view.o.boot_id {
         return None;
     }
@@ -90,15 +90,15 @@ fn fell_back(view: &View<'_>, version: &Version) -> Option<Draft> {
 
 /// Everything that would stop the reboot is looked at before anything is disrupted. Once it has begun, the apiserver alone
 /// knows whether it may go on.
-fn before(view: &View<'_>, version: &Version, go: GoId) -> Draft {
+fn before(view: &View<'_>, version: &Version, approval: ApprovalId) -> Draft {
     let memory = &view.o.memory;
-    let valid = view.shadow.order.go_is_valid(view.o.now);
-    let draft = if valid { staged(view) } else { staged(view).saying("the go has expired") };
+    let valid = view.shadow.desired.approval_is_valid(view.o.now);
+    let draft = if valid { staged(view) } else { staged(view).saying("the approval has expired") };
     if let Some(until) = memory.on.refused_until.filter(|until| view.o.clock < *until) {
-        let draft = if valid { draft.saying("the apiserver sees no go for this node") } else { draft };
+        let draft = if valid { draft.saying("the apiserver sees no approval for this node") } else { draft };
         return draft.then((Act::Wait(until - view.o.clock), Why::GoRefused));
     }
-    let activity = view.shadow.report.as_ref().and_then(|report| report.activity);
+    let activity = view.shadow.observed.as_ref().and_then(|report| report.activity);
     if !begun(activity) && memory.on.progress.is_none() {
         if !is_fresh(view) {
             return draft.then(ask(view, Command::Refresh, Why::RefreshDue));
@@ -116,15 +116,15 @@ fn before(view: &View<'_>, version: &Version, go: GoId) -> Draft {
             // Its disruption may have begun all the same, under an agent whose image was then lost to a power cycle. The
             // apiserver sees the marks, and refuses if there are none.
             let activated = view.ready();
-            return draft.then((Act::Drain { go, activated }, Why::GoExpired));
+            return draft.then((Act::Drain { approval, activated }, Why::GoExpired));
         }
     }
-    exclude(view, &go).unwrap_or_else(|| draining(view, go, Why::Go))
+    exclude(view, &approval).unwrap_or_else(|| draining(view, approval, Why::Go))
 }
 
-fn draining(view: &View<'_>, go: GoId, why: Why) -> Draft {
+fn draining(view: &View<'_>, approval: ApprovalId, why: Why) -> Draft {
     let activated = view.ready();
-    let draft = staged(view).doing(Activity::Draining).then((Act::Drain { go, activated }, why));
+    let draft = staged(view).doing(Activity::Draining).then((Act::Drain { approval, activated }, why));
     match &view.o.memory.on.progress {
         Some(progress) => draft.saying(progress.clone()),
         None => draft,
@@ -176,8 +176,8 @@ fn reboot(view: &View<'_>, version: &Version, drained: &DrainDone) -> Draft {
         return staged(view).doing(Activity::Activating).then(ask(view, Command::Deactivate, Why::UnapprovedReady));
     }
     if !drained.activated || !recent {
-        let activity = view.shadow.report.as_ref().and_then(|report| report.activity);
-        let draft = draining(view, drained.go.clone(), Why::DrainAgain);
+        let activity = view.shadow.observed.as_ref().and_then(|report| report.activity);
+        let draft = draining(view, drained.approval.clone(), Why::DrainAgain);
         return if activity == Some(Activity::Rebooting) {
             draft.doing(Activity::Rebooting)
         } else {

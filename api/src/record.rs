@@ -1,7 +1,7 @@
 //! What the operator did to a Node, written on the Node itself before it is done.
 //!
 //! The marks are one annotation, so that they appear and go in one write and can be made conditional on the Node's
-//! resourceVersion together with the cordon or the label they speak of. They name the go they belong to, and what the Node
+//! resourceVersion together with the cordon or the label they speak of. They name the approval they belong to, and what the Node
 //! looked like before, so that giving the node back needs nothing but the Node.
 
 use std::collections::BTreeMap;
@@ -11,14 +11,14 @@ use semver::Version;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::names::MARKS_ANNOTATION;
+use crate::names::DISRUPTION_RECORD_ANNOTATION;
 
 /// Longest annotation value that is read; ours have about 300 bytes.
 const MAX_LENGTH: usize = 4096;
 
-/// A go: permission to disrupt one node for one version. Renewing it changes neither part.
+/// An approval: permission to disrupt one node for one version. Renewing it changes neither part.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct GoId {
+pub struct ApprovalId {
     /// The version the node is to boot.
     pub version: Version,
     /// When the shadow entered RebootedIntoUpdate (`state_transition_timestamp`).
@@ -27,9 +27,10 @@ pub struct GoId {
 
 /// The operator's marks on one Node.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Marks {
-    /// The go under which the disruption began.
-    pub go: GoId,
+pub struct DisruptionRecord {
+    /// The approval under which the disruption began.
+    #[serde(rename = "go")]
+    pub approval: ApprovalId,
     /// When the first mark was written.
     pub began: Timestamp,
     /// Whether the Node was cordoned before the first mark.
@@ -50,30 +51,43 @@ pub struct Marks {
 
 /// The annotation is there but does not hold marks: somebody else wrote it.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[error("annotation {MARKS_ANNOTATION} cannot be read: {reason}")]
-pub struct UnreadableMarks {
+#[error("annotation {DISRUPTION_RECORD_ANNOTATION} cannot be read: {reason}")]
+pub struct UnreadableRecord {
     reason: String,
 }
 
-impl Marks {
+impl DisruptionRecord {
     /// The first mark of a disruption under `go`, on a Node that looks as given.
     #[must_use]
-    pub fn first(go: GoId, now: Timestamp, cordoned_before: bool, exclusion_before: Option<String>) -> Self {
-        Self { go, began: now, cordoned_before, exclusion_before, cordoned: false, excluded: false, drain_began: None }
+    pub fn first(
+        approval: ApprovalId,
+        now: Timestamp,
+        cordoned_before: bool,
+        exclusion_before: Option<String>,
+    ) -> Self {
+        Self {
+            approval,
+            began: now,
+            cordoned_before,
+            exclusion_before,
+            cordoned: false,
+            excluded: false,
+            drain_began: None,
+        }
     }
 
     /// Reads the marks from a Node's annotations.
     ///
     /// # Errors
     /// When the annotation is there and cannot be read. Such a Node counts as in flight and is not touched.
-    pub fn decode(annotations: Option<&BTreeMap<String, String>>) -> Result<Option<Self>, UnreadableMarks> {
-        let Some(text) = annotations.and_then(|all| all.get(MARKS_ANNOTATION)) else {
+    pub fn decode(annotations: Option<&BTreeMap<String, String>>) -> Result<Option<Self>, UnreadableRecord> {
+        let Some(text) = annotations.and_then(|all| all.get(DISRUPTION_RECORD_ANNOTATION)) else {
             return Ok(None);
         };
         if text.len() > MAX_LENGTH {
-            return Err(UnreadableMarks { reason: format!("longer than {MAX_LENGTH} bytes") });
+            return Err(UnreadableRecord { reason: format!("longer than {MAX_LENGTH} bytes") });
         }
-        serde_json::from_str(text).map(Some).map_err(|error| UnreadableMarks { reason: error.to_string() })
+        serde_json::from_str(text).map(Some).map_err(|error| UnreadableRecord { reason: error.to_string() })
     }
 
     /// The annotation's value.
@@ -88,32 +102,42 @@ impl Marks {
 mod tests {
     use super::*;
 
-    fn marks() -> Marks {
+    fn record() -> DisruptionRecord {
         let since = "2026-11-22T05:34:15.918102166Z".parse().unwrap();
-        let go = GoId { version: Version::new(1, 20, 0), since };
-        Marks { excluded: true, drain_began: Some(since), ..Marks::first(go, since, true, Some("x".to_owned())) }
+        let approval = ApprovalId { version: Version::new(1, 20, 0), since };
+        DisruptionRecord {
+            excluded: true,
+            drain_began: Some(since),
+            ..DisruptionRecord::first(approval, since, true, Some("x".to_owned()))
+        }
     }
 
     fn on_node(value: String) -> BTreeMap<String, String> {
-        BTreeMap::from([(MARKS_ANNOTATION.to_owned(), value)])
+        BTreeMap::from([(DISRUPTION_RECORD_ANNOTATION.to_owned(), value)])
     }
 
     #[test]
     fn marks_survive_the_node() {
-        let annotations = on_node(marks().encode());
-        assert_eq!(Marks::decode(Some(&annotations)), Ok(Some(marks())));
+        let annotations = on_node(record().encode());
+        assert_eq!(DisruptionRecord::decode(Some(&annotations)), Ok(Some(record())));
+    }
+
+    #[test]
+    fn the_annotation_keeps_its_form_across_versions() {
+        let stored = r#"{"go":{"version":"1.20.0","since":"2026-11-22T05:34:15.918102166Z"},"began":"2026-11-22T05:34:15.918102166Z","cordoned_before":true,"exclusion_before":"x","cordoned":false,"excluded":true,"drain_began":"2026-11-22T05:34:15.918102166Z"}"#;
+        assert_eq!(record().encode(), stored);
     }
 
     #[test]
     fn a_node_without_the_annotation_has_no_marks() {
-        assert_eq!(Marks::decode(None), Ok(None));
-        assert_eq!(Marks::decode(Some(&BTreeMap::new())), Ok(None));
+        assert_eq!(DisruptionRecord::decode(None), Ok(None));
+        assert_eq!(DisruptionRecord::decode(Some(&BTreeMap::new())), Ok(None));
     }
 
     #[test]
     fn what_somebody_else_wrote_is_an_error_and_not_an_absence() {
         for forged in [String::new(), "true".to_owned(), "{}".to_owned(), "[".repeat(10_000)] {
-            assert!(Marks::decode(Some(&on_node(forged))).is_err());
+            assert!(DisruptionRecord::decode(Some(&on_node(forged))).is_err());
         }
     }
 }

@@ -18,7 +18,7 @@ fn it_objects_to_a_write_that_does_not_fit_the_snapshot() {
 
 #[test]
 fn it_objects_without_a_policy_that_applies() {
-    let another = tampered(|_, plan| action(plan, Verb::Start).order.policy = Some("another".to_owned()));
+    let another = tampered(|_, plan| action(plan, Verb::Start).desired.policy = Some("another".to_owned()));
     assert_objects(&another, "a", Verb::Start, Broken::Policy);
     assert_objects_to_both(|cluster| cluster.policies.clear(), Broken::Policy);
 }
@@ -30,18 +30,18 @@ fn it_objects_in_a_pause() {
 
 #[test]
 fn it_objects_to_orders_that_do_not_follow() {
-    let without_version = tampered(|_, plan| action(plan, Verb::Start).order.version = None);
-    assert_objects(&without_version, "a", Verb::Start, Broken::Order);
-    let into_another = tampered(|_, plan| action(plan, Verb::Go).order.version = Some("1.21.0".parse().unwrap()));
-    assert_objects(&into_another, "b", Verb::Go, Broken::Order);
+    let without_version = tampered(|_, plan| action(plan, Verb::Start).desired.version = None);
+    assert_objects(&without_version, "a", Verb::Start, Broken::Desired);
+    let into_another = tampered(|_, plan| action(plan, Verb::Go).desired.version = Some("1.21.0".parse().unwrap()));
+    assert_objects(&into_another, "b", Verb::Go, Broken::Desired);
 }
 
 #[test]
-fn it_objects_to_a_go_that_expires_at_a_wrong_time() {
+fn it_objects_to_an_approval_that_expires_at_a_wrong_time() {
     for minutes in [0, 11] {
         let wrong = tampered(|snapshot, plan| {
             let expiry = snapshot.now.checked_add(SignedDuration::from_mins(minutes)).ok();
-            action(plan, Verb::Go).order.disrupt_not_after = expiry;
+            action(plan, Verb::Go).desired.disrupt_not_after = expiry;
         });
         assert_objects(&wrong, "b", Verb::Go, Broken::Expiry);
     }
@@ -50,8 +50,8 @@ fn it_objects_to_a_go_that_expires_at_a_wrong_time() {
 #[test]
 fn it_objects_to_more_than_settings_in_an_adjustment() {
     let adjusted = tampered(|_, plan| {
-        let go = action(plan, Verb::Go);
-        go.verb = Verb::Adjust;
+        let approval = action(plan, Verb::Go);
+        approval.verb = Verb::Adjust;
     });
     assert_objects(&adjusted, "b", Verb::Adjust, Broken::Adjustment);
 }
