@@ -16,6 +16,7 @@ pub mod duration;
 pub mod event;
 pub mod health;
 pub mod hold;
+pub mod in_flight;
 pub mod label;
 pub mod names;
 pub mod policy;

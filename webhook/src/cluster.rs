@@ -3,14 +3,18 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use api::{
-    BottlerocketShadow, State, UpdatePolicy, names,
+    BottlerocketShadow, DisruptionRecord, Shadow, UpdatePolicy,
+    in_flight::{Facts, Unreadable},
+    names,
     policy::{claim, parse},
 };
+use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Node;
 use kube::{
     ResourceExt as _,
     core::{DeserializeGuard, PartialObjectMeta, Resource as _, Selector, SelectorExt as _},
 };
+use semver::Version;
 
 /// The managed nodes and all policies.
 #[derive(Debug, Default)]
@@ -19,6 +23,8 @@ pub struct Cluster {
     pub nodes: Vec<ManagedNode>,
     /// All policies, the one that is judged included in the form it has now.
     pub policies: Vec<StoredPolicy>,
+    /// When this was so.
+    pub now: Timestamp,
 }
 
 /// A managed node.
@@ -26,8 +32,8 @@ pub struct Cluster {
 pub struct ManagedNode {
     /// Its metadata.
     pub object: Arc<PartialObjectMeta<Node>>,
-    /// Whether it is being updated: asked for or reporting anything but Idle, or marked.
-    pub in_flight: bool,
+    /// Its shadow, or that of an earlier Node of the same name.
+    pub shadow: Option<Arc<DeserializeGuard<BottlerocketShadow>>>,
 }
 
 /// A policy as it is stored.
@@ -49,18 +55,16 @@ impl Cluster {
     pub fn of(
         nodes: Vec<Arc<PartialObjectMeta<Node>>>,
         policies: &[Arc<DeserializeGuard<UpdatePolicy>>],
-        shadows: &[Arc<DeserializeGuard<BottlerocketShadow>>],
+        shadows: Vec<Arc<DeserializeGuard<BottlerocketShadow>>>,
+        now: Timestamp,
     ) -> Self {
-        let moving: BTreeMap<String, bool> = shadows
-            .iter()
-            .map(|shadow| (shadow.meta().name.clone().unwrap_or_default(), shadow.0.as_ref().map_or(true, moves)))
-            .collect();
+        let by_name = |shadow: Arc<DeserializeGuard<_>>| (shadow.meta().name.clone().unwrap_or_default(), shadow);
+        let mut shadows: BTreeMap<String, _> = shadows.into_iter().map(by_name).collect();
         let nodes = nodes.into_iter().map(|object| {
-            let marked = object.annotations().contains_key(names::DISRUPTION_RECORD_ANNOTATION);
-            let moving = moving.get(&names::shadow_name(&object.name_any())).copied().unwrap_or(false);
-            ManagedNode { in_flight: marked || moving, object }
+            let shadow = shadows.remove(&names::shadow_name(&object.name_any()));
+            ManagedNode { object, shadow }
         });
-        Self { nodes: nodes.collect(), policies: policies.iter().map(|policy| StoredPolicy::of(policy)).collect() }
+        Self { nodes: nodes.collect(), policies: policies.iter().map(|policy| StoredPolicy::of(policy)).collect(), now }
     }
 
     /// The nodes that a selector names.
@@ -79,6 +83,31 @@ impl Cluster {
     /// All policies but the one called `except`.
     pub fn others<'a>(&'a self, except: &str) -> impl Iterator<Item = &'a StoredPolicy> {
         self.policies.iter().filter(move |policy| policy.name != except)
+    }
+}
+
+impl ManagedNode {
+    /// Whether it is in flight. No pods are watched for this: an agent of ours is taken to be alive, so that a node too many may be
+    /// counted whose agent is silent.
+    #[must_use]
+    pub fn is_in_flight(&self, now: Timestamp) -> bool {
+        let record = DisruptionRecord::decode(Some(self.object.annotations()));
+        let read = |stored: &Arc<DeserializeGuard<BottlerocketShadow>>| {
+            stored.0.as_ref().ok().and_then(|raw| Shadow::try_from(raw).ok()).ok_or(Unreadable)
+        };
+        let is_own = |shadow: &Shadow| Some(&shadow.node.uid) == self.object.meta().uid.as_ref();
+        let shadow = self.shadow.as_ref().map(read).filter(|shadow| shadow.as_ref().map_or(true, is_own));
+        let acknowledged = self.object.annotations().get(names::FAILURE_ACKNOWLEDGED_ANNOTATION);
+        let acknowledged = acknowledged.and_then(|text| Version::parse(text).ok());
+        Facts {
+            managed: true,
+            record: record.as_ref().map(Option::as_ref).map_err(|_| Unreadable),
+            shadow: shadow.as_ref().map(|shadow| shadow.as_ref().map_err(|unreadable| *unreadable)),
+            failure_acknowledged: acknowledged.as_ref(),
+            agent_ready: true,
+            now,
+        }
+        .is_in_flight()
     }
 }
 
@@ -106,11 +135,6 @@ impl StoredPolicy {
     }
 }
 
-fn moves(shadow: &BottlerocketShadow) -> bool {
-    let reports = shadow.status.as_ref().is_some_and(|status| status.current_state != State::Idle);
-    shadow.spec.state != State::Idle || reports
-}
-
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
@@ -120,34 +144,56 @@ pub(crate) mod tests {
         UpdatePolicy::new(name, serde_json::from_value(spec.clone()).unwrap())
     }
 
+    fn node(name: &str, pool: &str, annotations: &Value) -> Arc<PartialObjectMeta<Node>> {
+        let labels = json!({ "pool": pool });
+        let metadata =
+            json!({"name": name, "uid": format!("uid-{name}"), "labels": labels, "annotations": annotations});
+        Arc::new(serde_json::from_value(json!({ "metadata": metadata })).unwrap())
+    }
+
     /// Nodes as `name`, with the label `pool` and whether they are in flight.
     pub(crate) fn cluster(nodes: &[(&str, &str, bool)], policies: &[UpdatePolicy]) -> Cluster {
-        let nodes = nodes.iter().map(|(name, pool, in_flight)| {
-            let object = json!({"metadata": {"name": name, "labels": {"pool": pool}}});
-            ManagedNode { object: Arc::new(serde_json::from_value(object).unwrap()), in_flight: *in_flight }
+        let recorded = json!({ names::DISRUPTION_RECORD_ANNOTATION: "{}" });
+        let annotations = |in_flight| if in_flight { recorded.clone() } else { json!({}) };
+        let nodes = nodes.iter().map(|(name, pool, in_flight)| node(name, pool, &annotations(*in_flight))).collect();
+        let policies: Vec<_> = policies.iter().map(|policy| Arc::new(DeserializeGuard(Ok(policy.clone())))).collect();
+        Cluster::of(nodes, &policies, Vec::new(), Timestamp::UNIX_EPOCH)
+    }
+
+    /// A shadow of the node, asked to run 1.20.0, with the last verdict.
+    fn shadow(node: &str, uid: &str, state: &str, failed: &Value) -> Arc<DeserializeGuard<BottlerocketShadow>> {
+        let owner = json!({"apiVersion": "v1", "kind": "Node", "name": node, "uid": uid});
+        let shadow = json!({
+            "metadata": {"name": format!("brs-{node}"), "uid": "1", "resourceVersion": "1", "ownerReferences": [owner]},
+            "spec": {"state": state, "version": "1.20.0"},
+            "status": {
+                "current_version": "1.19.0", "target_version": "1.20.0", "current_state": state, "crash_count": 0,
+                "agent_version": "0.1.0", "failed": failed,
+            },
         });
-        let policies = policies.iter().map(|policy| StoredPolicy::of(&DeserializeGuard(Ok(policy.clone()))));
-        Cluster { nodes: nodes.collect(), policies: policies.collect() }
+        Arc::new(serde_json::from_value(shadow).unwrap())
     }
 
     #[test]
-    fn a_node_is_in_flight_by_its_shadow_or_its_marks() {
-        let node = |name: &str, annotations: Value| {
-            Arc::new(serde_json::from_value(json!({"metadata": {"name": name, "annotations": annotations}})).unwrap())
-        };
-        let shadow = |node: &str, state: &str| {
-            let shadow = json!({"metadata": {"name": format!("brs-{node}")}, "spec": {"state": state}});
-            Arc::new(serde_json::from_value::<DeserializeGuard<BottlerocketShadow>>(shadow).unwrap())
-        };
-        let nodes = vec![
-            node("rests", json!({})),
-            node("asked", json!({})),
-            node("marked", json!({ names::DISRUPTION_RECORD_ANNOTATION: "{}" })),
-            node("odd", json!({})),
+    fn a_node_is_in_flight_by_its_shadow_or_its_record_and_not_when_it_has_failed() {
+        let bare = json!({});
+        let acknowledged = json!({ names::FAILURE_ACKNOWLEDGED_ANNOTATION: "1.20.0" });
+        let failed = json!({"kind": "Health", "version": "1.20.0", "time": "2026-11-22T05:34:15Z"});
+        let nodes = [("bare", &bare), ("rests", &bare), ("asked", &bare), ("another", &bare), ("odd", &bare)];
+        let nodes = nodes.into_iter().chain([("failed", &bare), ("acknowledged", &acknowledged)]);
+        let recorded = node("recorded", "blue", &json!({ names::DISRUPTION_RECORD_ANNOTATION: "{}" }));
+        let nodes = nodes.map(|(name, annotations)| node(name, "blue", annotations)).chain([recorded]).collect();
+        let shadows = vec![
+            shadow("rests", "uid-rests", "Idle", &Value::Null),
+            shadow("asked", "uid-asked", "StagedAndPerformedUpdate", &Value::Null),
+            shadow("another", "uid-before", "StagedAndPerformedUpdate", &Value::Null),
+            shadow("odd", "uid-odd", "Flying", &Value::Null),
+            shadow("failed", "uid-failed", "RebootedIntoUpdate", &failed),
+            shadow("acknowledged", "uid-acknowledged", "RebootedIntoUpdate", &failed),
         ];
-        let shadows = [shadow("rests", "Idle"), shadow("asked", "StagedAndPerformedUpdate"), shadow("odd", "Flying")];
-        let cluster = Cluster::of(nodes, &[], &shadows);
-        let in_flight: Vec<_> = cluster.nodes.iter().map(|node| node.in_flight).collect();
-        assert_eq!(in_flight, [false, true, true, true]);
+        let cluster = Cluster::of(nodes, &[], shadows, Timestamp::UNIX_EPOCH);
+        let in_flight = cluster.nodes.iter().filter(|node| node.is_in_flight(cluster.now));
+        let names: Vec<_> = in_flight.map(|node| node.object.name_any()).collect();
+        assert_eq!(names, ["asked", "odd", "acknowledged", "recorded"]);
     }
 }

@@ -6,6 +6,7 @@ use anyhow::Context as _;
 use kube::{Client, Config};
 use prometheus::Registry;
 use runtime::{
+    clock,
     health::{Health, metrics_routes},
     server::{Limits, Refused, listen, serve},
     shutdown::Signals,
@@ -72,7 +73,8 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
     let mut supervisor = Supervisor::new(GRACE);
     let watches = Watches::start(&client, &namespace, &mut supervisor);
     let places = Places::default();
-    let judge = Arc::new(Judge { cluster: Box::new(move || watches.cluster()), metrics, places: places.clone() });
+    let judge =
+        Arc::new(Judge { cluster: Box::new(move || watches.cluster(clock::now())), metrics, places: places.clone() });
     let token = supervisor.token();
     supervisor.spawn("certificate", async move {
         reloader.run(CertificateReloader::EVERY, token.cancelled()).await;

@@ -7,9 +7,13 @@ use std::sync::{
 
 use api::{
     BottlerocketShadow, UpdatePolicy,
-    names::{DISRUPTION_RECORD_ANNOTATION, UPDATER_INTERFACE_LABEL, UPDATER_INTERFACE_VERSION},
+    names::{
+        DISRUPTION_RECORD_ANNOTATION, FAILURE_ACKNOWLEDGED_ANNOTATION, UPDATER_INTERFACE_LABEL,
+        UPDATER_INTERFACE_VERSION,
+    },
 };
 use futures::{StreamExt as _, future::ready};
+use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Node;
 use kube::{
     Api, Client, Resource,
@@ -40,7 +44,7 @@ impl Watches {
             watcher::Config::default().labels(&format!("{UPDATER_INTERFACE_LABEL}={UPDATER_INTERFACE_VERSION}"));
         let all = watcher::Config::default;
         let watches = Self {
-            nodes: watch("nodes", Api::all(client.clone()), managed, keep_record, supervisor),
+            nodes: watch("nodes", Api::all(client.clone()), managed, keep_annotations, supervisor),
             policies: watch("policies", Api::all(client.clone()), all(), |_| {}, supervisor),
             shadows: watch("shadows", Api::namespaced(client.clone(), namespace), all(), |_| {}, supervisor),
             synced: Arc::default(),
@@ -60,11 +64,11 @@ impl Watches {
         watches
     }
 
-    /// The cluster, once the first lists are there.
-    pub(crate) fn cluster(&self) -> Option<Cluster> {
+    /// The cluster at `now`, once the first lists are there.
+    pub(crate) fn cluster(&self, now: Timestamp) -> Option<Cluster> {
         self.synced
             .load(Ordering::Acquire)
-            .then(|| Cluster::of(self.nodes.state(), &self.policies.state(), &self.shadows.state()))
+            .then(|| Cluster::of(self.nodes.state(), &self.policies.state(), self.shadows.state(), now))
     }
 }
 
@@ -97,9 +101,10 @@ where
     store
 }
 
-/// Of a Node's annotations only whether it is marked.
-fn keep_record(node: &mut PartialObjectMeta<Node>) {
+/// Keeps those of a Node's annotations that say whether it is in flight.
+fn keep_annotations(node: &mut PartialObjectMeta<Node>) {
     if let Some(annotations) = &mut node.metadata.annotations {
-        annotations.retain(|key, _| key == DISRUPTION_RECORD_ANNOTATION);
+        annotations
+            .retain(|key, _| [DISRUPTION_RECORD_ANNOTATION, FAILURE_ACKNOWLEDGED_ANNOTATION].contains(&key.as_str()));
     }
 }

@@ -72,6 +72,12 @@ fn arrives(seed: u64) -> usize {
     end.reboots
 }
 
+/// An earlier leader's start lands late: another node has been moved to another policy and started under that one since.
+#[test]
+fn a_node_that_was_moved_meanwhile_counts_for_the_policy_it_was_started_under() {
+    arrives(26_808);
+}
+
 #[test]
 fn one_seed_gives_one_course() {
     assert_eq!(run(7, RULES), run(7, RULES));

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use api::DisruptionRecord;
 use jiff::Timestamp;
 use semver::Version;
 
@@ -11,12 +12,14 @@ use super::views::{Views, within_grace};
 
 /// A Node, with since when some of it is so.
 #[derive(Debug, Clone)]
-pub(super) struct NodeRecord {
+pub(super) struct TrackedNode {
     pub(super) facts: NodeFacts,
     /// Since when it has the labels it has.
     pub(super) labelled: Timestamp,
     /// Since when it is held, when it is.
     pub(super) held: Option<Timestamp>,
+    /// The disruption record that was removed last, and when; nothing while it carries another.
+    pub(super) removed_record: Option<(Timestamp, DisruptionRecord)>,
     /// The versions that its annotations excused until a moment ago.
     excused_before: Option<(Timestamp, Excuses)>,
 }
@@ -25,9 +28,9 @@ pub(super) struct NodeRecord {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Excuses {
     /// From the schedule.
-    pub(super) ignore_window: Option<String>,
+    pub(super) ignore_window: Option<Version>,
     /// From their failure.
-    pub(super) acknowledged: Option<String>,
+    pub(super) acknowledged: Option<Version>,
 }
 
 impl From<&NodeFacts> for Excuses {
@@ -36,12 +39,12 @@ impl From<&NodeFacts> for Excuses {
     }
 }
 
-impl NodeRecord {
+impl TrackedNode {
     /// Whether an annotation excuses the version, or did until a moment ago.
-    pub(super) fn excuses(&self, now: Timestamp, version: &Version, by: fn(Excuses) -> Option<String>) -> bool {
+    pub(super) fn excuses(&self, now: Timestamp, version: &Version, by: fn(Excuses) -> Option<Version>) -> bool {
         let before = self.excused_before.iter().filter(|(until, _)| within_grace(*until, now));
         let all = before.map(|(_, excuses)| excuses.clone()).chain([Excuses::from(&self.facts)]);
-        all.filter_map(by).any(|excused| excused == version.to_string())
+        all.filter_map(by).any(|excused| excused == *version)
     }
 }
 
@@ -63,7 +66,7 @@ struct Former {
 /// The cluster after the last write that was judged.
 #[derive(Debug, Default)]
 pub(super) struct Cluster {
-    pub(super) nodes: BTreeMap<String, NodeRecord>,
+    pub(super) nodes: BTreeMap<String, TrackedNode>,
     pub(super) shadows: BTreeMap<String, ShadowFacts>,
     /// By uid.
     pub(super) pods: BTreeMap<String, PodRecord>,
@@ -92,14 +95,18 @@ impl Cluster {
         let same = before.as_ref().filter(|before| before.facts.labels == facts.labels);
         let labelled = same.map_or(at, |before| before.labelled);
         let held = facts.hold.as_ref().map(|_| before.as_ref().and_then(|before| before.held).unwrap_or(at));
+        let removed_record = before.as_ref().filter(|_| !facts.has_record()).and_then(|before| {
+            let removed = before.facts.record().map(|record| (at, record.clone()));
+            removed.or_else(|| before.removed_record.clone())
+        });
         let excused_before = before.and_then(|before| {
             let excuses = Excuses::from(&before.facts);
             if excuses == Excuses::from(&facts) { before.excused_before } else { Some((at, excuses)) }
         });
-        self.nodes.insert(facts.name.clone(), NodeRecord { facts, labelled, held, excused_before });
+        self.nodes.insert(facts.name.clone(), TrackedNode { facts, labelled, held, removed_record, excused_before });
     }
 
-    pub(super) fn remove_node(&mut self, at: Timestamp, name: &str) -> Option<NodeRecord> {
+    pub(super) fn remove_node(&mut self, at: Timestamp, name: &str) -> Option<TrackedNode> {
         let before = self.nodes.remove(name)?;
         self.former.retain(|former| within_grace(former.until, at));
         let labels = before.facts.labels.clone();
@@ -180,9 +187,9 @@ impl Cluster {
         for node in self.shadows.keys().cloned().collect::<Vec<_>>() {
             self.note_run(Timestamp::UNIX_EPOCH, &node);
         }
-        for record in self.nodes.values_mut() {
-            record.labelled = Timestamp::UNIX_EPOCH;
-            record.held = record.held.map(|_| Timestamp::UNIX_EPOCH);
+        for node in self.nodes.values_mut() {
+            node.labelled = Timestamp::UNIX_EPOCH;
+            node.held = node.held.map(|_| Timestamp::UNIX_EPOCH);
         }
         self.pods.values_mut().for_each(|pod| pod.bound = Timestamp::UNIX_EPOCH);
         self.agents.values_mut().for_each(|since| *since = Timestamp::UNIX_EPOCH);

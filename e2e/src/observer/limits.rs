@@ -11,14 +11,13 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::GRACE;
 use super::breach::{Breach, Rule};
-use super::cluster::{Cluster, NodeRecord};
+use super::cluster::{Cluster, TrackedNode};
 use super::desired_specs::{Asked, asked};
 use super::facts::ShadowFacts;
 use super::memory::Memory;
 use super::owner::owner;
-use super::standing::standing;
 use super::views::{View, within_grace};
-use super::{versions, windows};
+use super::{in_flight, versions, windows};
 
 /// The furthest ahead that an approval may expire.
 const FURTHEST_EXPIRY: SignedDuration = SignedDuration::from_mins(10);
@@ -86,7 +85,7 @@ fn wrong(at: Timestamp, cluster: &Cluster, node: &str, asked: Asked, shadow: &Sh
     first.or_else(|| Some((Rule::Permission, None, "there is no policy".to_owned())))
 }
 
-fn held(at: Timestamp, record: &NodeRecord) -> Option<String> {
+fn held(at: Timestamp, record: &TrackedNode) -> Option<String> {
     let since = record.held.filter(|since| !within_grace(*since, at))?;
     let reason = record.facts.hold.as_deref().unwrap_or_default();
     Some(format!("the Node is held since {since}: {reason}"))
@@ -108,7 +107,7 @@ fn allowed(
     cluster: &Cluster,
     view: &View,
     labels: &BTreeMap<String, String>,
-    (record, asked, shadow): (&NodeRecord, Asked, &Shadow),
+    (record, asked, shadow): (&TrackedNode, Asked, &Shadow),
 ) -> Result<(), Wrong> {
     let (node, after) = (record.facts.name.as_str(), &shadow.desired);
     let refuse = |policy: Option<&str>, message| (Rule::Permission, policy.map(str::to_owned), message);
@@ -151,12 +150,12 @@ fn within_limit(
     (node, asked): (&str, Asked),
 ) -> Result<(), String> {
     let Some(limit) = policy.max_concurrent_updates.of(matched) else { return Ok(()) };
-    let counts = |record: &&NodeRecord| {
-        let standing = standing(cluster, record, at);
-        let out = if asked == Asked::Start { standing.in_flight } else { standing.disrupted };
-        record.facts.name == node || (out && counts_for(at, cluster, view, record, name))
+    let counts = |other: &&TrackedNode| {
+        let facts = in_flight::facts(cluster, other, at);
+        let counts = if asked == Asked::Start { facts.is_in_flight() } else { facts.is_disrupted() };
+        other.facts.name == node || (counts && counts_for(at, cluster, view, other, name))
     };
-    let out: Vec<_> = cluster.nodes.values().filter(counts).map(|record| record.facts.name.as_str()).collect();
+    let out: Vec<_> = cluster.nodes.values().filter(counts).map(|other| other.facts.name.as_str()).collect();
     if out.len() <= limit {
         return Ok(());
     }
@@ -174,7 +173,7 @@ fn matched(at: Timestamp, cluster: &Cluster, view: &View, policy: &str) -> usize
 
 /// Whether the node counts for the policy: its update was begun under it, or it applies now, and not just since its labels
 /// were changed a moment ago.
-fn counts_for(at: Timestamp, cluster: &Cluster, view: &View, record: &NodeRecord, policy: &str) -> bool {
+fn counts_for(at: Timestamp, cluster: &Cluster, view: &View, record: &TrackedNode, policy: &str) -> bool {
     let shadow = cluster.shadow_of(&record.facts).and_then(ShadowFacts::readable);
     let began = shadow.and_then(|shadow| shadow.desired.policy.as_deref()) == Some(policy);
     let applies = || owner(view, &record.facts.labels).is_ok_and(|owner| owner.name == policy);
@@ -257,6 +256,23 @@ mod tests {
         };
         failed(new_version()).clean();
         failed(Version::new(1, 18, 0)).breach(Rule::Limit, "a, b");
+    }
+
+    #[test]
+    fn that_a_failed_node_was_restored_a_moment_ago_may_not_be_known_yet() {
+        let restored = |seconds| {
+            let mut world = world(json!(1));
+            world.policy("failures", json!({"haltAfter": 2})).after(9);
+            world.start("a").approval("a").mark("a").cordon("a").reports("a", State::RebootedIntoUpdate);
+            world.shadow("a", |shadow| {
+                let (kind, version, time) = (Verdict::Fallback, new_version(), jiff::Timestamp::UNIX_EPOCH);
+                shadow.observed.as_mut().unwrap().failed = Some(api::shadow::Failed { kind, version, time });
+            });
+            world.idle("a").after(9).uncordon("a").after(seconds).start("b");
+            world
+        };
+        restored(1).clean();
+        restored(3).breach(Rule::Limit, "a, b");
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! An observer that watches a cluster from outside the programs and reports every breach of the rollout's invariants.
 //!
 //! ```text
-//! watch ─► merge ─► judge { limits, windows, versions, marks, give_back, reboots, budgets } ─► Breach
-//!                     ├─► cluster, standing, runs, views, memory    what the rules look at
+//! watch ─► merge ─► judge { limits, windows, versions, record, give_back, reboots, budgets } ─► Breach
+//!                     ├─► cluster, in_flight, runs, views, memory   what the rules look at
 //!                     └─► peaks, timeline, writes             what the report adds
 //! Observer ─► start, host_event, settle, report                what tests and the demo hold
 //! ```
@@ -26,6 +26,7 @@ mod event;
 mod facts;
 mod give_back;
 mod handle;
+mod in_flight;
 mod judge;
 mod limits;
 mod memory;
@@ -39,7 +40,6 @@ mod report;
 mod runs;
 #[cfg(test)]
 mod samples;
-mod standing;
 #[cfg(test)]
 mod tests;
 mod timeline;

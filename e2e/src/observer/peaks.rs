@@ -2,19 +2,20 @@
 
 use std::collections::BTreeMap;
 
+use api::in_flight::Facts;
 use jiff::Timestamp;
 
 use super::cluster::Cluster;
 use super::facts::ShadowFacts;
+use super::in_flight;
 use super::owner::owner;
-use super::standing::{Standing, standing};
 
 /// The most nodes at a time.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Peak {
-    /// In flight: their state, asked for or reported, was not Idle, or they carried marks.
+    /// In flight.
     pub in_flight: usize,
-    /// Disrupted: they had an approval or carried marks.
+    /// Disrupted: in flight with an approval or a record.
     pub disrupted: usize,
 }
 
@@ -34,25 +35,26 @@ pub struct Peaks {
 /// What nodes count as now, and the peaks so far.
 #[derive(Debug, Default)]
 pub(super) struct Counts {
-    standings: BTreeMap<String, (Standing, Vec<String>)>,
+    nodes: BTreeMap<String, (Peak, Vec<String>)>,
     pub(super) peaks: Peaks,
 }
 
 impl Counts {
     /// Counts one node anew.
     pub(super) fn count(&mut self, at: Timestamp, cluster: &Cluster, node: &str) {
-        let before = self.standings.remove(node).unwrap_or_default();
-        let now = cluster.nodes.get(node).map(|record| standing(cluster, record, at)).unwrap_or_default();
+        let before = self.nodes.remove(node).unwrap_or_default();
+        let facts = cluster.nodes.get(node).map(|tracked| in_flight::facts(cluster, tracked, at));
+        let now = facts.map(|facts| Peak::of(&facts)).unwrap_or_default();
         let peaks = &mut self.peaks;
-        if now.in_flight && !before.0.in_flight {
+        if now.in_flight > before.0.in_flight {
             peaks.first_start.get_or_insert(at);
-        } else if before.0.in_flight && !now.in_flight {
+        } else if now.in_flight < before.0.in_flight {
             peaks.last_finish = Some(at);
         }
-        if now == Standing::default() {
+        if now == Peak::default() {
             return;
         }
-        self.standings.insert(node.to_owned(), (now, policies(cluster, node)));
+        self.nodes.insert(node.to_owned(), (now, policies(cluster, node)));
         if now != before.0 {
             self.raise();
         }
@@ -61,9 +63,9 @@ impl Counts {
     fn raise(&mut self) {
         let mut overall = Peak::default();
         let mut by_policy = BTreeMap::<&str, Peak>::new();
-        for (standing, policies) in self.standings.values() {
-            overall.add(*standing);
-            policies.iter().for_each(|policy| by_policy.entry(policy).or_default().add(*standing));
+        for (node, policies) in self.nodes.values() {
+            overall.add(*node);
+            policies.iter().for_each(|policy| by_policy.entry(policy).or_default().add(*node));
         }
         self.peaks.overall.raise_to(overall);
         for (policy, peak) in by_policy {
@@ -73,9 +75,14 @@ impl Counts {
 }
 
 impl Peak {
-    fn add(&mut self, standing: Standing) {
-        self.in_flight += usize::from(standing.in_flight);
-        self.disrupted += usize::from(standing.disrupted);
+    /// What one node counts for.
+    fn of(facts: &Facts<'_>) -> Self {
+        Self { in_flight: facts.is_in_flight().into(), disrupted: facts.is_disrupted().into() }
+    }
+
+    fn add(&mut self, other: Self) {
+        self.in_flight += other.in_flight;
+        self.disrupted += other.disrupted;
     }
 
     fn raise_to(&mut self, other: Self) {
@@ -86,7 +93,7 @@ impl Peak {
 
 /// The policies that a node counts for.
 fn policies(cluster: &Cluster, name: &str) -> Vec<String> {
-    let Some(node) = cluster.nodes.get(name).map(|record| &record.facts) else { return Vec::new() };
+    let Some(node) = cluster.nodes.get(name).map(|tracked| &tracked.facts) else { return Vec::new() };
     let shadow = cluster.shadow_of(node).and_then(ShadowFacts::readable);
     let began = shadow.and_then(|shadow| shadow.desired.policy.clone());
     let applies = cluster.views.now().and_then(|view| owner(view, &node.labels).ok()).map(|policy| policy.name.clone());

@@ -11,7 +11,7 @@ use semver::Version;
 
 use super::GRACE;
 use super::breach::{Breach, Rule};
-use super::cluster::{Cluster, NodeRecord};
+use super::cluster::{Cluster, TrackedNode};
 use super::facts::{PolicyFacts, ShadowFacts};
 use super::owner::owner;
 use super::views::{View, within_grace};
@@ -75,10 +75,10 @@ fn missing(
         if latched {
             return None;
         }
-        let may_be_its = |record: &&NodeRecord| {
-            cluster.labels_of(&record.facts.name, at).into_iter().any(|labels| is_its(view, labels, first))
+        let may_be_its = |node: &&TrackedNode| {
+            cluster.labels_of(&node.facts.name, at).into_iter().any(|labels| is_its(view, labels, first))
         };
-        let its = cluster.nodes.values().filter(may_be_its).filter_map(|record| cluster.runs.get(&record.facts.name));
+        let its = cluster.nodes.values().filter(may_be_its).filter_map(|node| cluster.runs.get(&node.facts.name));
         let since = its.filter_map(|runs| runs.since(version)).min();
         let soaked = since.is_some_and(|since| at.duration_since(since) >= step.soak - GRACE);
         let why = || match since {
@@ -91,16 +91,16 @@ fn missing(
 
 /// The policy's nodes that have failed on the version, and have neither come past it nor been acknowledged.
 fn failed<'a>(at: Timestamp, cluster: &'a Cluster, view: &View, policy: &str, version: &Version) -> Vec<&'a str> {
-    let stands = |record: &&NodeRecord| {
-        let shadow = cluster.shadow_of(&record.facts).and_then(ShadowFacts::readable);
+    let stands = |node: &&TrackedNode| {
+        let shadow = cluster.shadow_of(&node.facts).and_then(ShadowFacts::readable);
         let report = shadow.and_then(|shadow| shadow.observed.as_ref());
         let Some((shadow, report)) = shadow.zip(report) else { return false };
         let past = shadow.desired.state != State::RebootedIntoUpdate && report.current_version >= *version;
         let failed = report.failed.as_ref().is_some_and(|failed| failed.version == *version);
-        failed && !past && !record.excuses(at, version, |excuses| excuses.acknowledged)
+        failed && !past && !node.excuses(at, version, |excuses| excuses.acknowledged)
     };
-    let its = |record: &&NodeRecord| !within_grace(record.labelled, at) && is_its(view, &record.facts.labels, policy);
-    cluster.nodes.values().filter(its).filter(stands).map(|record| record.facts.name.as_str()).collect()
+    let its = |node: &&TrackedNode| !within_grace(node.labelled, at) && is_its(view, &node.facts.labels, policy);
+    cluster.nodes.values().filter(its).filter(stands).map(|node| node.facts.name.as_str()).collect()
 }
 
 fn is_its(view: &View, labels: &BTreeMap<String, String>, policy: &str) -> bool {
@@ -142,7 +142,7 @@ mod tests {
 
     #[test]
     fn a_failure_that_is_acknowledged_or_over_halts_nobody() {
-        let acknowledged = Some(new_version().to_string());
+        let acknowledged = Some(new_version());
         failed(&json!(1)).node("a", |node| node.acknowledged = acknowledged.clone()).start("b").clean();
         let mut withdrawn = failed(&json!(1));
         withdrawn.node("a", |node| node.acknowledged = acknowledged.clone()).after(9);

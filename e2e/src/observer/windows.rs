@@ -7,7 +7,7 @@ use api::{Policy, Shadow};
 use jiff::Timestamp;
 
 use super::GRACE;
-use super::cluster::NodeRecord;
+use super::cluster::TrackedNode;
 use super::desired_specs::Asked;
 
 /// What is wrong with a write that asks for this, by the schedule of the policy it is made under. An image may be staged outside a
@@ -15,13 +15,13 @@ use super::desired_specs::Asked;
 pub(super) fn wrong(
     at: Timestamp,
     policy: &Policy,
-    record: &NodeRecord,
+    node: &TrackedNode,
     asked: Asked,
     shadow: &Shadow,
 ) -> Option<String> {
     let original = shadow.observed.as_ref().is_some_and(|report| report.agent_version.is_none());
     let version = shadow.desired.version.as_ref()?;
-    if (asked == Asked::Start && !original) || record.excuses(at, version, |excuses| excuses.ignore_window) {
+    if (asked == Asked::Start && !original) || node.excuses(at, version, |excuses| excuses.ignore_window) {
         return None;
     }
     // It was decided a moment ago.
@@ -37,6 +37,7 @@ pub(super) fn wrong(
 #[cfg(test)]
 mod tests {
     use jiff::SignedDuration;
+    use semver::Version;
     use serde_json::{Value, json};
 
     use crate::observer::breach::Rule;
@@ -92,15 +93,15 @@ mod tests {
 
     #[test]
     fn the_annotation_excuses_one_version_until_a_moment_after_it_is_gone() {
-        let excused = |version: &str| {
+        let excused = |version: Version| {
             let mut world = closes_in(-15);
-            world.node("a", |node| node.ignore_window = Some(version.to_owned()));
+            world.node("a", |node| node.ignore_window = Some(version));
             world
         };
-        excused(&new_version().to_string()).after(9).approval("a").clean();
-        excused("1.18.0").after(9).approval("a").breach(Rule::Window, "closed");
+        excused(new_version()).after(9).approval("a").clean();
+        excused(Version::new(1, 18, 0)).after(9).approval("a").breach(Rule::Window, "closed");
         let gone = |seconds| {
-            let mut world = excused(&new_version().to_string());
+            let mut world = excused(new_version());
             world.after(9).node("a", |node| node.ignore_window = None).after(seconds).approval("a");
             world
         };

@@ -27,7 +27,7 @@ pub fn of_deletion(old: &UpdatePolicy, cluster: Option<&Cluster>) -> Vec<String>
             continue;
         }
         owned += 1;
-        in_flight += usize::from(node.in_flight);
+        in_flight += usize::from(node.is_in_flight(cluster.now));
         *fallen.entry(heir(&claims)).or_default() += 1;
     }
     if owned == 0 {

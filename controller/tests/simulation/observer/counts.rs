@@ -2,13 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use api::{
-    State, names,
-    shadow::{Shadow, Verdict},
-};
+use api::{DisruptionRecord, Shadow, in_flight::Facts, names};
 use controller::action::Action;
 use k8s_openapi::api::core::v1::Node;
 use kube::ResourceExt as _;
+use semver::Version;
 
 use super::{Breach, Observer};
 use crate::{process::Seen, sight::Sight, world::World};
@@ -55,46 +53,33 @@ fn counts(
     if world.flips.get(&name).is_some_and(|(nodes, agents)| *nodes > seen.nodes || *agents > seen.agents) {
         return false;
     }
-    let marked = world.record(&name).is_some();
-    let managed = node.labels().contains_key(names::UPDATER_INTERFACE_LABEL);
     let uid = node.uid();
     let shadow = world.shadow(&name).filter(|shadow| Some(&shadow.node.uid) == uid.as_ref());
-    let Some(shadow) = shadow else { return marked && managed && is_of(sight, node, None, policy) };
     let shown = sight.node(&name).filter(|shown| shown.uid() == uid).unwrap_or(node);
-    if is_out_for_a_failure(world, shown, &shadow) {
-        return false;
-    }
-    let asked = shadow.desired.state;
-    let ours = shadow.observed.as_ref().is_some_and(|report| report.agent_version.is_some());
-    let silent = ours && !world.agents.rows.contains_key(&name);
-    let out = if disrupted {
-        asked == State::RebootedIntoUpdate
-    } else {
-        let reported = shadow.observed.as_ref().is_some_and(|report| report.state != State::Idle);
-        asked != State::Idle || (reported && !silent)
+    let record = world.record(&name);
+    let acknowledged = shown.annotations().get(names::FAILURE_ACKNOWLEDGED_ANNOTATION);
+    let acknowledged = acknowledged.map(|version| version.parse::<Version>().unwrap());
+    let facts = Facts {
+        managed: node.labels().contains_key(names::UPDATER_INTERFACE_LABEL),
+        record: Ok(record.as_ref()),
+        shadow: shadow.as_deref().map(Ok),
+        failure_acknowledged: acknowledged.as_ref(),
+        agent_ready: world.agents.rows.contains_key(&name),
+        now: world.now(),
     };
-    // A node that was taken out of the operator's hands counts by its marks alone: nothing can begin on it.
-    (marked || (managed && out)) && is_of(sight, node, Some(&shadow), policy)
+    let out = if disrupted { facts.is_disrupted() } else { facts.is_in_flight() };
+    // The plan may not have known yet that a failed node was restored.
+    let had_failed = || {
+        let record = DisruptionRecord::decode(shown.metadata.annotations.as_ref()).unwrap();
+        Facts { record: Ok(record.as_ref()), ..facts }.has_failed()
+    };
+    out && !had_failed() && counts_for(world, sight, node, shadow.as_deref(), policy)
 }
 
-/// Whether a node was the policy's, or began under it.
-fn is_of(sight: &Sight<'_>, node: &Node, shadow: Option<&Shadow>, policy: &str) -> bool {
+/// Whether a node counts for the policy: it began under it, or the policy applies to it, both now and as the plan saw it. A node that was
+/// moved to another policy meanwhile counts for that one.
+fn counts_for(world: &World, sight: &Sight<'_>, node: &Node, shadow: Option<&Shadow>, policy: &str) -> bool {
     let shown = sight.node(&node.name_any()).filter(|shown| shown.uid() == node.uid());
-    sight.owner(shown.unwrap_or(node)) == Some(policy)
-        || shadow.is_some_and(|shadow| shadow.desired.policy.as_deref() == Some(policy))
-}
-
-/// Whether the node has failed on what it is asked for, or on what is marked on it, and nobody has acknowledged that, as far as the
-/// plan could know.
-fn is_out_for_a_failure(world: &World, node: &Node, shadow: &Shadow) -> bool {
-    let Some(failed) = shadow.observed.as_ref().and_then(|report| report.failed.as_ref()) else { return false };
-    let about = match shadow.desired.state {
-        State::RebootedIntoUpdate => shadow.desired.version.clone(),
-        State::Idle => world.record(&node.name_any()).map(|record| record.approval.version),
-        _ => None,
-    };
-    let acknowledged = node.annotations().get(names::FAILURE_ACKNOWLEDGED_ANNOTATION);
-    failed.kind != Verdict::Unknown
-        && about.as_ref() == Some(&failed.version)
-        && acknowledged != Some(&failed.version.to_string())
+    let began = shadow.is_some_and(|shadow| shadow.desired.policy.as_deref() == Some(policy));
+    began || (sight.owner(shown.unwrap_or(node)) == Some(policy) && Sight::now(world).owner(node) == Some(policy))
 }

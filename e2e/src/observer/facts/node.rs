@@ -9,6 +9,7 @@ use api::names::{
 };
 use k8s_openapi::api::core::v1::Node;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry;
+use semver::Version;
 
 use super::version;
 
@@ -32,9 +33,9 @@ pub struct NodeFacts {
     /// Why it is held, when it is.
     pub hold: Option<String>,
     /// The version whose failure was acknowledged.
-    pub acknowledged: Option<String>,
+    pub acknowledged: Option<Version>,
     /// The version for which the schedule does not matter.
-    pub ignore_window: Option<String>,
+    pub ignore_window: Option<Version>,
     /// Who wrote which of its fields.
     pub managers: Vec<ManagedFieldsEntry>,
 }
@@ -69,6 +70,8 @@ impl From<&Node> for NodeFacts {
     fn from(node: &Node) -> Self {
         let meta = &node.metadata;
         let annotation = |name| meta.annotations.as_ref().and_then(|all| all.get(name)).cloned();
+        // A version that cannot be read matches none.
+        let excused = |name| annotation(name).and_then(|text| Version::parse(&text).ok());
         let conditions = node.status.as_ref().and_then(|status| status.conditions.as_deref()).unwrap_or_default();
         Self {
             name: meta.name.clone().unwrap_or_default(),
@@ -79,8 +82,8 @@ impl From<&Node> for NodeFacts {
             record: DisruptionRecord::decode(meta.annotations.as_ref()).map_err(|error| error.to_string()),
             ready: conditions.iter().any(|condition| condition.type_ == "Ready" && condition.status == "True"),
             hold: annotation(HOLD_ANNOTATION),
-            acknowledged: annotation(FAILURE_ACKNOWLEDGED_ANNOTATION),
-            ignore_window: annotation(IGNORE_WINDOW_ANNOTATION),
+            acknowledged: excused(FAILURE_ACKNOWLEDGED_ANNOTATION),
+            ignore_window: excused(IGNORE_WINDOW_ANNOTATION),
             managers: meta.managed_fields.clone().unwrap_or_default(),
         }
     }
