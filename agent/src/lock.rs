@@ -1,5 +1,6 @@
 //! The host's `version-lock`, read.
 
+use api::versions;
 use semver::Version;
 
 /// What a version-lock says.
@@ -20,8 +21,7 @@ impl Lock {
         if text == "latest" {
             return Self::Latest;
         }
-        let version = Version::parse(text.strip_prefix('v').unwrap_or(text));
-        version.map_or(Self::Other, Self::Version)
+        versions::locked(text).map_or(Self::Other, Self::Version)
     }
 
     /// Whether it names `version`.

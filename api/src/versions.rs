@@ -1,4 +1,4 @@
-//! Which versions a policy takes, and which policies go before it.
+//! Which version a host is locked to, which versions a policy takes, and which policies go before it.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -6,7 +6,7 @@ use std::{
 };
 
 use jiff::SignedDuration;
-use semver::VersionReq;
+use semver::{Version, VersionReq};
 
 /// Which versions a policy takes.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -26,6 +26,12 @@ pub struct Promotion {
     pub policy: String,
     /// How long one of them must have run the version, healthy.
     pub soak: SignedDuration,
+}
+
+/// The version that a host's `version-lock` names, with or without a leading `v`; `None` for `latest` and for what is no version.
+#[must_use]
+pub fn locked(version_lock: &str) -> Option<Version> {
+    Version::parse(version_lock.strip_prefix('v').unwrap_or(version_lock)).ok()
 }
 
 /// Whether a policy may be called this: a DNS-1123 subdomain.
@@ -121,6 +127,14 @@ mod tests {
         assert_eq!(told(&way[..3]), "p0 after p1 after p2");
         assert!(cycle("p0", &circle(256)).is_some());
         assert_eq!(cycle("p0", &circle(10_000)), None);
+    }
+
+    #[test]
+    fn a_lock_names_a_version_with_or_without_one_v() {
+        assert_eq!([locked("1.20.0"), locked("v1.20.0")], [Some(Version::new(1, 20, 0)), Some(Version::new(1, 20, 0))]);
+        for other in ["latest", "", "v", "V1.20.0", "vv1.20.0", "1.20", " 1.20.0"] {
+            assert_eq!(locked(other), None, "{other}");
+        }
     }
 
     #[test]

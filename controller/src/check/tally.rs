@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use api::{Policy, State, shadow::Verdict};
+use api::{Policy, State, shadow::Verdict, versions};
 use semver::Version;
 
 use super::{
@@ -148,8 +148,8 @@ fn failed_on<'a>(node: &NodeFacts, shadow: &'a ShadowFacts) -> Option<&'a Versio
     let shadow = shadow.readable()?;
     let observed = shadow.observed.as_ref()?;
     let version = &observed.failed.as_ref()?.version;
-    let lock = observed.version_lock.as_deref().map(|lock| lock.trim_start_matches('v'));
-    let newer = observed.current_version > *version && lock != Some(&version.to_string());
+    let locked = observed.version_lock.as_deref().and_then(versions::locked);
+    let newer = observed.current_version > *version && locked.as_ref() != Some(version);
     let past = shadow.desired.state != State::RebootedIntoUpdate && (newer || observed.current_version == *version);
     (!past && node.failure_acknowledged.as_ref() != Some(version)).then_some(version)
 }

@@ -4,7 +4,7 @@ use api::{
     policy::VersionSeen,
     shadow::Observed,
     timestamp,
-    versions::{Promotion, VersionRule},
+    versions::{self, Promotion, VersionRule},
 };
 use jiff::SignedDuration;
 use semver::Version;
@@ -41,8 +41,8 @@ fn is_same_rule(applies: &PolicyFacts, rule: &VersionRule) -> bool {
 
 /// An older version than the one that runs, without a version-lock that names it. A host with an original agent chooses itself.
 fn is_way_back(observed: &Observed, version: &Version) -> bool {
-    let locked = observed.version_lock.as_deref().map(|lock| lock.trim_start_matches('v'));
-    observed.agent_version.is_some() && *version < observed.current_version && locked != Some(&version.to_string())
+    let locked = observed.version_lock.as_deref().and_then(versions::locked);
+    observed.agent_version.is_some() && *version < observed.current_version && locked.as_ref() != Some(version)
 }
 
 fn is_of_age(snapshot: &Snapshot, version: &Version, age: SignedDuration) -> bool {

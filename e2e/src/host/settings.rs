@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use api::versions;
 use semver::Version;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -20,7 +21,7 @@ impl Lock {
     /// The version it pins; `None` for `latest`.
     #[must_use]
     pub fn version(&self) -> Option<Version> {
-        Version::parse(self.0.strip_prefix('v').unwrap_or(&self.0)).ok()
+        versions::locked(&self.0)
     }
 }
 

@@ -1,5 +1,6 @@
 //! Which version one node takes.
 
+use api::versions;
 use jiff::Timestamp;
 use semver::Version;
 
@@ -84,6 +85,5 @@ fn offered(offer: Offer<'_>) -> impl Iterator<Item = &Version> {
 
 /// Whether `lock`, an administrator's version-lock, names `version`.
 pub(crate) fn is_locked_to(lock: Option<&str>, version: &Version) -> bool {
-    let lock = lock.map(|lock| lock.strip_prefix('v').unwrap_or(lock));
-    lock.and_then(|lock| Version::parse(lock).ok()).as_ref() == Some(version)
+    lock.and_then(versions::locked).as_ref() == Some(version)
 }
