@@ -34,7 +34,7 @@ pub fn available() -> anyhow::Result<PathBuf> {
 }
 
 /// Where the metrics of a pod are on this machine, which has no pod network.
-pub type Way<'a> = &'a (dyn Fn(&Pod) -> Option<u16> + Sync);
+pub type PortOf<'a> = &'a (dyn Fn(&Pod) -> Option<u16> + Sync);
 
 /// A Prometheus, for as long as the control plane runs.
 pub struct Prometheus {
@@ -66,13 +66,13 @@ impl Prometheus {
         program: PathBuf,
         configuration: &str,
         kubeconfig: &Path,
-        way: Way<'_>,
+        port_of: PortOf<'_>,
     ) -> anyhow::Result<Self> {
         let folder = plane.dir().join("prometheus");
         std::fs::create_dir(&folder).with_context(|| folder.display().to_string())?;
         let file = folder.join("prometheus.yml");
         let (configuration, namespaces) = without_discovery(configuration, &folder.join("pods.json"))?;
-        let found = discover(kubeconfig, &namespaces, way).await?;
+        let found = discover(kubeconfig, &namespaces, port_of).await?;
         std::fs::write(folder.join("pods.json"), json!(found).to_string())?;
         std::fs::write(&file, configuration.to_string())?;
         let [port] = free_ports()?;
@@ -126,7 +126,7 @@ fn without_discovery(configuration: &str, file: &Path) -> anyhow::Result<(Value,
     Ok((configuration, namespaces))
 }
 
-async fn discover(kubeconfig: &Path, namespaces: &[String], way: Way<'_>) -> anyhow::Result<Vec<Value>> {
+async fn discover(kubeconfig: &Path, namespaces: &[String], port_of: PortOf<'_>) -> anyhow::Result<Vec<Value>> {
     let kubeconfig = Kubeconfig::read_from(kubeconfig).context("kubeconfig")?;
     let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await?;
     let client = Client::try_from(config)?;
@@ -134,7 +134,7 @@ async fn discover(kubeconfig: &Path, namespaces: &[String], way: Way<'_>) -> any
     for namespace in namespaces {
         let pods: Api<Pod> = Api::namespaced(client.clone(), namespace);
         let pods = pods.list(&ListParams::default()).await.with_context(|| format!("pods in {namespace}"))?;
-        found.extend(pods.items.iter().flat_map(|pod| targets(pod, way(pod))));
+        found.extend(pods.items.iter().flat_map(|pod| targets(pod, port_of(pod))));
     }
     Ok(found)
 }

@@ -6,10 +6,10 @@ use semver::Version;
 use tokio::time::sleep;
 
 use super::args::Args;
+use super::duration::UpdateDuration;
 use super::follow::{Followed, begun, follow};
 use super::footprint::Sampler;
 use super::table::{Measured, Memory, Requests, render};
-use super::way::Way;
 use crate::fleet::{Fleet, FleetOptions, OriginalAgents};
 
 const OURS: &str = "node-1";
@@ -84,8 +84,8 @@ async fn update(
     let followed = follow(fleet, node, &NEW, from).await?;
     let updating = less(counted(fleet, node), before);
     tell(node, &followed);
-    let way = Way::between(followed.from, followed.to, &fleet.host(node).record());
-    Ok(Measured { idle_for, idle, updating, way })
+    let update = UpdateDuration::between(followed.from, followed.to, &fleet.host(node).record());
+    Ok(Measured { idle_for, idle, updating, update })
 }
 
 /// What was seen on the way.
@@ -97,7 +97,7 @@ fn tell(node: &str, followed: &Followed) {
         let activity = activity.map_or_else(String::new, |activity| format!("{activity:?}"));
         println!("  {since:>7.2} s  {:<26} {reported:<26} {activity}", asked.as_str());
     }
-    println!("  {:>7.2} s  given back", followed.to.duration_since(followed.from).as_secs_f64());
+    println!("  {:>7.2} s  restored", followed.to.duration_since(followed.from).as_secs_f64());
 }
 
 fn counted(fleet: &Fleet, node: &str) -> Requests {

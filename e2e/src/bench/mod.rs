@@ -12,13 +12,13 @@ pub mod admission;
 mod agent;
 pub mod apiserver;
 mod args;
+mod duration;
 mod follow;
 mod footprint;
 pub mod hostile;
 mod latency;
 mod quantiles;
 mod table;
-mod way;
 
 pub use agent::run;
 pub use args::Args;

@@ -3,8 +3,8 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
+use super::duration::UpdateDuration;
 use super::footprint::Footprint;
-use super::way::Way;
 
 /// Requests.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -19,7 +19,7 @@ pub(super) struct Measured {
     pub(super) idle_for: Duration,
     pub(super) idle: Requests,
     pub(super) updating: Requests,
-    pub(super) way: Way,
+    pub(super) update: UpdateDuration,
 }
 
 /// What was measured of our agent alone.
@@ -56,15 +56,15 @@ pub(super) fn render(memory: &Memory, ours: &Measured, original: Option<&Measure
     row("requests to the host per update", "", &mine, &theirs, "");
     let (mine, theirs) = of(|measured| measured.updating.apiserver.to_string());
     row("requests to the apiserver per update", "", &mine, &theirs, "");
-    let (mine, theirs) = of(|measured| seconds(measured.way.whole));
-    row("one update, order to Idle, s", "", &mine, &theirs, "135");
-    let (mine, theirs) = of(|measured| seconds(measured.way.commands));
+    let (mine, theirs) = of(|measured| seconds(measured.update.whole));
+    row("one update, start to Idle, s", "", &mine, &theirs, "135");
+    let (mine, theirs) = of(|measured| seconds(measured.update.commands));
     row("  the host's commands (download ...)", "", &mine, &theirs, "");
-    let (mine, theirs) = of(|measured| seconds(measured.way.reboot));
+    let (mine, theirs) = of(|measured| seconds(measured.update.reboot));
     row("  shutdown and boot", "", &mine, &theirs, "");
-    let (mine, theirs) = of(|measured| seconds(measured.way.own()));
+    let (mine, theirs) = of(|measured| seconds(measured.update.own()));
     row("  own waiting, drain of an empty node included", "< 5", &mine, &theirs, "");
-    let (mine, theirs) = of(|measured| seconds(measured.way.after_boot));
+    let (mine, theirs) = of(|measured| seconds(measured.update.after_boot));
     row("    of which after the boot", "", &mine, &theirs, "60");
     table
 }
@@ -92,7 +92,11 @@ mod tests {
             idle_for: Duration::from_secs(120),
             idle: Requests { host: 8, apiserver: 4 },
             updating: Requests { host: 20, apiserver: 30 },
-            way: Way { whole: Duration::from_secs(own + 6), commands: Duration::from_secs(6), ..Way::default() },
+            update: UpdateDuration {
+                whole: Duration::from_secs(own + 6),
+                commands: Duration::from_secs(6),
+                ..UpdateDuration::default()
+            },
         }
     }
 

@@ -1,4 +1,4 @@
-//! A way to the API that can be made bad.
+//! A link to the API that can be made bad.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -28,9 +28,9 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::plane::ControlPlane;
 
-/// How the way is.
+/// What the link does with requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Way {
+pub enum Link {
     /// As if it were not there.
     Open,
     /// Every request arrives this much later.
@@ -44,7 +44,7 @@ pub enum Way {
 /// A port of this machine behind which the API is, in plain HTTP. Dropping it cuts what is open.
 pub struct Gateway {
     url: String,
-    way: watch::Sender<Way>,
+    link: watch::Sender<Link>,
     _task: AbortOnDropHandle<()>,
 }
 
@@ -52,13 +52,13 @@ pub struct Gateway {
 struct Behind {
     address: SocketAddr,
     ca_file: PathBuf,
-    way: watch::Receiver<Way>,
+    link: watch::Receiver<Link>,
 }
 
 type Body = BoxBody<Bytes, hyper::Error>;
 
 impl Gateway {
-    /// An open way to the API of a control plane.
+    /// An open link to the API of a control plane.
     ///
     /// # Errors
     /// When there is no free port.
@@ -66,10 +66,10 @@ impl Gateway {
         let address = plane.server().strip_prefix("https://").unwrap_or_default().parse().context("the API's URL")?;
         let listener = TcpListener::bind("127.0.0.1:0").await.context("no free port")?;
         let url = format!("http://{}", listener.local_addr()?);
-        let (way, seen) = watch::channel(Way::Open);
-        let behind = Behind { address, ca_file: plane.site.folder.pki().join("ca.crt"), way: seen };
+        let (link, seen) = watch::channel(Link::Open);
+        let behind = Behind { address, ca_file: plane.site.folder.pki().join("ca.crt"), link: seen };
         let task = AbortOnDropHandle::new(tokio::spawn(accept(listener, behind)));
-        Ok(Self { url, way, _task: task })
+        Ok(Self { url, link, _task: task })
     }
 
     /// The URL for a kubeconfig.
@@ -77,9 +77,9 @@ impl Gateway {
         &self.url
     }
 
-    /// Makes the way so.
-    pub fn set(&self, way: Way) {
-        self.way.send_replace(way);
+    /// Changes what the link does from now on.
+    pub fn set(&self, link: Link) {
+        self.link.send_replace(link);
     }
 }
 
@@ -99,7 +99,7 @@ async fn accept(listener: TcpListener, behind: Behind) {
 }
 
 async fn serve(near: TcpStream, behind: Behind) {
-    let mut way = behind.way.clone();
+    let mut link = behind.link.clone();
     let service = service_fn(move |request| {
         let behind = behind.clone();
         async move { Ok::<_, Infallible>(answer(request, &behind).await) }
@@ -108,16 +108,16 @@ async fn serve(near: TcpStream, behind: Behind) {
     tokio::select! {
         // A connection that breaks is the caller's to notice.
         _ = connection => {}
-        _ = way.wait_for(|way| *way == Way::Cut) => {}
+        _ = link.wait_for(|link| *link == Link::Cut) => {}
     }
 }
 
 async fn answer(request: Request<Incoming>, behind: &Behind) -> Response<Body> {
-    let way = *behind.way.borrow();
-    match way {
-        Way::Open | Way::Cut => {}
-        Way::Slow(delay) => sleep(delay).await,
-        Way::Refusing(code) => return refusal(code),
+    let link = *behind.link.borrow();
+    match link {
+        Link::Open | Link::Cut => {}
+        Link::Slow(delay) => sleep(delay).await,
+        Link::Refusing(code) => return refusal(code),
     }
     forward(request, behind).await.unwrap_or_else(|error| {
         tracing::warn!(%error, "the API is not reached");

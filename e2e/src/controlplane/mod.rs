@@ -6,7 +6,7 @@
 //! slots ─► site { folder, processes ◄─ spawner }    what one control plane holds, and gives back when it is dropped
 //! pki, kubeconfig, ports ─► flags ─► start          how its servers are started
 //! ControlPlane ─► kubectl, access, wait, stages     what tests do with it
-//! gateway                                           a way to its API that can be made bad
+//! gateway                                           a link to its API that can be made bad
 //! underlay ─► relay                                 a network for nodes that are real, and this machine's way into it
 //! shared                                            one for several tests
 //! ```
@@ -54,7 +54,7 @@ pub(crate) use access::token_for_pod;
 pub use built::prometheus_operator_folder;
 pub(crate) use built::{NodePrograms, certmanager_folder, node_programs};
 pub(crate) use enrolment::Enrolment;
-pub use gateway::{Gateway, Way};
+pub use gateway::{Gateway, Link};
 pub use kubectl::kubectl_program;
 pub use plane::ControlPlane;
 pub(crate) use ports::free as free_port;

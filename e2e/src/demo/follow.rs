@@ -11,7 +11,7 @@ use tokio::time::sleep;
 use super::args::Args;
 use super::screen::Screen;
 use super::view::{Rows, changes, progress, rows, table};
-use crate::fleet::rest;
+use crate::fleet::rollout;
 
 /// How often the screen is drawn.
 const EVERY: Duration = Duration::from_millis(500);
@@ -19,7 +19,7 @@ const EVERY: Duration = Duration::from_millis(500);
 /// Shows the rollout until every node is updated.
 pub(super) async fn follow(shadows: &Api<BottlerocketShadow>, args: &Args, screen: &mut Screen) -> anyhow::Result<()> {
     let began = Instant::now();
-    let updated = rest::updated(shadows.clone().into_client(), &args.release, args.nodes(), args.patience());
+    let updated = rollout::updated(shadows.clone().into_client(), &args.release, args.nodes(), args.patience());
     let show = async {
         let mut before = Rows::new();
         loop {

@@ -21,7 +21,7 @@ mod options;
 mod original;
 mod pods;
 mod programs;
-pub mod rest;
+pub mod rollout;
 mod start;
 mod takeover;
 mod tap;
@@ -173,7 +173,7 @@ impl Fleet {
     /// # Errors
     /// When that has not come about within `patience`.
     pub async fn updated(&self, version: &Version, count: usize, patience: Duration) -> anyhow::Result<()> {
-        rest::updated(self.plane.client(), version, count, patience).await
+        rollout::updated(self.plane.client(), version, count, patience).await
     }
 
     /// Waits until every node's agent has reported what it runs.

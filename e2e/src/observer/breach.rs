@@ -17,12 +17,12 @@ pub enum Rule {
     Halt,
     /// A version was started, or called promoted, before it was.
     Promotion,
-    /// A Node was marked, cordoned or taken out of the load balancers without an approval for it.
+    /// A record was written on a Node, or it was cordoned or taken out of the load balancers without an approval for it.
     Beginning,
     /// A node was rebooted before its drain had ended, without an approval, or into another version.
     Reboot,
-    /// A Node was not given back as it was before, or at the wrong time.
-    GiveBack,
+    /// A Node was not restored to what it was before, or at the wrong time.
+    Restore,
     /// A pod was deleted past its PodDisruptionBudget.
     Budget,
 }
@@ -39,7 +39,7 @@ impl Rule {
             Self::Promotion => "promotion",
             Self::Beginning => "beginning",
             Self::Reboot => "reboot",
-            Self::GiveBack => "give-back",
+            Self::Restore => "restore",
             Self::Budget => "budget",
         }
     }

@@ -53,7 +53,7 @@ mod tests {
     /// A node that is being drained, with a pod that a budget covers.
     fn draining() -> World {
         let mut world = World::new(&["a"], json!(1));
-        world.pod("web", "a", |_| ()).budget(&[]).start("a").approval("a").mark("a").cordon("a").after(9);
+        world.pod("web", "a", |_| ()).budget(&[]).start("a").approval("a").record("a").cordon("a").after(9);
         world
     }
 

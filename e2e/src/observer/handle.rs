@@ -24,7 +24,7 @@ const TICK: Duration = Duration::from_millis(100);
 
 /// A place in the order of all writes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Mark(u64);
+pub struct Position(u64);
 
 /// What the tasks of an observer share.
 pub(super) struct Shared(Mutex<(Merge, Judge)>);
@@ -99,16 +99,16 @@ impl Observer {
     }
 
     /// Waits until everything that has been seen by now is judged, and returns where that is in the order of all writes.
-    pub async fn settle(&self) -> Mark {
+    pub async fn settle(&self) -> Position {
         sleep(TICK * 2 + Duration::try_from(HOLD).unwrap_or_default()).await;
-        self.shared.with(|_, judge| Mark(judge.latest()))
+        self.shared.with(|_, judge| Position(judge.latest()))
     }
 
-    /// The operator's writes to Nodes, shadows and policies after `mark`, as far as they are judged. Requests that changed
+    /// The operator's writes to Nodes, shadows and policies after `position`, as far as they are judged. Requests that changed
     /// nothing, and deletions, are not among them: the audit log has those.
     #[must_use]
-    pub fn writes_since(&self, mark: Mark) -> Vec<Write> {
-        self.shared.with(|_, judge| judge.writes_since(mark.0))
+    pub fn writes_since(&self, position: Position) -> Vec<Write> {
+        self.shared.with(|_, judge| judge.writes_since(position.0))
     }
 
     /// What was judged so far.

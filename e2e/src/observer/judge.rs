@@ -16,7 +16,7 @@ use super::memory::Memory;
 use super::peaks::Counts;
 use super::report::{Gap, Report};
 use super::writes::{Write, Writes, written};
-use super::{budgets, give_back, limits, pods, reboots, record, timeline, versions};
+use super::{beginning, budgets, limits, pods, reboots, restore, timeline, versions};
 
 /// Breaches kept.
 const MOST_BREACHES: usize = 1_000;
@@ -82,8 +82,8 @@ impl Judge {
         }
     }
 
-    /// Takes over the whole cluster as it is. What changed since it was seen last is not judged, except that Nodes which are
-    /// no longer marked must be as they were before.
+    /// Takes over the whole cluster as it is. What changed since it was seen last is not judged, except that Nodes which
+    /// carry no record any more must be as they were before.
     pub fn list(&mut self, at: Timestamp, all: Vec<Seen>) {
         self.now = self.now.max(at);
         self.listed = self.now;
@@ -98,7 +98,7 @@ impl Judge {
             match seen {
                 Seen::Node(Change::Applied(node)) => self.list_node(before.get(&node.name).map(|old| &old.facts), node),
                 Seen::Shadow(Change::Applied(shadow)) => {
-                    self.remember_order(&shadow.node, shadow.readable().map(|shadow| &shadow.desired));
+                    self.remember_spec(&shadow.node, shadow.readable().map(|shadow| &shadow.desired));
                     self.cluster.shadows.insert(shadow.node.clone(), shadow);
                 }
                 Seen::Policy(Change::Applied(policy)) => policies.push(policy),
@@ -120,10 +120,10 @@ impl Judge {
         match (same, node.has_record()) {
             (None, _) => memory.forget_node(),
             (Some(old), false) => {
-                let found = give_back::given_back(self.now, memory, old, &node);
+                let found = restore::restored(self.now, memory, old, &node);
                 self.found(found);
             }
-            // How it was before its first mark was not seen.
+            // How it was before its first record was not seen.
             (Some(old), true) if !old.has_record() => memory.before = None,
             (Some(_), true) => {}
         }
@@ -138,10 +138,10 @@ impl Judge {
     /// What was seen so far.
     #[must_use]
     pub fn report(&self) -> Report {
-        let marked = self.cluster.nodes.values().filter(|record| record.facts.has_record());
+        let recorded = self.cluster.nodes.values().filter(|node| node.facts.has_record());
         Report {
             peaks: self.counts.peaks.clone(),
-            marked: marked.map(|record| record.facts.name.clone()).collect(),
+            recorded: recorded.map(|node| node.facts.name.clone()).collect(),
             ..self.report.clone()
         }
     }
@@ -186,7 +186,7 @@ impl Judge {
         self.cluster.budgets.insert(format!("{}/{}", budget.namespace, budget.name), budget);
     }
 
-    fn remember_order(&mut self, node: &str, desired: Option<&Desired>) {
+    fn remember_spec(&mut self, node: &str, desired: Option<&Desired>) {
         if let Some(desired) = desired {
             self.memories.entry(node.to_owned()).or_default().desired(self.now, desired);
         }
@@ -207,7 +207,7 @@ mod tests {
     fn a_rollout_of_one_node_is_told_as_it_was() {
         let mut world = World::new(&["a", "b"], json!(1));
         world.pod("web", "a", |_| ()).after(9).start("a").after(1).reports("a", State::StagedAndPerformedUpdate);
-        world.approval("a").mark("a").cordon("a").after(1).delete_pod("web").after(1);
+        world.approval("a").record("a").cordon("a").after(1).delete_pod("web").after(1);
         world.host("a", HostChange::Down { approved: true }).after(5);
         world.host("a", HostChange::Up { version: Version::new(1, 20, 0) });
         world.reports("a", State::RebootedIntoUpdate).finish("a").uncordon("a").reports("a", State::MonitoringUpdate);
@@ -218,7 +218,7 @@ mod tests {
         let (first, last) = (report.peaks.first_start.unwrap(), report.peaks.last_finish.unwrap());
         assert_eq!(last.duration_since(first).as_secs(), 10);
         assert_eq!((report.total_evictions(), report.reboots["a"], report.late), (1, 1, 0));
-        assert_eq!(report.marked, [""; 0]);
+        assert_eq!(report.recorded, [""; 0]);
         let what: Vec<_> = report.timeline["a"].iter().map(|entry| entry.what.as_str()).collect();
         assert_eq!(
             what,
@@ -226,14 +226,14 @@ mod tests {
                 "asked for StagedAndPerformedUpdate 1.20.0",
                 "reports StagedAndPerformedUpdate in 1.19.0",
                 "asked for RebootedIntoUpdate 1.20.0",
-                "marked for 1.20.0",
+                "record for 1.20.0",
                 "cordoned",
                 "pod web/web leaves",
                 "host rebooted by its agent",
                 "host up in 1.20.0",
                 "reports RebootedIntoUpdate in 1.19.0",
                 "asked for MonitoringUpdate 1.20.0",
-                "marks gone",
+                "record removed",
                 "uncordoned",
                 "reports MonitoringUpdate in 1.19.0",
                 "asked for Idle",

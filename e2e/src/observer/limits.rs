@@ -12,10 +12,10 @@ use jiff::{SignedDuration, Timestamp};
 use super::GRACE;
 use super::breach::{Breach, Rule};
 use super::cluster::{Cluster, TrackedNode};
-use super::desired_specs::{Asked, asked};
 use super::facts::ShadowFacts;
 use super::memory::Memory;
 use super::owner::owner;
+use super::spec_change::{SpecChange, spec_change};
 use super::views::{View, within_grace};
 use super::{in_flight, versions, windows};
 
@@ -25,7 +25,7 @@ const FURTHEST_EXPIRY: SignedDuration = SignedDuration::from_mins(10);
 /// What is wrong, and with which policy.
 type Wrong = (Rule, Option<String>, String);
 
-/// Judges the write that made the node's order `after`. `cluster` is as it was after the write, `memory` as before it.
+/// Judges a write of a shadow's spec. `cluster` is as it was after the write, `memory` as before it.
 pub(super) fn judge(
     at: Timestamp,
     cluster: &Cluster,
@@ -34,49 +34,50 @@ pub(super) fn judge(
 ) -> Option<Breach> {
     let shadow = written.readable()?;
     let after = &shadow.desired;
-    let asked = asked(before, after)?;
+    let change = spec_change(before, after)?;
     let node = &written.node;
-    if asked != Asked::Start && goes_on(at, cluster, memory, node, after) {
+    if change != SpecChange::Start && goes_on(at, cluster, memory, node, after) {
         return None;
     }
-    let (rule, policy, message) = wrong(at, cluster, node, asked, shadow)?;
+    let (rule, policy, message) = wrong(at, cluster, node, change, shadow)?;
     let mut objects = vec![format!("node/{node}"), format!("shadow/{}", written.name)];
     objects.extend(policy.map(|policy| format!("policy/{policy}")));
-    let what = match asked {
-        Asked::Start => "started",
-        Asked::Go => "got the approval",
-        Asked::Renewal => "had its approval renewed",
+    let what = match change {
+        SpecChange::Start => "started",
+        SpecChange::Approval => "was approved",
+        SpecChange::Renewal => "had its approval renewed",
     };
     Some(Breach { at, rule, objects, message: format!("node {node} {what}: {message}") })
 }
 
-/// Whether the disruption of this very go has begun, or the approval was only taken back for a moment to look whether it has.
+/// Whether the disruption under this very approval has begun, or the approval was withdrawn only while the controller looked whether it
+/// has.
 fn goes_on(at: Timestamp, cluster: &Cluster, memory: &Memory, node: &str, after: &Desired) -> bool {
     let approval = after.approval();
-    let record = cluster.nodes.get(node).and_then(|record| record.facts.record());
+    let record = cluster.nodes.get(node).and_then(|node| node.facts.record());
     let begun = approval.is_some() && record.map(|record| &record.approval) == approval.as_ref();
-    begun || restored(at, memory, after)
+    begun || is_reinstated(at, memory, after)
 }
 
-/// Whether an approval that was there a moment ago, and then was not, is given again.
-fn restored(at: Timestamp, memory: &Memory, after: &Desired) -> bool {
+/// Whether an approval that was there a moment ago, and then was not, is reinstated.
+fn is_reinstated(at: Timestamp, memory: &Memory, after: &Desired) -> bool {
     let approval = after.approval();
     approval.is_some()
         && memory.current().and_then(Desired::approval) != approval
         && memory.was_asked(at, |desired| desired.approval() == approval)
 }
 
-fn wrong(at: Timestamp, cluster: &Cluster, node: &str, asked: Asked, shadow: &Shadow) -> Option<Wrong> {
+fn wrong(at: Timestamp, cluster: &Cluster, node: &str, change: SpecChange, shadow: &Shadow) -> Option<Wrong> {
     let Some(record) = cluster.nodes.get(node) else {
         return Some((Rule::Permission, None, "there is no such Node".to_owned()));
     };
-    if let Some(message) = held(at, record).or_else(|| expiry(at, asked, &shadow.desired)) {
+    if let Some(message) = held(at, record).or_else(|| expiry(at, change, &shadow.desired)) {
         return Some((Rule::Permission, None, message));
     }
     let mut first = None;
     for view in cluster.views.recent(at) {
         for labels in cluster.labels_of(node, at) {
-            match allowed(at, cluster, view, labels, (record, asked, shadow)) {
+            match allowed(at, cluster, view, labels, (record, change, shadow)) {
                 Ok(()) => return None,
                 Err(wrong) => first = first.or(Some(wrong)),
             }
@@ -91,8 +92,8 @@ fn held(at: Timestamp, record: &TrackedNode) -> Option<String> {
     Some(format!("the Node is held since {since}: {reason}"))
 }
 
-fn expiry(at: Timestamp, asked: Asked, after: &Desired) -> Option<String> {
-    if asked == Asked::Start {
+fn expiry(at: Timestamp, change: SpecChange, after: &Desired) -> Option<String> {
+    if change == SpecChange::Start {
         return None;
     }
     let Some(expiry) = after.disrupt_not_after.filter(|_| after.approval().is_some()) else {
@@ -107,7 +108,7 @@ fn allowed(
     cluster: &Cluster,
     view: &View,
     labels: &BTreeMap<String, String>,
-    (record, asked, shadow): (&TrackedNode, Asked, &Shadow),
+    (record, change, shadow): (&TrackedNode, SpecChange, &Shadow),
 ) -> Result<(), Wrong> {
     let (node, after) = (record.facts.name.as_str(), &shadow.desired);
     let refuse = |policy: Option<&str>, message| (Rule::Permission, policy.map(str::to_owned), message);
@@ -123,7 +124,7 @@ fn allowed(
         return Err(refuse(Some(name), format!("policy {name} is paused")));
     }
     let broken = |rule, message| Err((rule, Some(name.to_owned()), message));
-    if let Some(message) = windows::wrong(at, policy, record, asked, shadow) {
+    if let Some(message) = windows::wrong(at, policy, record, change, shadow) {
         return broken(Rule::Window, message);
     }
     let matched = matched(at, cluster, view, name);
@@ -132,13 +133,13 @@ fn allowed(
         return broken(Rule::Halt, message);
     }
     let unpromoted = |version| versions::unpromoted(at, cluster, view, applying, version);
-    if let Some(message) = after.version.as_ref().filter(|_| asked == Asked::Start).and_then(unpromoted) {
+    if let Some(message) = after.version.as_ref().filter(|_| change == SpecChange::Start).and_then(unpromoted) {
         return broken(Rule::Promotion, message);
     }
-    if asked == Asked::Renewal {
+    if change == SpecChange::Renewal {
         return Ok(());
     }
-    within_limit(at, cluster, view, (name, policy, matched), (node, asked))
+    within_limit(at, cluster, view, (name, policy, matched), (node, change))
         .map_err(|message| (Rule::Limit, Some(name.to_owned()), message))
 }
 
@@ -147,19 +148,19 @@ fn within_limit(
     cluster: &Cluster,
     view: &View,
     (name, policy, matched): (&str, &Policy, usize),
-    (node, asked): (&str, Asked),
+    (node, change): (&str, SpecChange),
 ) -> Result<(), String> {
     let Some(limit) = policy.max_concurrent_updates.of(matched) else { return Ok(()) };
     let counts = |other: &&TrackedNode| {
         let facts = in_flight::facts(cluster, other, at);
-        let counts = if asked == Asked::Start { facts.is_in_flight() } else { facts.is_disrupted() };
+        let counts = if change == SpecChange::Start { facts.is_in_flight() } else { facts.is_disrupted() };
         other.facts.name == node || (counts && counts_for(at, cluster, view, other, name))
     };
     let out: Vec<_> = cluster.nodes.values().filter(counts).map(|other| other.facts.name.as_str()).collect();
     if out.len() <= limit {
         return Ok(());
     }
-    let are = if asked == Asked::Start { "in flight" } else { "disrupted" };
+    let are = if change == SpecChange::Start { "in flight" } else { "disrupted" };
     let (count, nodes) = (out.len(), out.join(", "));
     Err(format!("{count} nodes are {are} under policy {name}, which allows {limit} of {matched}: {nodes}"))
 }
@@ -205,7 +206,7 @@ mod tests {
     #[test]
     fn a_place_is_free_only_when_the_node_before_is_wholly_done() {
         let back = |world: &mut World| {
-            world.start("a").reports("a", State::StagedAndPerformedUpdate).approval("a").mark("a").cordon("a");
+            world.start("a").reports("a", State::StagedAndPerformedUpdate).approval("a").record("a").cordon("a");
             world.reports("a", State::RebootedIntoUpdate).after(60).finish("a").after(1);
         };
         let mut done = world(json!(1));
@@ -214,13 +215,13 @@ mod tests {
         let mut reports = world(json!(1));
         back(&mut reports);
         reports.uncordon("a").idle("a").start("b").breach(Rule::Limit, "a, b");
-        let mut marked = world(json!(1));
-        back(&mut marked);
-        marked.idle("a").reports("a", State::Idle).start("b").breach(Rule::Limit, "a, b");
+        let mut recorded = world(json!(1));
+        back(&mut recorded);
+        recorded.idle("a").reports("a", State::Idle).start("b").breach(Rule::Limit, "a, b");
     }
 
     #[test]
-    fn an_approval_counts_the_nodes_with_an_approval_or_marks() {
+    fn an_approval_counts_the_nodes_with_an_approval_or_a_record() {
         let mut lowered = world(json!(2));
         lowered.start("a").start("b").after(9).policy("maxConcurrentUpdates", json!(1)).after(9);
         lowered.approval("a").clean();
@@ -246,7 +247,7 @@ mod tests {
         let failed = |version: Version| {
             let mut world = world(json!(1));
             world.policy("failures", json!({"haltAfter": 2})).after(9);
-            world.start("a").approval("a").mark("a").cordon("a").reports("a", State::RebootedIntoUpdate);
+            world.start("a").approval("a").record("a").cordon("a").reports("a", State::RebootedIntoUpdate);
             world.shadow("a", |shadow| {
                 shadow.observed.as_mut().unwrap().failed =
                     Some(api::shadow::Failed { kind: Verdict::Health, version, time: jiff::Timestamp::UNIX_EPOCH });
@@ -263,7 +264,7 @@ mod tests {
         let restored = |seconds| {
             let mut world = world(json!(1));
             world.policy("failures", json!({"haltAfter": 2})).after(9);
-            world.start("a").approval("a").mark("a").cordon("a").reports("a", State::RebootedIntoUpdate);
+            world.start("a").approval("a").record("a").cordon("a").reports("a", State::RebootedIntoUpdate);
             world.shadow("a", |shadow| {
                 let (kind, version, time) = (Verdict::Fallback, new_version(), jiff::Timestamp::UNIX_EPOCH);
                 shadow.observed.as_mut().unwrap().failed = Some(api::shadow::Failed { kind, version, time });
@@ -294,9 +295,9 @@ mod tests {
     }
 
     #[test]
-    fn a_shadow_that_cannot_be_read_and_a_marked_node_count() {
-        let mut marked = world(json!(1));
-        marked.node("a", |node| node.record = Err("forged".to_owned())).start("b").breach(Rule::Limit, "a, b");
+    fn a_shadow_and_a_record_that_cannot_be_read_count() {
+        let mut recorded = world(json!(1));
+        recorded.node("a", |node| node.record = Err("forged".to_owned())).start("b").breach(Rule::Limit, "a, b");
         let mut unreadable = world(json!(1));
         unreadable.unreadable("a").start("b").breach(Rule::Limit, "a, b");
     }
@@ -318,7 +319,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_starts_or_gets_the_approval_under_a_paused_policy() {
+    fn nothing_starts_or_is_approved_under_a_paused_policy() {
         let mut world = world(json!(2));
         world.start("a").start("b").after(9).policy("paused", json!(true)).after(1).approval("a").clean();
         world.after(2).approval("b").breach(Rule::Permission, "paused");
@@ -330,7 +331,7 @@ mod tests {
             let mut world = world(json!(1));
             world.start("a").approval("a");
             if begun {
-                world.mark("a");
+                world.record("a");
             }
             world.policy("paused", json!(true)).after(30).shadow("a", |shadow| {
                 let expiry = shadow.desired.disrupt_not_after.unwrap();
@@ -343,7 +344,7 @@ mod tests {
     }
 
     #[test]
-    fn an_approval_withdrawn_for_a_look_may_be_given_back() {
+    fn an_approval_that_was_withdrawn_a_moment_ago_may_be_reinstated() {
         let again = |seconds| {
             let mut world = world(json!(1));
             world.start("a").approval("a").policy("paused", json!(true)).after(5);

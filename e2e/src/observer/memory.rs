@@ -8,10 +8,10 @@ use jiff::Timestamp;
 use super::facts::NodeFacts;
 use super::views::within_grace;
 
-/// Orders remembered; renewing an approval is one.
-const MOST_ORDERS: usize = 64;
+/// Specs remembered; one whose approval is renewed is another.
+const MOST_SPECS: usize = 64;
 
-/// How a Node was before its first mark, and what somebody else did to it since.
+/// How a Node was before its first record, and what somebody else did to it since.
 #[derive(Debug, Clone)]
 pub(super) struct Before {
     pub(super) unschedulable: bool,
@@ -31,13 +31,13 @@ impl From<&NodeFacts> for Before {
     }
 }
 
-/// A disruption that a mark tells of.
+/// A disruption that a record tells of.
 #[derive(Debug, Clone)]
 pub(super) struct Begun {
-    /// The approval that the mark names.
+    /// The approval that the record names.
     pub(super) approval: ApprovalId,
-    /// How many orders there had been when the mark was written.
-    desired_specs: u64,
+    /// How many specs there had been when the record was written.
+    specs: u64,
     /// Whether something was done to the Node under it.
     pub(super) acted: bool,
 }
@@ -49,8 +49,9 @@ pub(super) struct Down {
     pub(super) version: Option<semver::Version>,
 }
 
+/// A spec, with when it was written.
 #[derive(Debug, Clone)]
-struct Given {
+struct Written {
     number: u64,
     since: Timestamp,
     desired: Desired,
@@ -59,12 +60,12 @@ struct Given {
 /// What the observer remembers of one node.
 #[derive(Debug, Default)]
 pub(super) struct Memory {
-    /// How the Node was before its first mark; `None` when it is not marked or that was not seen.
+    /// How the Node was before its first record; `None` when it carries none or that was not seen.
     pub(super) before: Option<Before>,
     pub(super) begun: Option<Begun>,
     pub(super) down: Option<Down>,
-    desired_specs: VecDeque<Given>,
-    given: u64,
+    specs: VecDeque<Written>,
+    written: u64,
 }
 
 impl Memory {
@@ -73,10 +74,10 @@ impl Memory {
         if self.current().is_some_and(|current| current == desired) {
             return;
         }
-        self.given += 1;
-        self.desired_specs.push_back(Given { number: self.given, since: at, desired: desired.clone() });
-        if self.desired_specs.len() > MOST_ORDERS {
-            self.desired_specs.pop_front();
+        self.written += 1;
+        self.specs.push_back(Written { number: self.written, since: at, desired: desired.clone() });
+        if self.specs.len() > MOST_SPECS {
+            self.specs.pop_front();
         }
     }
 
@@ -85,46 +86,47 @@ impl Memory {
         (self.before, self.begun, self.down) = (None, None, None);
     }
 
-    /// Takes note of a mark that names `go`.
+    /// Takes note of a record that names `approval`.
     pub(super) fn begin(&mut self, approval: &ApprovalId) {
-        self.begun = Some(Begun { approval: approval.clone(), desired_specs: self.given, acted: false });
+        self.begun = Some(Begun { approval: approval.clone(), specs: self.written, acted: false });
     }
 
     /// What the node was asked to do last.
     pub(super) fn current(&self) -> Option<&Desired> {
-        self.desired_specs.back().map(|given| &given.desired)
+        self.specs.back().map(|written| &written.desired)
     }
 
-    /// The orders that were in force at some time within the grace, the newest first.
-    fn recent(&self, now: Timestamp) -> impl Iterator<Item = &Given> {
+    /// The specs that were in force at some time within the grace, the newest first.
+    fn recent(&self, now: Timestamp) -> impl Iterator<Item = &Written> {
         let mut until = None;
-        self.desired_specs.iter().rev().take_while(move |given| {
-            let ended = until.replace(given.since);
+        self.specs.iter().rev().take_while(move |written| {
+            let ended = until.replace(written.since);
             ended.is_none_or(|ended| within_grace(ended, now))
         })
     }
 
-    /// Whether such an order was in force at some time within the grace.
+    /// Whether such a spec was in force at some time within the grace.
     pub(super) fn was_asked(&self, now: Timestamp, what: impl Fn(&Desired) -> bool) -> bool {
-        self.recent(now).any(|given| what(&given.desired))
+        self.recent(now).any(|written| what(&written.desired))
     }
 
     /// Whether the approval was ever given, as far as is known.
     pub(super) fn knows(&self, approval: &ApprovalId) -> bool {
-        self.desired_specs.iter().any(|given| given.desired.approval().as_ref() == Some(approval))
+        self.specs.iter().any(|written| written.desired.approval().as_ref() == Some(approval))
     }
 
-    /// Whether the approval of the mark was there at some time since the mark was written, and at some time within the grace.
+    /// Whether the approval that the record names was there at some time since the record was written, and at some time within the grace.
     pub(super) fn approval_was_there(&self, now: Timestamp) -> bool {
         self.begun.as_ref().is_some_and(|begun| {
-            let since = |given: &Given| given.number >= begun.desired_specs;
-            self.recent(now).any(|given| since(given) && given.desired.approval().as_ref() == Some(&begun.approval))
+            let since = |written: &Written| written.number >= begun.specs;
+            self.recent(now)
+                .any(|written| since(written) && written.desired.approval().as_ref() == Some(&begun.approval))
         })
     }
 
     /// When the approval expires, as it was renewed last.
     pub(super) fn expiry(&self, approval: &ApprovalId) -> Option<Timestamp> {
-        let named = |given: &&Given| given.desired.approval().as_ref() == Some(approval);
-        self.desired_specs.iter().rev().find(named).and_then(|given| given.desired.disrupt_not_after)
+        let named = |written: &&Written| written.desired.approval().as_ref() == Some(approval);
+        self.specs.iter().rev().find(named).and_then(|written| written.desired.disrupt_not_after)
     }
 }

@@ -1,7 +1,7 @@
 //! An observer that watches a cluster from outside the programs and reports every breach of the rollout's invariants.
 //!
 //! ```text
-//! watch ─► merge ─► judge { limits, windows, versions, record, give_back, reboots, budgets } ─► Breach
+//! watch ─► merge ─► judge { limits, windows, versions, beginning, restore, reboots, budgets } ─► Breach
 //!                     ├─► cluster, in_flight, runs, views, memory   what the rules look at
 //!                     └─► peaks, timeline, writes             what the report adds
 //! Observer ─► start, host_event, settle, report                what tests and the demo hold
@@ -18,13 +18,12 @@
 //! (a deletion of a pod that counts for a budget on a node being drained is taken for the operator's), and what happened
 //! while a watch was broken. The report says how often that was the case.
 
+mod beginning;
 mod breach;
 mod budgets;
 mod cluster;
-mod desired_specs;
 mod event;
 mod facts;
-mod give_back;
 mod handle;
 mod in_flight;
 mod judge;
@@ -35,11 +34,12 @@ mod owner;
 mod peaks;
 mod pods;
 mod reboots;
-mod record;
 mod report;
+mod restore;
 mod runs;
 #[cfg(test)]
 mod samples;
+mod spec_change;
 #[cfg(test)]
 mod tests;
 mod timeline;
@@ -52,7 +52,7 @@ mod writes;
 pub use breach::{Breach, Rule};
 pub use event::{Change, Event, HostChange, Seen};
 pub use facts::{BudgetFacts, NodeFacts, PodFacts, PolicyFacts, ShadowFacts};
-pub use handle::{Mark, Observer};
+pub use handle::{Observer, Position};
 pub use judge::Judge;
 pub use peaks::{Peak, Peaks};
 pub use report::{Gap, Report};

@@ -98,7 +98,7 @@ mod tests {
     /// A drained node with an approval, its host running 1.19.0.
     fn drained() -> World {
         let mut world = World::new(&["a", "b"], json!(2));
-        world.host("a", up(19)).start("a").approval("a").mark("a").cordon("a").after(60);
+        world.host("a", up(19)).start("a").approval("a").record("a").cordon("a").after(60);
         world
     }
 
@@ -169,8 +169,8 @@ mod tests {
     #[test]
     fn a_reboot_needs_the_cordon() {
         drained().node("a", |node| node.unschedulable = false).host("a", REBOOT).breach(Rule::Reboot, "cordon");
-        let mut marked = World::new(&["a"], json!(1));
-        marked.start("a").approval("a").mark("a").after(9).host("a", REBOOT).breach(Rule::Reboot, "cordon");
+        let mut recorded = World::new(&["a"], json!(1));
+        recorded.start("a").approval("a").record("a").after(9).host("a", REBOOT).breach(Rule::Reboot, "cordon");
     }
 
     #[test]

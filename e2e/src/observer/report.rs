@@ -39,8 +39,8 @@ pub struct Report {
     pub evictions: BTreeMap<String, u64>,
     /// Reboots that agents asked for, by node.
     pub reboots: BTreeMap<String, u64>,
-    /// Nodes that still carry marks.
-    pub marked: Vec<String>,
+    /// Nodes that still carry a disruption record.
+    pub recorded: Vec<String>,
     /// What happened to each node.
     pub timeline: Timeline,
 }
@@ -77,8 +77,8 @@ impl fmt::Display for Report {
         }
         let reboots: u64 = self.reboots.values().sum();
         writeln!(f, "pods evicted: {}, reboots: {reboots}", self.total_evictions())?;
-        if !self.marked.is_empty() {
-            writeln!(f, "still marked: {}", self.marked.join(", "))?;
+        if !self.recorded.is_empty() {
+            writeln!(f, "still with a disruption record: {}", self.recorded.join(", "))?;
         }
         for gap in &self.gaps {
             let until = gap.until.map_or_else(|| "now".to_owned(), |until| until.to_string());

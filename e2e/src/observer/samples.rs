@@ -176,7 +176,7 @@ impl World {
         self.see(Seen::Shadow(Change::Applied(facts)))
     }
 
-    /// Replaces an order, keeping its policy.
+    /// Writes a shadow's spec anew, but for its policy.
     fn desired(&mut self, node: &str, state: State, expires: Option<i64>) -> &mut Self {
         let now = self.now;
         self.shadow(node, |shadow| {
@@ -196,7 +196,7 @@ impl World {
         self.desired(node, State::StagedAndPerformedUpdate, None)
     }
 
-    /// Gives a node the approval for five minutes.
+    /// Approves a node for five minutes.
     pub(super) fn approval(&mut self, node: &str) -> &mut Self {
         self.approval_for(node, 300)
     }
@@ -205,7 +205,7 @@ impl World {
         self.desired(node, State::RebootedIntoUpdate, Some(seconds))
     }
 
-    /// Asks a node to be given back.
+    /// Asks for a node to be restored.
     pub(super) fn finish(&mut self, node: &str) -> &mut Self {
         self.shadow(node, |shadow| {
             shadow.desired = Desired { state: State::MonitoringUpdate, ..shadow.desired.clone() }
@@ -227,19 +227,19 @@ impl World {
         self.shadows[node].shadow.as_ref().unwrap().desired.approval().unwrap()
     }
 
-    /// The first mark of the approval that a node has, as the Node is now.
-    pub(super) fn record(&self, name: &str) -> DisruptionRecord {
+    /// The first record under the approval that a node has, as the Node is now.
+    pub(super) fn first_record(&self, name: &str) -> DisruptionRecord {
         let node = &self.nodes[name];
         DisruptionRecord::first(self.approval_of(name), self.now, node.unschedulable, node.exclusion().cloned())
     }
 
-    /// Marks a node for the approval it has.
-    pub(super) fn mark(&mut self, name: &str) -> &mut Self {
-        let record = self.record(name);
+    /// Writes the first record under the approval that a node has.
+    pub(super) fn record(&mut self, name: &str) -> &mut Self {
+        let record = self.first_record(name);
         self.node(name, |node| node.record = Ok(Some(record)))
     }
 
-    /// Cordons a marked node.
+    /// Cordons a Node, and notes it in its record.
     pub(super) fn cordon(&mut self, name: &str) -> &mut Self {
         let now = self.now;
         self.node(name, |node| {
@@ -250,7 +250,7 @@ impl World {
         })
     }
 
-    /// Gives a Node back.
+    /// Restores a Node.
     pub(super) fn uncordon(&mut self, name: &str) -> &mut Self {
         self.node(name, |node| (node.unschedulable, node.record) = (false, Ok(None)))
     }

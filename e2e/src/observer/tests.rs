@@ -51,10 +51,11 @@ async fn what_is_written_to_a_real_cluster_is_judged() {
     eventually_seen(&observer, "a first list", |report| report.since.is_some()).await;
 
     start(&plane, "a").await;
-    let mark = observer.settle().await;
+    let position = observer.settle().await;
     disrupt(&plane, "a").await;
     observer.assert_no_breach().await;
-    let managers: Vec<_> = observer.writes_since(mark).into_iter().map(|write| (write.object, write.manager)).collect();
+    let managers: Vec<_> =
+        observer.writes_since(position).into_iter().map(|write| (write.object, write.manager)).collect();
     let shadow = ("shadow/brs-a".to_owned(), CONTROLLER_FIELD_MANAGER.to_owned());
     let node = ("node/a".to_owned(), APISERVER_FIELD_MANAGER.to_owned());
     assert_eq!(managers, [shadow, node.clone(), node]);
@@ -82,7 +83,7 @@ async fn what_is_written_to_a_real_cluster_is_judged() {
     let report = observer.report();
     println!("{}", report.in_full());
     assert_eq!((report.peaks.overall.in_flight, report.late), (3, 0));
-    assert_eq!(report.marked, ["a"]);
+    assert_eq!(report.recorded, ["a"]);
 }
 
 fn rules(report: &Report) -> Vec<Rule> {
@@ -142,7 +143,7 @@ async fn start(plane: &ControlPlane, node: &str) {
     write(&shadows(&plane.client()), CONTROLLER_FIELD_MANAGER, &shadow_name(node), json!({"spec": spec})).await;
 }
 
-/// Gives the approval, marks the Node and cordons it.
+/// Approves a node, writes its record and cordons it.
 async fn disrupt(plane: &ControlPlane, node: &str) {
     let (since, version) = (now(), "1.20.0".parse().unwrap());
     let spec = json!({
@@ -152,10 +153,10 @@ async fn disrupt(plane: &ControlPlane, node: &str) {
     write(&shadows(&plane.client()), CONTROLLER_FIELD_MANAGER, &shadow_name(node), json!({"spec": spec})).await;
     let nodes = Api::<Node>::all(plane.client());
     let mut record = DisruptionRecord::first(ApprovalId { version, since }, since, false, None);
-    let marked = |record: &DisruptionRecord| json!({"annotations": {DISRUPTION_RECORD_ANNOTATION: record.encode()}});
-    write(&nodes, APISERVER_FIELD_MANAGER, node, json!({"metadata": marked(&record)})).await;
+    let recorded = |record: &DisruptionRecord| json!({"annotations": {DISRUPTION_RECORD_ANNOTATION: record.encode()}});
+    write(&nodes, APISERVER_FIELD_MANAGER, node, json!({"metadata": recorded(&record)})).await;
     (record.cordoned, record.drain_began) = (true, Some(since));
-    let cordon = json!({"metadata": marked(&record), "spec": {"unschedulable": true}});
+    let cordon = json!({"metadata": recorded(&record), "spec": {"unschedulable": true}});
     write(&nodes, APISERVER_FIELD_MANAGER, node, cordon).await;
 }
 

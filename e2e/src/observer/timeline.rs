@@ -40,7 +40,7 @@ pub(super) fn node_changes(before: &NodeFacts, after: &NodeFacts) -> Vec<String>
     if approval(before) != approval(after) {
         what.push(
             approval(after)
-                .map_or_else(|| "marks gone".to_owned(), |approval| format!("marked for {}", approval.version)),
+                .map_or_else(|| "record removed".to_owned(), |approval| format!("record for {}", approval.version)),
         );
     }
     for (was, is, yes, no) in [

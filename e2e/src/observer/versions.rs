@@ -120,7 +120,7 @@ mod tests {
     fn failed(halt_after: &serde_json::Value) -> World {
         let mut world = World::new(&["a", "b", "c"], json!("unlimited"));
         world.policy("failures", json!({"haltAfter": halt_after})).after(9);
-        world.start("a").approval("a").mark("a").cordon("a").reports("a", State::RebootedIntoUpdate).after(60);
+        world.start("a").approval("a").record("a").cordon("a").reports("a", State::RebootedIntoUpdate).after(60);
         let time = world.now();
         world.shadow("a", |shadow| {
             let failed = Failed { kind: Verdict::Health, version: new_version(), time };

@@ -1,27 +1,27 @@
 //! Whether the schedule of a policy let an approval be given.
 //!
-//! That no disruption begins past the approval's expiry is judged with the marks. So none begins outside a window if no approval is given
-//! outside one, and none outlasts it. A schedule that is edited while an approval is out does not end it: the approval is taken back, or expires.
+//! That no disruption begins past the approval's expiry is judged in [`super::beginning`]. So none begins outside a window if no approval is given
+//! outside one, and none outlasts it. A schedule that is edited while an approval is out does not end it: it is withdrawn, or expires.
 
 use api::{Policy, Shadow};
 use jiff::Timestamp;
 
 use super::GRACE;
 use super::cluster::TrackedNode;
-use super::desired_specs::Asked;
+use super::spec_change::SpecChange;
 
-/// What is wrong with a write that asks for this, by the schedule of the policy it is made under. An image may be staged outside a
+/// What is wrong with a change of a spec, by the schedule of the policy it is made under. An image may be staged outside a
 /// window; an original agent activates it while it stages.
 pub(super) fn wrong(
     at: Timestamp,
     policy: &Policy,
     node: &TrackedNode,
-    asked: Asked,
+    change: SpecChange,
     shadow: &Shadow,
 ) -> Option<String> {
     let original = shadow.observed.as_ref().is_some_and(|report| report.agent_version.is_none());
     let version = shadow.desired.version.as_ref()?;
-    if (asked == Asked::Start && !original) || node.excuses(at, version, |excuses| excuses.ignore_window) {
+    if (change == SpecChange::Start && !original) || node.excuses(at, version, |excuses| excuses.ignore_window) {
         return None;
     }
     // It was decided a moment ago.
@@ -29,7 +29,7 @@ pub(super) fn wrong(
     let Some(open) = decided.into_iter().flatten().find(|then| policy.schedule.is_open_at(*then)) else {
         return Some("the schedule is closed".to_owned());
     };
-    let closes = policy.schedule.closes_at(open).filter(|_| asked != Asked::Start)?;
+    let closes = policy.schedule.closes_at(open).filter(|_| change != SpecChange::Start)?;
     let expiry = shadow.desired.disrupt_not_after?;
     (expiry > closes).then(|| format!("the approval holds until {expiry}, and the schedule closes at {closes}"))
 }
@@ -88,7 +88,7 @@ mod tests {
         let mut world = World::new(&["a"], json!(1));
         world.start("a").approval("a").after(9);
         let closed = closed_from(&world, -60);
-        world.policy("schedule", closed).after(9).mark("a").cordon("a").clean();
+        world.policy("schedule", closed).after(9).record("a").cordon("a").clean();
     }
 
     #[test]

@@ -8,9 +8,9 @@ use tokio::sync::Mutex;
 use super::apiserver::Apiserver;
 use super::host::Host;
 use super::kubernetes::Cluster;
-use super::pace::{Limit, Pace};
 use super::report::Crashes;
 use super::shadow::{Shadow, State, Status, render};
+use super::time_scale::{Limit, TimeScale};
 use super::transition::Trouble;
 
 /// Between two loops.
@@ -23,7 +23,7 @@ pub(super) struct Agent {
     pub(super) cluster: Cluster,
     pub(super) host: Host,
     pub(super) apiserver: Apiserver,
-    pub(super) pace: Pace,
+    pub(super) scale: TimeScale,
     /// How long load balancers are waited for; zero: they are left alone.
     pub(super) exclusion_wait: Duration,
     pub(super) checks: Mutex<Limit>,
@@ -34,11 +34,11 @@ impl Agent {
         cluster: Cluster,
         host: Host,
         apiserver: Apiserver,
-        pace: Pace,
+        scale: TimeScale,
         exclusion_wait: Duration,
     ) -> Self {
-        let checks = Mutex::new(Limit::new(pace, CHECK_INTERVAL, 1));
-        Self { cluster, host, apiserver, pace, exclusion_wait, checks }
+        let checks = Mutex::new(Limit::new(scale, CHECK_INTERVAL, 1));
+        Self { cluster, host, apiserver, scale, exclusion_wait, checks }
     }
 
     /// Runs until it has rebooted the host, or cannot go on.
@@ -53,7 +53,7 @@ impl Agent {
                 }
                 Err(error) => tracing::warn!(error = format!("{error:#}"), "no shadow; beginning again"),
             }
-            self.pace.sleep(SLEEP).await;
+            self.scale.sleep(SLEEP).await;
         }
     }
 

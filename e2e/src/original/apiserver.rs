@@ -18,8 +18,8 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::pki_types::ServerName;
 
 use super::http::exchange;
-use super::pace::{Limit, Pace, Retries};
 use super::shadow::{Created, Status};
+use super::time_scale::{Limit, Retries, TimeScale};
 
 /// The name the original insists on: the Service's, in the one cluster domain it knows.
 pub const SERVER_NAME: &str = "brupop-apiserver.brupop-bottlerocket-aws.svc.cluster.local";
@@ -42,7 +42,7 @@ pub(super) struct Apiserver {
     port: u16,
     token_file: PathBuf,
     ca_file: PathBuf,
-    pace: Pace,
+    scale: TimeScale,
     limit: Mutex<Limit>,
 }
 
@@ -87,8 +87,8 @@ impl Call {
 }
 
 impl Apiserver {
-    pub(super) fn on(port: u16, token_file: PathBuf, ca_file: PathBuf, pace: Pace) -> Self {
-        Self { port, token_file, ca_file, pace, limit: Mutex::new(Limit::new(pace, LIMIT_PERIOD, LIMIT_BURST)) }
+    pub(super) fn on(port: u16, token_file: PathBuf, ca_file: PathBuf, scale: TimeScale) -> Self {
+        Self { port, token_file, ca_file, scale, limit: Mutex::new(Limit::new(scale, LIMIT_PERIOD, LIMIT_BURST)) }
     }
 
     pub(super) async fn create(&self, selector: &Selector) -> anyhow::Result<()> {
@@ -132,7 +132,7 @@ impl Apiserver {
             let answer = self.attempt(call, selector).await;
             answer.and_then(|body| read(&body)).with_context(|| format!("{} {}", call.method, call.path))
         };
-        let outcome = self.pace.retry(Retries::APISERVER, attempt).await;
+        let outcome = self.scale.retry(Retries::APISERVER, attempt).await;
         tracing::info!(method = %call.method, path = call.path, succeeded = outcome.is_ok(), "answered");
         outcome
     }

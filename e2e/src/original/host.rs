@@ -20,7 +20,7 @@ use tokio::net::UnixStream;
 use tokio::sync::Mutex;
 
 use super::http::exchange;
-use super::pace::{Limit, Pace, Retries};
+use super::time_scale::{Limit, Retries, TimeScale};
 
 /// One limited request each so long, and so many at once.
 const LIMIT_PERIOD: Duration = Duration::from_secs(10);
@@ -29,7 +29,7 @@ const LIMIT_BURST: u32 = 2;
 /// The host behind a socket.
 pub(super) struct Host {
     socket: PathBuf,
-    pace: Pace,
+    scale: TimeScale,
     limit: Mutex<Limit>,
 }
 
@@ -91,8 +91,8 @@ struct Os {
 }
 
 impl Host {
-    pub(super) fn at(socket: PathBuf, pace: Pace) -> Self {
-        Self { socket, pace, limit: Mutex::new(Limit::new(pace, LIMIT_PERIOD, LIMIT_BURST)) }
+    pub(super) fn at(socket: PathBuf, scale: TimeScale) -> Self {
+        Self { socket, scale, limit: Mutex::new(Limit::new(scale, LIMIT_PERIOD, LIMIT_BURST)) }
     }
 
     /// The running version.
@@ -157,7 +157,7 @@ impl Host {
     }
 
     async fn call(&self, method: Method, path: &'static str, limited: bool) -> anyhow::Result<Bytes> {
-        self.pace
+        self.scale
             .retry(Retries::HOST, async || {
                 if limited {
                     self.limit.lock().await.ready().await;

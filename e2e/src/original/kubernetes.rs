@@ -12,15 +12,15 @@ use kube::{Api, Client, Config};
 use tokio_util::task::AbortOnDropHandle;
 
 use super::apiserver::Selector;
-use super::pace::{Pace, Retries};
 use super::shadow::{Shadow, kind};
+use super::time_scale::{Retries, TimeScale};
 
 const NAMESPACE: &str = "brupop-bottlerocket-aws";
 
 /// The shadow and the Node, as its watches have brought them.
 pub(super) struct Cluster {
     node: String,
-    pace: Pace,
+    scale: TimeScale,
     shadows: Api<Shadow>,
     shadow: Store<Shadow>,
     own_node: Store<Node>,
@@ -29,7 +29,7 @@ pub(super) struct Cluster {
 
 impl Cluster {
     /// Begins to watch.
-    pub(super) async fn watch(kubeconfig: &Path, node: String, pace: Pace) -> anyhow::Result<Self> {
+    pub(super) async fn watch(kubeconfig: &Path, node: String, scale: TimeScale) -> anyhow::Result<Self> {
         let kubeconfig = Kubeconfig::read_from(kubeconfig).context("kubeconfig")?;
         let client =
             Client::try_from(Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await?)?;
@@ -43,7 +43,7 @@ impl Cluster {
         let watch = watcher(Api::<Node>::all(client), only(&node)).default_backoff().reflect(writer);
         let node_watch = tokio::spawn(watch.for_each(|event| async move { log(event.err()) }));
         let watches = [AbortOnDropHandle::new(shadow_watch), AbortOnDropHandle::new(node_watch)];
-        Ok(Self { node, pace, shadows, shadow, own_node, _watches: watches })
+        Ok(Self { node, scale, shadows, shadow, own_node, _watches: watches })
     }
 
     /// Whether there is a shadow: in the cache, or else in Kubernetes.
@@ -59,7 +59,7 @@ impl Cluster {
     pub(super) async fn shadow(&self) -> anyhow::Result<Shadow> {
         let look =
             async || self.shadow.state().first().map(|shadow| (**shadow).clone()).context("no shadow in the cache");
-        self.pace.retry(Retries::CACHE, look).await
+        self.scale.retry(Retries::CACHE, look).await
     }
 
     /// The node, with the uid that the cached Node has.
@@ -69,7 +69,7 @@ impl Cluster {
             let uid = node.metadata.uid.clone().context("a Node without a uid")?;
             Ok(Selector { name: self.node.clone(), uid })
         };
-        self.pace.retry(Retries::CACHE, look).await
+        self.scale.retry(Retries::CACHE, look).await
     }
 }
 

@@ -4,11 +4,11 @@
 //! ```text
 //! kubernetes (own watches of shadow and Node) ─┐
 //! host (update API)                            ├─► agent (the loop) ─► transition ─► host | apiserver
-//! pace (its limits and pauses, scaled)         ┘                    └─► report ────► apiserver
+//! time_scale (its limits and pauses, scaled)   ┘                    └─► report ────► apiserver
 //! ```
 //!
 //! It is there to be compatible with, so it keeps what is odd about the original: it looks at nothing but whether an answer
-//! is a success, activates while it stages, asks for its node back before that is offered and once more afterwards, reports
+//! is a success, activates while it stages, asks to restore its node before that is allowed and once more afterwards, reports
 //! twice after a boot, and waits for ever on an open request. It shares no code with our own agent.
 //!
 //! Its pauses and limits are the original's, divided by one factor. Where the original runs `apiclient` for each request to
@@ -20,10 +20,10 @@ mod args;
 mod host;
 mod http;
 mod kubernetes;
-mod pace;
 mod report;
 mod run;
 mod shadow;
+mod time_scale;
 mod transition;
 
 pub use apiserver::SERVER_NAME;

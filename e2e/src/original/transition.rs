@@ -57,11 +57,11 @@ impl Agent {
         let selector = self.cluster.selector().await.map_err(Trouble::Crash)?;
         if !self.exclusion_wait.is_zero() {
             self.apiserver.exclude(&selector).await.map_err(Trouble::Crash)?;
-            self.pace.sleep(self.exclusion_wait).await;
+            self.scale.sleep(self.exclusion_wait).await;
         }
         self.apiserver.cordon_and_drain(&selector).await.map_err(Trouble::Crash)?;
         self.host.reboot().await.map_err(Trouble::Crash)?;
-        self.pace.sleep(AFTER_REBOOT).await;
+        self.scale.sleep(AFTER_REBOOT).await;
         Err(Trouble::Rebooting)
     }
 

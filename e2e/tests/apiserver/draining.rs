@@ -110,7 +110,7 @@ fn two_replicas_carry_one_drain_on_in_turns() {
         let mut elapsed = 0;
         for turn in 0..4 {
             let progress = agent.drain(turn % 2, 1).await.progress();
-            assert!(progress.elapsed_seconds > elapsed, "the time counts from the mark: {progress:?}");
+            assert!(progress.elapsed_seconds > elapsed, "the time counts from the record: {progress:?}");
             elapsed = progress.elapsed_seconds;
         }
         assert_eq!(agent.record().await.unwrap(), record, "one beginning");

@@ -168,7 +168,7 @@ fn a_token_ends_with_its_pod_and_with_its_node() {
         nodes.create(&PostParams::default(), &again).await.unwrap();
         let refused = eventually("the old node's token to be refused", PATIENCE, async || {
             let answer = second.drain(1, 1).await;
-            // What is remembered of the Node is good for a minute; the shadow and the marks are looked up every time.
+            // What is remembered of the Node is good for a minute; the shadow and the record are looked up every time.
             Ok([401, 403].contains(&answer.status).then_some(answer.status))
         });
         refused.await.unwrap();

@@ -15,7 +15,7 @@ fn desired(state: &str) -> Value {
     json!({"state": state, "version": "1.20.0", "state_transition_timestamp": since})
 }
 
-/// A node as the original leaves it: cordoned, out of the load balancers, without marks.
+/// A node as the original leaves it: cordoned, out of the load balancers, without a record.
 async fn left_behind<'a>(site: &'a Site, name: &str, state: &str) -> Agent<'a> {
     let agent = site.agent(name).await;
     agent.create_shadow().await;
@@ -28,7 +28,7 @@ async fn left_behind<'a>(site: &'a Site, name: &str, state: &str) -> Agent<'a> {
 }
 
 #[test]
-fn a_drain_in_the_middle_goes_on_and_the_node_is_given_back() {
+fn a_drain_in_the_middle_goes_on_and_the_node_is_restored() {
     on_site(async |site| {
         let agent = left_behind(site, "taken-1", "RebootedIntoUpdate").await;
         let pods = Workload::new(&agent).await;
@@ -48,13 +48,13 @@ fn a_drain_in_the_middle_goes_on_and_the_node_is_given_back() {
 }
 
 #[test]
-fn what_nobody_asks_about_is_marked_by_itself_and_an_administrators_cordon_is_not() {
+fn what_nobody_asks_about_gets_a_record_by_itself_and_an_administrators_cordon_is_not() {
     on_site(async |site| {
         let booted = left_behind(site, "taken-2", "RebootedIntoUpdate").await;
         let returning = left_behind(site, "taken-3", "MonitoringUpdate").await;
         let resting = left_behind(site, "taken-4", "Idle").await;
         for agent in [&booted, &returning] {
-            let what = format!("{} to be marked", agent.node);
+            let what = format!("{} to have a record", agent.node);
             eventually(&what, PATIENCE, async || Ok(agent.record().await)).await.unwrap();
         }
         assert_eq!(resting.record().await, None);

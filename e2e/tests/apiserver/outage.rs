@@ -5,7 +5,7 @@ use std::time::Duration;
 use api::names;
 use api::wire::{NODE_RESOURCE, Reason, TOKEN_HEADER};
 use e2e::controlplane::wait::eventually;
-use e2e::controlplane::{Gateway, Way};
+use e2e::controlplane::{Gateway, Link};
 use e2e::fleet::installation::is_ready;
 use futures::future::join_all;
 use http::StatusCode;
@@ -29,19 +29,19 @@ async fn pass(agent: &Agent<'_>, seconds: u32) {
 
 /// A caller whose token this replica has not seen yet: nothing is known of it without Kubernetes. What cannot be an agent's token at
 /// all is refused without it.
-async fn is_unavailable(own: &Own, stranger: &Agent<'_>) {
-    let mut forged = stranger.request("GET", NODE_RESOURCE);
+async fn is_unavailable(own: &Own, unproven: &Agent<'_>) {
+    let mut forged = unproven.request("GET", NODE_RESOURCE);
     let headers = forged.headers_mut().unwrap();
     let (claims, signature) = headers[TOKEN_HEADER].to_str().unwrap().rsplit_once('.').unwrap();
     let made_up = format!("{claims}.{}", signature.chars().rev().collect::<String>());
     headers.insert(TOKEN_HEADER, made_up.parse().unwrap());
-    let mut malformed = stranger.request("GET", NODE_RESOURCE);
+    let mut malformed = unproven.request("GET", NODE_RESOURCE);
     malformed.headers_mut().unwrap().insert(TOKEN_HEADER, "no token".parse().unwrap());
     assert_eq!(own.send(malformed).await.unwrap().refusal(), (401, Reason::Unauthenticated));
     let calls = [
-        stranger.request("GET", NODE_RESOURCE),
-        stranger.request("POST", NODE_RESOURCE),
-        stranger.request("POST", api::wire::UNCORDON),
+        unproven.request("GET", NODE_RESOURCE),
+        unproven.request("POST", NODE_RESOURCE),
+        unproven.request("POST", api::wire::UNCORDON),
         forged,
     ];
     for answer in join_all(calls.map(|call| own.send(call))).await {
@@ -55,7 +55,7 @@ fn an_outage_of_kubernetes_is_503_to_callers_suspends_drains_and_loses_nothing()
     on_site(async |site| {
         let gateway = Gateway::to(&site.plane).await.unwrap();
         let own = behind(site, &gateway, "brupop-apiserver-outage").await;
-        let (agent, stranger) = (site.agent("outage-1").await, site.agent("outage-2").await);
+        let (agent, unproven) = (site.agent("outage-1").await, site.agent("outage-2").await);
         let clock = site.agent("outage-3").await;
         agent.create_shadow().await;
         clock.create_shadow().await;
@@ -69,31 +69,31 @@ fn an_outage_of_kubernetes_is_503_to_callers_suspends_drains_and_loses_nothing()
             eventually(asked, PATIENCE, async || Ok((site.evictions("outage-1") > 0).then_some(()))).await.unwrap();
             let shadow = site.shadows().get(&names::shadow_name("outage-1")).await.unwrap();
             let known = shadow.resource_version().unwrap();
-            for way in [
-                Way::Cut,
-                Way::Refusing(StatusCode::INTERNAL_SERVER_ERROR),
-                Way::Refusing(StatusCode::TOO_MANY_REQUESTS),
-                Way::Slow(Duration::from_secs(8)),
+            for link in [
+                Link::Cut,
+                Link::Refusing(StatusCode::INTERNAL_SERVER_ERROR),
+                Link::Refusing(StatusCode::TOO_MANY_REQUESTS),
+                Link::Slow(Duration::from_secs(8)),
             ] {
-                gateway.set(way);
+                gateway.set(link);
                 // What was under way when it changed may still arrive.
                 pass(&clock, 6).await;
-                let before = (site.evictions("outage-1"), stranger.writes());
-                is_unavailable(&own, &stranger).await;
+                let before = (site.evictions("outage-1"), unproven.writes());
+                is_unavailable(&own, &unproven).await;
                 pass(&clock, 2).await;
-                assert_eq!((site.evictions("outage-1"), stranger.writes()), before, "{way:?}");
+                assert_eq!((site.evictions("outage-1"), unproven.writes()), before, "{link:?}");
             }
-            gateway.set(Way::Slow(Duration::from_secs(1)));
+            gateway.set(Link::Slow(Duration::from_secs(1)));
             let slow = eventually("a slow answer", PATIENCE, async || {
-                let answer = own.send(stranger.request("POST", NODE_RESOURCE)).await?;
+                let answer = own.send(unproven.request("POST", NODE_RESOURCE)).await?;
                 Ok((answer.status == 201 || answer.status == 200).then_some(()))
             });
             slow.await.unwrap();
-            gateway.set(Way::Cut);
+            gateway.set(Link::Cut);
             agent.desired(json!({"exclude_from_lb_wait_time_in_sec": 7})).await;
             pods.free("held").await;
             pass(&clock, 3).await;
-            gateway.set(Way::Open);
+            gateway.set(Link::Open);
             // What changed while nothing could be seen is brought by the watch.
             let path = format!("{NODE_RESOURCE}?resourceVersion={known}&timeoutSeconds=100");
             let changed = own.send(agent.request("GET", &path)).await.unwrap();

@@ -36,7 +36,7 @@ fn an_agent_without_an_approval_can_not_cordon_label_or_drain() {
 }
 
 #[test]
-fn forged_marks_open_nothing() {
+fn a_forged_record_opens_nothing() {
     on_site(async |site| {
         let agent = site.agent("forged-1").await;
         agent.create_shadow().await;
@@ -57,7 +57,7 @@ fn forged_marks_open_nothing() {
         site.nodes().patch(&agent.node, &PatchParams::default(), &Patch::Merge(forged)).await.unwrap();
         agent.desired(json!({"state": "StagedAndPerformedUpdate", "version": "1.20.0"})).await;
         assert_eq!(agent.drain(0, 5).await.refusal(), (409, Reason::NoApproval));
-        // An order of the original operator names the very go, and is none of ours: what it has not begun does not begin.
+        // A spec of the original operator names the very approval, and is none of ours: what it has not begun does not begin.
         let originals = json!({
             "state": "RebootedIntoUpdate", "version": "1.20.0", "state_transition_timestamp": now.to_string(),
         });
@@ -75,7 +75,7 @@ fn forged_marks_open_nothing() {
         assert_eq!(agent.drain(0, 5).await.refusal(), (409, Reason::NoApproval));
         let others = agent.writes();
         assert!(others.iter().skip(before.len()).all(|write| write == "patch nodes/ /forged-1"), "{others:?}");
-        assert_eq!(agent.record().await, None, "a mark of no approval under which nothing was done is taken away");
+        assert_eq!(agent.record().await, None, "a record of no approval under which nothing was done is removed");
         assert!(!agent.is_cordoned().await);
         assert_eq!(site.evictions(&pods.namespace), 0);
     });

@@ -1,4 +1,4 @@
-//! Nodes that are given back without an agent.
+//! Nodes that are restored without an agent.
 
 use std::time::Duration;
 
@@ -31,11 +31,11 @@ async fn silence(agent: &Agent<'_>) {
     pods.patch(&agent.pod.name_any(), &PatchParams::default(), &patch).await.unwrap();
 }
 
-async fn given_back(agent: &Agent<'_>) {
-    let what = format!("{} to be given back", agent.node);
+async fn restored(agent: &Agent<'_>) {
+    let what = format!("{} to be restored", agent.node);
     eventually(&what, PATIENCE, async || {
-        let marked = agent.record().await.is_some();
-        Ok((!marked && !agent.is_cordoned().await && !agent.is_excluded().await).then_some(()))
+        let recorded = agent.record().await.is_some();
+        Ok((!recorded && !agent.is_cordoned().await && !agent.is_excluded().await).then_some(()))
     })
     .await
     .unwrap();
@@ -44,7 +44,7 @@ async fn given_back(agent: &Agent<'_>) {
 }
 
 #[test]
-fn a_node_is_given_back_when_its_agent_is_silent_or_has_forgotten_it_or_it_is_no_longer_managed() {
+fn a_node_is_restored_when_its_agent_is_silent_or_has_forgotten_it_or_it_is_no_longer_managed() {
     on_site(async |site| {
         let silent = disrupted(site, "silent-1").await;
         let unmanaged = disrupted(site, "unmanaged-1").await;
@@ -61,7 +61,7 @@ fn a_node_is_given_back_when_its_agent_is_silent_or_has_forgotten_it_or_it_is_no
         forgotten.desired(json!({"state": "Idle"})).await;
         let label = format!("{}-", names::UPDATER_INTERFACE_LABEL);
         site.plane.kubectl(["label", "node", "unmanaged-1", label.as_str()]).await.unwrap();
-        tokio::join!(given_back(&silent), given_back(&forgotten), given_back(&unmanaged));
+        tokio::join!(restored(&silent), restored(&forgotten), restored(&unmanaged));
         let told = site.events("forgotten-1").await;
         assert!(told.iter().any(|(_, note)| note.contains("its agent knows nothing of these marks")), "{told:?}");
         assert!(attended.record().await.is_some(), "its agent is there and does it");

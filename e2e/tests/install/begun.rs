@@ -33,7 +33,7 @@ pub(crate) enum Touched {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Begun {
     /// What its controller asked for.
-    pub(crate) ordered: State,
+    pub(crate) desired: State,
     /// What its agent reported last; `None`: nothing yet.
     pub(crate) reported: Option<State>,
     pub(crate) crashes: u32,
@@ -45,8 +45,8 @@ use Reached::{Activated, Nothing, Rebooted};
 use State::{ErrorReset, Idle, MonitoringUpdate, RebootedIntoUpdate, StagedAndPerformedUpdate};
 use Touched::{Cordoned, CordonedAndExcluded, No};
 
-const fn begun(ordered: State, reported: State, crashes: u32, reached: Reached, touched: Touched) -> Begun {
-    Begun { ordered, reported: Some(reported), crashes, reached, touched }
+const fn begun(desired: State, reported: State, crashes: u32, reached: Reached, touched: Touched) -> Begun {
+    Begun { desired, reported: Some(reported), crashes, reached, touched }
 }
 
 /// The node whose agent reported an error past its approval, counted from 1.
@@ -68,7 +68,7 @@ pub(crate) const ALL: [Begun; 16] = [
     begun(RebootedIntoUpdate, StagedAndPerformedUpdate, 0, Activated, CordonedAndExcluded),
     begun(RebootedIntoUpdate, StagedAndPerformedUpdate, 0, Rebooted, CordonedAndExcluded),
     begun(RebootedIntoUpdate, RebootedIntoUpdate, 0, Rebooted, No),
-    // Asked to give back: not answered, answered.
+    // Asked to restore: not answered, answered.
     begun(MonitoringUpdate, RebootedIntoUpdate, 1, Rebooted, Cordoned),
     begun(MonitoringUpdate, MonitoringUpdate, 0, Rebooted, No),
     // Done, and not yet said.
@@ -124,7 +124,7 @@ async fn advance(cluster: &Bare, host: &Host, reached: Reached) {
 }
 
 fn shadow(node: &Node, begun: &Begun) -> Value {
-    let rests = begun.ordered == Idle && matches!(begun.reported, None | Some(Idle));
+    let rests = begun.desired == Idle && matches!(begun.reported, None | Some(Idle));
     json!({
         "apiVersion": "brupop.bottlerocket.aws/v2", "kind": "BottlerocketShadow",
         "metadata": {
@@ -132,7 +132,7 @@ fn shadow(node: &Node, begun: &Begun) -> Value {
             "ownerReferences": [{"apiVersion": "v1", "kind": "Node", "name": node.name_any(), "uid": node.uid()}],
         },
         "spec": {
-            "state": begun.ordered,
+            "state": begun.desired,
             "version": (!rests).then(|| NEW.to_string()),
             "state_transition_timestamp": (!rests).then(an_hour_ago),
         },

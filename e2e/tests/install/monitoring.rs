@@ -53,8 +53,8 @@ async fn a_real_prometheus_finds_every_program_by_the_sample_and_sees_a_rollout(
     let fleet = fleet().await;
     let kubeconfig = account(&fleet.plane).await;
     let sample = std::fs::read_to_string(workspace("samples/monitoring/prometheus.yaml")).unwrap();
-    let way = |pod: &Pod| way(&fleet, pod);
-    let prometheus = Prometheus::start(&fleet.plane, program, &sample, &kubeconfig, &way).await.unwrap();
+    let port_of = |pod: &Pod| port_of(&fleet, pod);
+    let prometheus = Prometheus::start(&fleet.plane, program, &sample, &kubeconfig, &port_of).await.unwrap();
 
     eventually("every program to be scraped", PATIENCE, async || {
         let targets = prometheus.targets().await?;
@@ -167,7 +167,7 @@ async fn fleet() -> Fleet {
     let pods: Api<Pod> = Api::namespaced(fleet.plane.client(), names::DEFAULT_NAMESPACE);
     eventually("a pod of each program", PATIENCE, async || {
         let pods = pods.list(&ListParams::default()).await?.items;
-        Ok((pods.len() == NODES + 3 && pods.iter().all(|pod| way(&fleet, pod).is_some())).then_some(()))
+        Ok((pods.len() == NODES + 3 && pods.iter().all(|pod| port_of(&fleet, pod).is_some())).then_some(()))
     })
     .await
     .unwrap();
@@ -175,7 +175,7 @@ async fn fleet() -> Fleet {
 }
 
 /// Where the program of a pod has its metrics.
-fn way(fleet: &Fleet, pod: &Pod) -> Option<u16> {
+fn port_of(fleet: &Fleet, pod: &Pod) -> Option<u16> {
     match pod.labels().get(names::COMPONENT_LABEL)?.as_str() {
         "agent" => fleet.agent_metrics_port(pod.spec.as_ref()?.node_name.as_deref()?),
         "apiserver" => Some(fleet.apiserver_metrics_port),

@@ -88,26 +88,26 @@ fn asked(fleet: &Fleet) -> Vec<Request> {
 async fn ask_with_the_token_of_a_pod_that_no_watch_shows(fleet: &Fleet) {
     let pods: Api<Pod> = Api::namespaced(fleet.plane.client(), names::DEFAULT_NAMESPACE);
     let pod = json!({
-        "metadata": {"name": "stranger"},
+        "metadata": {"name": "unproven"},
         "spec": {
             "serviceAccountName": names::AGENT_SERVICE_ACCOUNT, "nodeName": "node-1",
-            "containers": [{"name": "stranger", "image": "example.invalid/stranger"}],
+            "containers": [{"name": "unproven", "image": "example.invalid/unproven"}],
         },
     });
     let pod = pods.create(&PostParams::default(), &serde_json::from_value(pod).unwrap()).await.unwrap();
     let (account, audience) = (names::AGENT_SERVICE_ACCOUNT, names::TOKEN_AUDIENCE);
     let uid = pod.uid().unwrap();
-    let token = fleet.plane.token_for_pod(names::DEFAULT_NAMESPACE, account, "stranger", &uid, audience).await.unwrap();
-    let file: PathBuf = fleet.plane.dir().join("token-of-a-stranger");
+    let token = fleet.plane.token_for_pod(names::DEFAULT_NAMESPACE, account, "unproven", &uid, audience).await.unwrap();
+    let file: PathBuf = fleet.plane.dir().join("token-of-another-account");
     std::fs::write(&file, token).unwrap();
     let authority = fleet.certificates.join("ca.crt");
     let dial = TlsDial::new("127.0.0.1".to_owned(), fleet.apiserver_port, APISERVER_NAME, authority).unwrap();
     let contact = Contact::new(Gauge::new("contact", "unused").unwrap());
-    let stranger = Apiserver::new(Arc::new(dial), APISERVER_NAME.to_owned(), "node-1".to_owned(), file, contact);
-    assert!(stranger.read_through().await.is_err());
+    let unproven = Apiserver::new(Arc::new(dial), APISERVER_NAME.to_owned(), "node-1".to_owned(), file, contact);
+    assert!(unproven.read_through().await.is_err());
 }
 
-/// Pauses between the approval and its use, so that the controller takes it back and looks at the Node.
+/// Pauses between the approval and its use, so that the controller withdraws it and looks at the Node.
 async fn withdraw_an_approval(fleet: &Fleet) {
     fleet.plane.apply(POLICY).await.unwrap();
     fleet.publish(&NEW);
@@ -119,7 +119,7 @@ async fn withdraw_an_approval(fleet: &Fleet) {
     fleet.edit_policy("default", json!({"paused": false})).await.unwrap();
     wait_for(fleet, "the approval", |state, _| state == State::RebootedIntoUpdate).await;
     fleet.edit_policy("default", json!({"paused": true})).await.unwrap();
-    wait_for(fleet, "the go to be taken back", |state, _| state != State::RebootedIntoUpdate).await;
+    wait_for(fleet, "the approval to be withdrawn", |state, _| state != State::RebootedIntoUpdate).await;
     fleet.apiserver.signal(Signal::CONT).unwrap();
     fleet.edit_policy("default", json!({"paused": false})).await.unwrap();
     fleet.says("node-1", "stubborn", PATIENCE).await.unwrap();

@@ -33,7 +33,7 @@ spec: {nodeSelector: {}, maxConcurrentUpdates: 3}
 
 /// How soon agents of ours come in the place of the original's.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Pace {
+enum Replacement {
     /// Before any has done something under our controller.
     AtOnce,
     /// A few at a time: most see their node's update to its end.
@@ -42,20 +42,20 @@ enum Pace {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_rollout_that_the_original_began_in_every_state_ends_under_agents_of_both_kinds() {
-    take_over(Pace::FewAtATime).await;
+    take_over(Replacement::FewAtATime).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_rollout_that_the_original_began_in_every_state_ends_under_agents_of_ours_alone() {
-    take_over(Pace::AtOnce).await;
+    take_over(Replacement::AtOnce).await;
 }
 
-async fn take_over(pace: Pace) {
+async fn take_over(replacement: Replacement) {
     let original = OriginalAgents { exclude_from_lb_wait: 20, ..OriginalAgents::default() };
     let options = FleetOptions { nodes: ALL.len(), version: OLD, original, ..FleetOptions::default() };
     let cluster = Bare::start(options).await.unwrap();
     cluster.install_the_original().await.unwrap();
-    if pace == Pace::FewAtATime {
+    if replacement == Replacement::FewAtATime {
         cluster.agents_take_time().await.unwrap();
     }
     let controllers = Controllers::watch(&cluster.plane);
@@ -73,7 +73,7 @@ async fn take_over(pace: Pace) {
     ours.cluster.plane.apply(POLICY).await.unwrap();
     let failed = format!("node-{FAILED}");
     halted_by(&ours.cluster.plane, &failed).await;
-    if pace == Pace::FewAtATime {
+    if replacement == Replacement::FewAtATime {
         assert!(ours.pods_of_the_original().await.unwrap() > ALL.len() / 2);
     }
     let fleet = ours.run_agents().await.unwrap();

@@ -29,9 +29,9 @@ async fn a_node_that_does_not_come_back_stops_the_rollout_and_keeps_its_cordon()
     assert!(!site.cluster.node(&lost).unwrap().is_on());
     for node in site.nodes().await.unwrap() {
         let out = node.spec.as_ref().and_then(|spec| spec.unschedulable) == Some(true);
-        let marked = node.annotations().contains_key(names::DISRUPTION_RECORD_ANNOTATION);
+        let recorded = node.annotations().contains_key(names::DISRUPTION_RECORD_ANNOTATION);
         let is_lost = node.name_any() == lost;
-        assert!(out == is_lost && marked == is_lost, "{}", node.name_any());
+        assert!(out == is_lost && recorded == is_lost, "{}", node.name_any());
     }
     site.observer.assert_no_breach().await;
 }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use api::{BottlerocketShadow, names};
 use e2e::controlplane::wait::eventually;
 use e2e::distribution::is_required;
-use e2e::fleet::rest;
+use e2e::fleet::rollout;
 use e2e::host::{Cause, Client, Release};
 use e2e::observer::Observer;
 use e2e::real_nodes::{RealCluster, RealClusterOptions, available};
@@ -78,12 +78,13 @@ impl Site {
         pods.list(&ListParams::default()).await.unwrap().items
     }
 
-    /// Waits until the first node is marked, and names it.
+    /// Waits until the first node is disrupted, and names it.
     pub(crate) async fn first(&self) -> String {
-        let first = eventually("a node to be marked", PATIENCE, async || {
+        let first = eventually("a node to be disrupted", PATIENCE, async || {
             let nodes = self.nodes().await?;
-            let marked = nodes.iter().find(|node| node.annotations().contains_key(names::DISRUPTION_RECORD_ANNOTATION));
-            Ok(marked.map(|node| node.name_any()))
+            let recorded =
+                nodes.iter().find(|node| node.annotations().contains_key(names::DISRUPTION_RECORD_ANNOTATION));
+            Ok(recorded.map(|node| node.name_any()))
         });
         first.await.unwrap()
     }
@@ -91,7 +92,7 @@ impl Site {
     /// Waits until every node is at rest in [`NEW`], as its kubelet says.
     pub(crate) async fn updated(&self) {
         let count = self.cluster.names().count();
-        rest::updated(self.cluster.plane.client(), &NEW, count, PATIENCE).await.unwrap();
+        rollout::updated(self.cluster.plane.client(), &NEW, count, PATIENCE).await.unwrap();
         assert!(self.nodes().await.unwrap().iter().all(|node| runs(node, &NEW)), "what the kubelets report");
         println!("{count} nodes run {NEW} {:.1?} after `kubectl apply`", self.applied.elapsed());
     }

@@ -112,12 +112,12 @@ async fn whatever_happens_to_a_node_at_any_activity_it_is_updated_by_at_most_one
         if !matches!(activity, Activity::Staging | Activity::Verifying) {
             assert_eq!(struck[node], Some(*activity), "{context}: it came too late");
         }
-        given_back(&fleet, node, *blow, &context).await;
+        is_restored(&fleet, node, *blow, &context).await;
     }
 }
 
-/// The node is as it was: neither cordoned nor excluded nor marked, and its host is not held to any version.
-async fn given_back(fleet: &Fleet, node: &str, blow: Blow, context: &str) {
+/// The node is as it was: it is neither cordoned nor excluded, carries no record, and its host is not held to any version.
+async fn is_restored(fleet: &Fleet, node: &str, blow: Blow, context: &str) {
     let object = fleet.node_objects().get(node).await.unwrap();
     assert_ne!(object.spec.as_ref().and_then(|spec| spec.unschedulable), Some(true), "{context}");
     let left = |key: &&String| key.starts_with("brupop.") || *key == api::names::EXCLUDE_FROM_LOAD_BALANCERS_LABEL;

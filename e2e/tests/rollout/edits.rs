@@ -83,7 +83,7 @@ async fn a_node_in_flight_that_a_selector_lets_go_finishes_and_counts_until_then
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_draining_node_that_loses_its_interface_label_is_given_back() {
+async fn a_draining_node_that_loses_its_interface_label_is_restored() {
     let (fleet, observer) = fleet(1).await;
     PINNED.run(&fleet.plane, PATIENCE).await.unwrap();
     fleet.plane.apply(&policy(1)).await.unwrap();
@@ -91,7 +91,7 @@ async fn a_draining_node_that_loses_its_interface_label_is_given_back() {
     fleet.says("node-1", "default/pinned", PATIENCE).await.unwrap();
     let unlabel = format!("{}-", names::UPDATER_INTERFACE_LABEL);
     fleet.plane.kubectl(&["label", "node", "node-1", &unlabel]).await.unwrap();
-    eventually("node-1 to be given back", PATIENCE, async || {
+    eventually("node-1 to be restored", PATIENCE, async || {
         let node: Node = fleet.node_objects().get("node-1").await?;
         let cordoned = node.spec.as_ref().and_then(|spec| spec.unschedulable).unwrap_or(false);
         Ok((!cordoned && !node.annotations().contains_key(names::DISRUPTION_RECORD_ANNOTATION)).then_some(()))
@@ -108,14 +108,14 @@ async fn a_draining_node_that_loses_its_interface_label_is_given_back() {
     observer.assert_no_breach().await;
 }
 
-/// Waits until no node has an approval or is marked.
+/// Waits until no node has an approval or a record.
 async fn nothing_disrupted(fleet: &Fleet) {
     eventually("no node to be disrupted", PATIENCE, async || {
         let nodes = fleet.node_objects().list(&ListParams::default()).await?;
-        let marked =
+        let recorded =
             nodes.items.iter().any(|node| node.annotations().contains_key(names::DISRUPTION_RECORD_ANNOTATION));
-        let going = asked(fleet).await.values().any(|state| *state == State::RebootedIntoUpdate);
-        Ok((!marked && !going).then_some(()))
+        let approved = asked(fleet).await.values().any(|state| *state == State::RebootedIntoUpdate);
+        Ok((!recorded && !approved).then_some(()))
     })
     .await
     .unwrap();

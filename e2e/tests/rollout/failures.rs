@@ -24,7 +24,7 @@ async fn fall_back_on_the_first_node() -> (Fleet, Observer) {
     fleet.repository.publish(Release::new(NEW).on_boot(OnBoot::FailsToBoot));
     begin_in_order(&fleet).await;
     assert_eq!(halted(&fleet, true).await, "failed on 1.51.0: node-1");
-    eventually("node-1 to be given back", PATIENCE, async || {
+    eventually("node-1 to be restored", PATIENCE, async || {
         Ok((is_failed(&fleet, "node-1", Verdict::Fallback).await? && !is_out(&fleet, "node-1").await?).then_some(()))
     })
     .await
@@ -110,7 +110,7 @@ async fn waits_for_health(fleet: &Fleet, node: &str) {
     })
     .await
     .unwrap();
-    assert!(is_out(fleet, node).await.unwrap(), "{node} is given back before it is healthy");
+    assert!(is_out(fleet, node).await.unwrap(), "{node} is restored before it is healthy");
     assert_eq!(in_flight(fleet).await, 1);
 }
 
@@ -138,12 +138,12 @@ async fn is_out(fleet: &Fleet, node: &str) -> anyhow::Result<bool> {
     let cordoned = node.spec.as_ref().and_then(|spec| spec.unschedulable) == Some(true);
     anyhow::ensure!(
         cordoned == node.annotations().contains_key(names::DISRUPTION_RECORD_ANNOTATION),
-        "marks and cordon differ"
+        "record and cordon differ"
     );
     Ok(cordoned)
 }
 
-/// All but the first two are.
+/// All nodes but the first two are healthy.
 fn last_is_healthy(number: usize) -> BTreeMap<String, String> {
     let healthy = ("example.com/healthy".to_owned(), "true".to_owned());
     if number > 2 { BTreeMap::from([healthy]) } else { BTreeMap::new() }

@@ -82,12 +82,12 @@ async fn an_original_agent_goes_through_a_whole_update() {
         report.clone(), // Staged, and activated.
         post(EXCLUDE_FROM_LB),
         post(CORDON_AND_DRAIN),
-        // After the boot; what is given back here is not yet to be given back.
+        // After the boot, which is too early to restore the node.
         post(REMOVE_EXCLUSION_FROM_LB),
         post(UNCORDON),
         report.clone(),
         report.clone(),
-        // Under MonitoringUpdate it is.
+        // Under MonitoringUpdate it is not.
         post(REMOVE_EXCLUSION_FROM_LB),
         post(UNCORDON),
         report.clone(),

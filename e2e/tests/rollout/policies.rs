@@ -67,16 +67,16 @@ async fn a_pause_lets_what_is_disrupted_finish_and_starts_nothing() {
     let (fleet, observer) = fleet(3).await;
     fleet.plane.apply(&policy(1)).await.unwrap();
     fleet.publish(&NEW);
-    let marked = eventually("the first node to be disrupted", PATIENCE, async || {
+    let first = eventually("the first node to be disrupted", PATIENCE, async || {
         let nodes = fleet.node_objects().list(&ListParams::default()).await?;
-        let marked = |node: &&Node| node.annotations().contains_key(names::DISRUPTION_RECORD_ANNOTATION);
-        Ok(nodes.items.iter().find(marked).map(ResourceExt::name_any))
+        let recorded = |node: &&Node| node.annotations().contains_key(names::DISRUPTION_RECORD_ANNOTATION);
+        Ok(nodes.items.iter().find(recorded).map(ResourceExt::name_any))
     })
     .await
     .unwrap();
     fleet.edit_policy("default", json!({"paused": true})).await.unwrap();
     fleet.updated(&NEW, 1, PATIENCE).await.unwrap();
-    assert_eq!(fleet.boots()[marked.as_str()], 1);
+    assert_eq!(fleet.boots()[first.as_str()], 1);
     eventually("the other nodes to be held by the pause", PATIENCE, async || {
         let policy = fleet.policies().get("default").await?;
         let status = policy.status.unwrap_or_default();

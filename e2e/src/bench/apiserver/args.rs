@@ -23,7 +23,7 @@ pub struct Args {
     /// Seconds for which throughput is measured.
     #[arg(long, default_value_t = 20)]
     seconds: u64,
-    /// Seconds for which the pace of a cluster at work is measured; more than the minute for which reviews are remembered.
+    /// Seconds for which the rate of a cluster at work is measured; more than the minute for which reviews are remembered.
     #[arg(long, default_value_t = 90)]
     paced_seconds: u64,
     /// Build for debugging is no measure; measure all the same.
@@ -47,7 +47,7 @@ impl Args {
         Duration::from_secs(self.seconds)
     }
 
-    /// How long the pace of a cluster at work is measured.
+    /// How long the rate of a cluster at work is measured.
     pub fn paced(&self) -> Duration {
         Duration::from_secs(self.paced_seconds)
     }

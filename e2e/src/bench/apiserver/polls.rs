@@ -10,7 +10,7 @@ use tokio::time::sleep;
 use super::site::Site;
 use crate::controlplane::wait::eventually;
 
-/// For the replica to give back what the making of connections took.
+/// For the replica to free what the making of connections took.
 const SETTLING: Duration = Duration::from_secs(5);
 
 /// How long an agent that gets no answer waits before it asks again, half of it more or less by chance.
@@ -47,7 +47,7 @@ pub(super) async fn wait(site: &Site) -> anyhow::Result<Polls> {
     Ok(Polls { waiting, before, during: site.resident()?, cpu })
 }
 
-/// Waits for news as an agent does, who asks again where it gets no answer: all of them come at the same moment.
+/// Waits for a change as an agent does, who asks again where it gets no answer: all of them come at the same moment.
 async fn follow(apiserver: Apiserver) {
     let mut known: Option<String> = None;
     loop {

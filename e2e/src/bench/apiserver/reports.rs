@@ -1,4 +1,4 @@
-//! Status reports: as many as go through, and at the pace of a cluster at work.
+//! Status reports: as many as go through, and at the rate of a cluster at work.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 use super::site::{Caller, Site};
 use crate::bench::latency::Latencies;
 
-/// How often an agent reports at the pace of a cluster at work: far more often than ours do.
+/// How often an agent reports at the rate of a cluster at work: far more often than ours do.
 const EVERY: Duration = Duration::from_secs(10);
 
 /// What a measurement of reports came to.

@@ -25,9 +25,9 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
     let busy = reports::as_many_as_go(&site, args.at_a_time, args.window()).await?;
     println!("the same in the original's way");
     let original = original::reports(&site, args.at_a_time, args.window()).await;
-    println!("reports at the pace of a cluster at work, for {:?}", args.paced());
+    println!("reports at the rate of a cluster at work, for {:?}", args.paced());
     let paced = reports::at_a_clusters_pace(&site, args.paced()).await?;
-    println!("every agent waits for news");
+    println!("every agent waits for a change");
     let polls = polls::wait(&site).await?;
     println!(
         "a node with {} pods behind one budget, which is freed; then {} callers who go away",

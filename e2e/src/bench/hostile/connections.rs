@@ -96,7 +96,7 @@ async fn one(field: &Field, from: Ipv4Addr, manner: Manner) -> io::Result<()> {
 }
 
 async fn closed(mut stream: impl AsyncRead + Unpin) -> io::Result<()> {
-    let mut unread = [0; 4096];
-    while stream.read(&mut unread).await? > 0 {}
+    let mut buffer = [0; 4096];
+    while stream.read(&mut buffer).await? > 0 {}
     Ok(())
 }

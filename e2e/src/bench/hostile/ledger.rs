@@ -55,8 +55,8 @@ impl Ledger {
     }
 }
 
-/// Makes a call at every `pace` until a moment, whether those before are answered or not, and then waits for them.
-pub(crate) async fn every<F>(pace: Duration, until: Instant, mut call: impl FnMut(usize) -> F)
+/// Makes a call at every `interval` until a moment, whether those before are answered or not, and then waits for them.
+pub(crate) async fn every<F>(interval: Duration, until: Instant, mut call: impl FnMut(usize) -> F)
 where
     F: Future<Output = ()> + Send + 'static,
 {
@@ -71,7 +71,7 @@ where
         if calls.len() < AT_A_TIME {
             calls.spawn(call(number));
         }
-        next += pace;
+        next += interval;
     }
     while calls.join_next().await.is_some() {}
 }
@@ -90,7 +90,7 @@ mod tests {
             let ledger = ledger.clone();
             async move {
                 let begun = Instant::now();
-                // Longer than the pace: the next one is not kept waiting.
+                // Longer than the interval: the next one is not kept waiting.
                 sleep(Duration::from_millis(1500)).await;
                 ledger.note("ping", begun, if number == 3 { Err("late".to_owned()) } else { Ok(()) });
             }

@@ -1,4 +1,4 @@
-//! How long a whole rollout takes, over the best that any order could: the real rules in virtual time, with hosts that take a
+//! How long a whole rollout takes, over the best that any choice of nodes could: the real rules in virtual time, with hosts that take a
 //! fixed time for each step, and a moment between what happens and the plan that knows of it.
 
 use std::collections::BTreeSet;
@@ -17,9 +17,9 @@ use crate::fleet;
 
 const NODES: usize = 200;
 const AT_ONCE: usize = 10;
-/// Staging; draining and rebooting; giving back; reporting Idle.
+/// Staging; draining and rebooting; restoring; reporting Idle.
 const STEPS: [i64; 4] = [60, 240, 5, 1];
-/// Between a report and the order that answers it: the watch, ten milliseconds of gathering, the plan and the write.
+/// Between a report and the spec that answers it: the watch, ten milliseconds of gathering, the plan and the write.
 const ROUND: SignedDuration = SignedDuration::from_millis(50);
 
 pub(crate) fn print() -> anyhow::Result<()> {
@@ -28,7 +28,7 @@ pub(crate) fn print() -> anyhow::Result<()> {
     let took = Rollout::new()?.run()?;
     let over = (took.as_secs_f64() / SignedDuration::from_secs(ideal).as_secs_f64() - 1.0) * 100.0;
     println!(
-        "\nmakespan of {NODES} nodes, {AT_ONCE} at once, {node_time} s each, {} ms from report to order",
+        "\nmakespan of {NODES} nodes, {AT_ONCE} at once, {node_time} s each, {} ms from report to spec",
         ROUND.as_millis()
     );
     println!("  {:.1} s, ideal {ideal} s: {over:.2} % over", took.as_secs_f64());

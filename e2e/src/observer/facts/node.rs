@@ -26,7 +26,7 @@ pub struct NodeFacts {
     pub labels: BTreeMap<String, String>,
     /// Whether it is cordoned.
     pub unschedulable: bool,
-    /// The operator's marks, or why they cannot be read.
+    /// Its disruption record, or why it cannot be read.
     pub record: Result<Option<DisruptionRecord>, String>,
     /// Whether it is Ready.
     pub ready: bool,
@@ -47,13 +47,13 @@ impl NodeFacts {
         self.labels.get(UPDATER_INTERFACE_LABEL).is_some_and(|value| value == UPDATER_INTERFACE_VERSION)
     }
 
-    /// Whether it carries marks, readable or not.
+    /// Whether it carries a record, readable or not.
     #[must_use]
     pub const fn has_record(&self) -> bool {
         !matches!(self.record, Ok(None))
     }
 
-    /// The marks that can be read.
+    /// The record, where it can be read.
     #[must_use]
     pub fn record(&self) -> Option<&DisruptionRecord> {
         self.record.as_ref().ok()?.as_ref()

@@ -4,7 +4,7 @@ use api::{Shadow, State};
 
 use super::{
     BudgetFacts, Change, Desired, HostChange, Judge, Memory, NodeFacts, PodFacts, PolicyFacts, Seen, ShadowFacts,
-    Timestamp, budgets, give_back, limits, pods, reboots, record, timeline, versions, written,
+    Timestamp, beginning, budgets, limits, pods, reboots, restore, timeline, versions, written,
 };
 
 impl Judge {
@@ -31,9 +31,9 @@ impl Judge {
         if let Some(before) = before.cloned() {
             let owned = self.cluster.shadow_of(&after).is_some();
             let memory = self.memories.entry(name.clone()).or_default();
-            give_back::remember(memory, &before, &after);
-            let mut found = record::judge(self.now, self.listed, memory, owned, (&before, &after));
-            found.extend(give_back::judge(self.now, memory, owned, &before, &after));
+            restore::remember(memory, &before, &after);
+            let mut found = beginning::judge(self.now, self.listed, memory, owned, (&before, &after));
+            found.extend(restore::judge(self.now, memory, owned, &before, &after));
             self.found(found);
             self.tell(&name, timeline::node_changes(&before, &after));
         }
@@ -74,13 +74,13 @@ impl Judge {
         let memory = self.memories.get(&written.node).unwrap_or(&forgotten);
         let found = limits::judge(self.now, &self.cluster, memory, (before, written));
         self.found(found);
-        self.remember_order(&written.node, Some(&after.desired));
+        self.remember_spec(&written.node, Some(&after.desired));
     }
 
     fn shadow_gone(&mut self, shadow: &ShadowFacts) {
         self.cluster.shadows.remove(&shadow.node);
         self.cluster.runs.remove(&shadow.node);
-        self.remember_order(&shadow.node, Some(&Desired { state: State::Idle, ..Desired::default() }));
+        self.remember_spec(&shadow.node, Some(&Desired { state: State::Idle, ..Desired::default() }));
         self.tell(&shadow.node, ["shadow deleted".to_owned()]);
         self.count(&shadow.node);
     }

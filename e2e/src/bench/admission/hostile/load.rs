@@ -28,7 +28,7 @@ const KEPT: Kind = Kind { name: "edit, connection kept", timed: true };
 const NEW: Kind = Kind { name: "edit, new connection", timed: true };
 
 /// A replica of the webhook that kube-apiserver asks through a relay.
-pub(super) struct Besieged {
+pub(super) struct Attacked {
     server: Arc<Server>,
     relay: Relay,
     webhook: Webhook,
@@ -37,7 +37,7 @@ pub(super) struct Besieged {
     plane: ControlPlane,
 }
 
-impl Besieged {
+impl Attacked {
     pub(super) async fn new(
         plane: ControlPlane,
         webhook: Webhook,
@@ -64,7 +64,7 @@ impl Besieged {
     }
 }
 
-impl Victim for Besieged {
+impl Victim for Attacked {
     const DEPLOYMENT: &'static str = "brupop-webhook";
     const KINDS: &'static [Kind] = &[KEPT, NEW];
     const AIM: Duration = Duration::from_millis(500);

@@ -10,7 +10,7 @@ use crate::bench::hostile;
 use crate::controlplane::ControlPlane;
 use crate::fleet::{Programs, admission};
 
-use load::Besieged;
+use load::Attacked;
 
 /// What the edits happen beside.
 const NODES: usize = 500;
@@ -31,6 +31,6 @@ pub(super) async fn run(args: &hostile::Args) -> anyhow::Result<()> {
     println!("{NODES} nodes and {POLICIES} policies");
     let policies = fill(&plane, NODES, POLICIES).await?;
     let attacks = attacks::all(&policies).await?;
-    let besieged = Besieged::new(plane, webhook, policies).await?;
-    hostile::run(&besieged, attacks, args).await
+    let attacked = Attacked::new(plane, webhook, policies).await?;
+    hostile::run(&attacked, attacks, args).await
 }

@@ -30,7 +30,7 @@ pub(super) fn all(stolen: &Caller) -> Vec<Attack> {
 
 fn requests() -> Vec<Attack> {
     let spread = Shape { addresses: 60, ..SIXTY };
-    let unread = Shape { window: 0, ..SIXTY };
+    let no_window = Shape { window: 0, ..SIXTY };
     let many = Shape { pause: Duration::from_secs(4), ..SIXTY };
     vec![
         Attack::new(
@@ -45,7 +45,7 @@ fn requests() -> Vec<Attack> {
             |field| ask(field, SIXTY, headers),
         ),
         Attack::new("slow-readers", "60 connections x 100 streams that take no byte of an answer", move |field| {
-            ask(field, unread, || Ok(Ask { head: Request::get(uri(PING)).body(())?, body: Body::None }))
+            ask(field, no_window, || Ok(Ask { head: Request::get(uri(PING)).body(())?, body: Body::None }))
         }),
         Attack::new("streams", "60 connections x 100 streams without a token, 1,500 requests a second", move |field| {
             ask(field, many, || Ok(Ask { head: Request::get(uri(NODE_RESOURCE)).body(())?, body: Body::None }))

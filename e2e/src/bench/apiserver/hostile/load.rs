@@ -34,7 +34,7 @@ const PATIENCE: Duration = Duration::from_secs(15);
 const PINGERS: u16 = 1000;
 
 /// A replica with agents.
-pub(super) struct Besieged {
+pub(super) struct Attacked {
     site: Site,
     /// Whose token was stolen: no part of the honest load.
     stolen: Caller,
@@ -42,7 +42,7 @@ pub(super) struct Besieged {
     unknown: Mutex<VecDeque<Apiserver>>,
 }
 
-impl Besieged {
+impl Attacked {
     pub(super) fn new(mut site: Site) -> anyhow::Result<Self> {
         let stolen = site.callers.pop().context("no agents")?;
         Ok(Self { site, stolen, unknown: Mutex::default() })
@@ -80,7 +80,7 @@ impl Besieged {
         join_all(all).await;
     }
 
-    /// Every agent waits for news all the time.
+    /// Every agent waits for a change all the time.
     async fn polls(&self, ledger: &Ledger, until: Instant) {
         let all =
             self.site.callers.iter().map(|caller| timeout_at(until, poll(caller.apiserver.clone(), ledger.clone())));
@@ -88,7 +88,7 @@ impl Besieged {
     }
 }
 
-impl Victim for Besieged {
+impl Victim for Attacked {
     const DEPLOYMENT: &'static str = "brupop-apiserver";
     const KINDS: &'static [Kind] = &[
         Kind { name: "ping", timed: true },

@@ -7,7 +7,7 @@ mod tokens;
 use super::site::Site;
 use crate::bench::hostile;
 
-use load::Besieged;
+use load::Attacked;
 
 /// Agents of the honest load, and one more whose token was stolen.
 const AGENTS: usize = 41;
@@ -18,7 +18,7 @@ const AGENTS: usize = 41;
 /// When the cluster cannot be set up, or the honest load cannot be made.
 pub(super) async fn run(args: &hostile::Args) -> anyhow::Result<()> {
     let site = Site::start(AGENTS, args.programs.as_deref()).await?;
-    let besieged = Besieged::new(site)?;
-    let attacks = attacks::all(besieged.stolen());
-    hostile::run(&besieged, attacks, args).await
+    let attacked = Attacked::new(site)?;
+    let attacks = attacks::all(attacked.stolen());
+    hostile::run(&attacked, attacks, args).await
 }

@@ -6,9 +6,9 @@ use tokio::time::{Instant, sleep};
 
 /// By how much everything is faster than the original.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Pace(u32);
+pub(super) struct TimeScale(u32);
 
-impl Pace {
+impl TimeScale {
     pub(super) fn faster(factor: u32) -> Self {
         Self(factor.max(1))
     }
@@ -78,8 +78,8 @@ pub(super) struct Limit {
 }
 
 impl Limit {
-    pub(super) fn new(pace: Pace, period: Duration, burst: u32) -> Self {
-        let period = pace.scaled(period);
+    pub(super) fn new(scale: TimeScale, period: Duration, burst: u32) -> Self {
+        let period = scale.scaled(period);
         Self { period, ahead: period * burst.saturating_sub(1), next: None }
     }
 
@@ -120,7 +120,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn six_attempts_are_made_and_no_more() {
         let mut attempts = 0;
-        let outcome = Pace::faster(1).retry(Retries::APISERVER, async || {
+        let outcome = TimeScale::faster(1).retry(Retries::APISERVER, async || {
             attempts += 1;
             anyhow::bail!("no")
         });
@@ -131,7 +131,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_burst_passes_at_once_and_the_rest_one_each_period() {
-        let mut limit = Limit::new(Pace::faster(10), Duration::from_secs(15), 4);
+        let mut limit = Limit::new(TimeScale::faster(10), Duration::from_secs(15), 4);
         let began = Instant::now();
         for _ in 0..4 {
             limit.ready().await;
@@ -145,7 +145,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_place_that_is_not_free_is_refused_until_it_is() {
-        let mut limit = Limit::new(Pace::faster(1), Duration::from_secs(120), 1);
+        let mut limit = Limit::new(TimeScale::faster(1), Duration::from_secs(120), 1);
         let now = Instant::now();
         assert_eq!(limit.take(now), Ok(()));
         assert_eq!(limit.take(now + Duration::from_secs(20)), Err(Duration::from_secs(100)));

@@ -1,6 +1,6 @@
-//! Whether a Node was given back as it had been, and only when that was asked for.
+//! Whether a Node was restored to what it had been, and only when that was asked for.
 //!
-//! What it had been is what the observer saw before the first mark, not what the mark claims.
+//! What it had been is what the observer saw before the first record, not what the record claims.
 
 use api::{State, shadow::Desired};
 use jiff::Timestamp;
@@ -9,11 +9,11 @@ use super::breach::{Breach, Rule};
 use super::facts::NodeFacts;
 use super::memory::{Before, Memory};
 
-/// Takes note of how a Node is before its first mark, and of what others do to it while it is marked.
+/// Takes note of how a Node is before its first record, and of what others do to it while it carries one.
 pub(super) fn remember(memory: &mut Memory, before: &NodeFacts, after: &NodeFacts) {
     match (before.has_record(), after.has_record()) {
         (false, true) => memory.before = Some(Before::from(before)),
-        // The operator writes the marks with whatever else it does; who leaves them as they are is somebody else.
+        // The operator writes the record with whatever else it does: a write that leaves it as it is comes from somebody else.
         (true, true) if before.record == after.record => {
             if let Some(known) = &mut memory.before {
                 if before.unschedulable != after.unschedulable {
@@ -28,7 +28,7 @@ pub(super) fn remember(memory: &mut Memory, before: &NodeFacts, after: &NodeFact
     }
 }
 
-/// Judges a write of a Node that took marks away.
+/// Judges a write of a Node that carried a record.
 pub(super) fn judge(
     at: Timestamp,
     memory: &mut Memory,
@@ -37,11 +37,11 @@ pub(super) fn judge(
     after: &NodeFacts,
 ) -> Vec<Breach> {
     let early = too_early(at, memory, owned, before, after).map(|message| breach(at, after, &message));
-    early.into_iter().chain(given_back(at, memory, before, after)).collect()
+    early.into_iter().chain(restored(at, memory, before, after)).collect()
 }
 
-/// Judges how a Node is that is not marked any more.
-pub(super) fn given_back(at: Timestamp, memory: &mut Memory, before: &NodeFacts, after: &NodeFacts) -> Vec<Breach> {
+/// Judges how a Node is that carries no record any more.
+pub(super) fn restored(at: Timestamp, memory: &mut Memory, before: &NodeFacts, after: &NodeFacts) -> Vec<Breach> {
     if !before.has_record() || after.has_record() {
         return Vec::new();
     }
@@ -51,23 +51,23 @@ pub(super) fn given_back(at: Timestamp, memory: &mut Memory, before: &NodeFacts,
 
 fn breach(at: Timestamp, node: &NodeFacts, message: &str) -> Breach {
     let message = format!("node {} {message}", node.name);
-    Breach { at, rule: Rule::GiveBack, objects: vec![format!("node/{}", node.name)], message }
+    Breach { at, rule: Rule::Restore, objects: vec![format!("node/{}", node.name)], message }
 }
 
-/// What a Node whose marks are gone still has of them.
+/// What is not as it was on a Node whose record is gone.
 fn differences(known: &Before, after: &NodeFacts) -> Vec<String> {
     let mut messages = Vec::new();
     if after.unschedulable != known.unschedulable && known.cordon_by_others != Some(after.unschedulable) {
         messages.push(match known.unschedulable {
-            true => "was given back uncordoned, and it was cordoned before".to_owned(),
-            false => "was given back cordoned, and it was not before".to_owned(),
+            true => "was restored uncordoned, and it was cordoned before".to_owned(),
+            false => "was restored cordoned, and it was not before".to_owned(),
         });
     }
     let exclusion = after.exclusion().cloned();
     if exclusion != known.exclusion && known.exclusion_by_others.as_ref() != Some(&exclusion) {
         let was = known.exclusion.as_deref().unwrap_or("absent");
         let is = exclusion.as_deref().unwrap_or("absent");
-        messages.push(format!("was given back with the load-balancer exclusion {is}, and it was {was} before"));
+        messages.push(format!("was restored with the load-balancer exclusion {is}, and it was {was} before"));
     }
     messages
 }
@@ -79,7 +79,7 @@ fn too_early(at: Timestamp, memory: &Memory, owned: bool, before: &NodeFacts, af
     let undone = (old.cordoned && !cordoned) || (old.excluded && !excluded);
     let asked = |desired: &Desired| matches!(desired.state, State::Idle | State::MonitoringUpdate);
     let early = undone && owned && after.is_managed() && !memory.was_asked(at, asked);
-    early.then(|| "was given back before that was asked for".to_owned())
+    early.then(|| "was restored before that was asked for".to_owned())
 }
 
 #[cfg(test)]
@@ -91,10 +91,10 @@ mod tests {
     use crate::observer::facts::NodeFacts;
     use crate::observer::samples::World;
 
-    /// A node that was as `before` makes it, is disrupted now, and is to be given back.
-    fn to_be_given_back(before: fn(&mut NodeFacts)) -> World {
+    /// A node that was as `before` makes it, is disrupted now, and is to be restored.
+    fn to_be_restored(before: fn(&mut NodeFacts)) -> World {
         let mut world = World::new(&["a"], json!(1));
-        world.node("a", before).start("a").approval("a").mark("a").cordon("a");
+        world.node("a", before).start("a").approval("a").record("a").cordon("a");
         world.node("a", |node| {
             node.labels.insert(LABEL.to_owned(), "true".to_owned());
             node.record.as_mut().unwrap().as_mut().unwrap().excluded = true;
@@ -113,66 +113,66 @@ mod tests {
     }
 
     #[test]
-    fn a_node_is_given_back_as_it_was() {
-        to_be_given_back(|_| ()).node("a", gone(false, None)).clean();
-        to_be_given_back(|_| ()).node("a", gone(true, None)).breach(Rule::GiveBack, "cordoned, and it was not");
-        to_be_given_back(|_| ()).node("a", gone(false, Some("true"))).breach(Rule::GiveBack, "absent before");
+    fn a_node_is_restored_to_what_it_was() {
+        to_be_restored(|_| ()).node("a", gone(false, None)).clean();
+        to_be_restored(|_| ()).node("a", gone(true, None)).breach(Rule::Restore, "cordoned, and it was not");
+        to_be_restored(|_| ()).node("a", gone(false, Some("true"))).breach(Rule::Restore, "absent before");
     }
 
     #[test]
     fn what_an_administrator_had_done_stays() {
         let cordoned: fn(&mut NodeFacts) = |node| node.unschedulable = true;
-        to_be_given_back(cordoned).node("a", gone(true, None)).clean();
-        to_be_given_back(cordoned).node("a", gone(false, None)).breach(Rule::GiveBack, "it was cordoned before");
+        to_be_restored(cordoned).node("a", gone(true, None)).clean();
+        to_be_restored(cordoned).node("a", gone(false, None)).breach(Rule::Restore, "it was cordoned before");
         let excluded: fn(&mut NodeFacts) = |node| drop(node.labels.insert(LABEL.to_owned(), "x".to_owned()));
-        to_be_given_back(excluded).node("a", gone(false, Some("x"))).clean();
-        to_be_given_back(excluded).node("a", gone(false, None)).breach(Rule::GiveBack, "x before");
+        to_be_restored(excluded).node("a", gone(false, Some("x"))).clean();
+        to_be_restored(excluded).node("a", gone(false, None)).breach(Rule::Restore, "x before");
     }
 
     #[test]
-    fn what_the_marks_claim_is_not_believed() {
-        let mut world = to_be_given_back(|node| node.unschedulable = true);
+    fn what_the_record_claims_is_not_believed() {
+        let mut world = to_be_restored(|node| node.unschedulable = true);
         world.node("a", |node| node.record.as_mut().unwrap().as_mut().unwrap().cordoned_before = false);
-        world.node("a", gone(false, None)).breach(Rule::GiveBack, "it was cordoned before");
+        world.node("a", gone(false, None)).breach(Rule::Restore, "it was cordoned before");
     }
 
     #[test]
     fn what_an_administrator_does_meanwhile_may_stay() {
-        let mut world = to_be_given_back(|node| node.unschedulable = true);
+        let mut world = to_be_restored(|node| node.unschedulable = true);
         world.node("a", |node| node.unschedulable = false).node("a", gone(false, None)).clean();
     }
 
     #[test]
-    fn a_node_is_given_back_only_when_that_is_asked_for() {
+    fn a_node_is_restored_only_when_that_is_asked_for() {
         let early = |withdraw: fn(&mut World) -> &mut World| {
             let mut world = World::new(&["a"], json!(1));
-            world.start("a").approval("a").mark("a");
+            world.start("a").approval("a").record("a");
             withdraw(&mut world);
             world.after(9).uncordon("a");
             world
         };
-        early(|world| world.cordon("a")).breach(Rule::GiveBack, "before that was asked for");
+        early(|world| world.cordon("a")).breach(Rule::Restore, "before that was asked for");
         early(|world| world.cordon("a").idle("a")).clean();
-        // A mark under which nothing was done is taken back at any time.
+        // A record under which nothing was done may be removed at any time.
         early(|world| world).clean();
     }
 
     #[test]
-    fn a_node_given_back_while_nothing_was_seen_is_judged_by_how_it_is() {
+    fn a_node_that_was_restored_while_nothing_was_seen_is_judged_by_how_it_is() {
         let unseen = |unschedulable| {
-            let mut world = to_be_given_back(|node| node.unschedulable = true);
+            let mut world = to_be_restored(|node| node.unschedulable = true);
             world.change_node("a", gone(unschedulable, None));
             world.list();
             world
         };
         unseen(true).clean();
-        unseen(false).breach(Rule::GiveBack, "it was cordoned before");
+        unseen(false).breach(Rule::Restore, "it was cordoned before");
     }
 
     #[test]
-    fn how_a_node_was_that_is_marked_from_the_beginning_is_not_known() {
+    fn how_a_node_was_that_carries_a_record_from_the_beginning_is_not_known() {
         let mut world = World::new(&["a"], json!(1));
-        world.start("a").approval("a").mark("a").cordon("a").finish("a");
+        world.start("a").approval("a").record("a").cordon("a").finish("a");
         world.list();
         let mut fresh = crate::observer::Judge::new("brupop");
         std::mem::swap(&mut world.judge, &mut fresh);

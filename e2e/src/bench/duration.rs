@@ -1,4 +1,4 @@
-//! Where the time of one update goes.
+//! How long one update takes, and for what.
 
 use std::time::Duration;
 
@@ -6,9 +6,9 @@ use jiff::Timestamp;
 
 use crate::host::Happening;
 
-/// One update, from the order to stage until the node is given back and both sides are Idle.
+/// How long one update takes, from its start until the node is restored and both sides are Idle.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Way {
+pub(super) struct UpdateDuration {
     /// All of it.
     pub(super) whole: Duration,
     /// The host's commands: download, writing, activation, refreshes.
@@ -19,27 +19,27 @@ pub(super) struct Way {
     pub(super) after_boot: Duration,
 }
 
-impl Way {
+impl UpdateDuration {
     /// Reads a host's record between two moments.
     pub(super) fn between(from: Timestamp, to: Timestamp, record: &[(Timestamp, Happening)]) -> Self {
-        let mut way = Self { whole: between(from, to), ..Self::default() };
+        let mut update = Self { whole: between(from, to), ..Self::default() };
         let (mut begun, mut asked, mut up) = (None, None, None);
         for (at, happening) in record.iter().filter(|(at, _)| (from..=to).contains(at)) {
             match happening {
                 Happening::Started(..) => begun = Some(*at),
                 Happening::Ended(..) | Happening::Lost(_) => {
-                    way.commands += begun.take().map_or(Duration::ZERO, |begun| between(begun, *at));
+                    update.commands += begun.take().map_or(Duration::ZERO, |begun| between(begun, *at));
                 }
                 Happening::RebootRequested(_, code) if code.is_success() => asked = Some(*at),
                 Happening::Booted(_) => {
-                    way.reboot += asked.take().map_or(Duration::ZERO, |asked| between(asked, *at));
+                    update.reboot += asked.take().map_or(Duration::ZERO, |asked| between(asked, *at));
                     up = Some(*at);
                 }
                 _ => {}
             }
         }
-        way.after_boot = up.map_or(Duration::ZERO, |up| between(up, to));
-        way
+        update.after_boot = up.map_or(Duration::ZERO, |up| between(up, to));
+        update
     }
 
     /// What is left: the agent's own waiting, and that of the controller and the apiserver.
@@ -83,10 +83,11 @@ mod tests {
             (at(30), Happening::Booted(boot)),
             (at(60), Happening::Started(Command::Refresh, client)),
         ];
-        let way = Way::between(at(10), at(34), &record);
+        let update = UpdateDuration::between(at(10), at(34), &record);
         let seconds = Duration::from_secs;
-        let expected = Way { whole: seconds(24), commands: seconds(4), reboot: seconds(10), after_boot: seconds(4) };
-        assert_eq!(way, expected);
-        assert_eq!(way.own(), seconds(10));
+        let expected =
+            UpdateDuration { whole: seconds(24), commands: seconds(4), reboot: seconds(10), after_boot: seconds(4) };
+        assert_eq!(update, expected);
+        assert_eq!(update.own(), seconds(10));
     }
 }

@@ -1,7 +1,7 @@
 //! Whether a disruption began under an approval for it.
 //!
-//! A mark alone disrupts nothing: it is written first, and when the approval has been withdrawn by then it is taken back. So what
-//! is judged is what is done to the Node under the mark, and of the mark itself only that it names an approval that was given.
+//! A record alone disrupts nothing: it is written first, and removed when the approval has been withdrawn by then. So what is judged is
+//! what is done to the Node under the record, and of the record itself only that it names an approval that was given.
 
 use api::DisruptionRecord;
 use api::names::{APISERVER_FIELD_MANAGER, CONTROLLER_FIELD_MANAGER, EXCLUDE_FROM_LOAD_BALANCERS_LABEL};
@@ -12,8 +12,8 @@ use super::facts::NodeFacts;
 use super::memory::Memory;
 use super::writes::written;
 
-/// How long ago an apiserver may have read the approval that its mark names: the deadline of its write, doubled. For as long after
-/// a list a mark may name an approval that no watch has shown.
+/// How long ago an apiserver may have read the approval that its record names: the deadline of its write, doubled. For as long after
+/// a list a record may name an approval that no watch has shown.
 const READ_TO_WRITE: SignedDuration = SignedDuration::from_secs(10);
 
 /// Judges a write of a Node. `owned` says whether there is a shadow of this very Node, `listed` when everything was listed
@@ -38,7 +38,7 @@ pub(super) fn judge(
         }
         (_, None) if !after.has_record() => {
             memory.begun = None;
-            messages.extend(unmarked(before, after));
+            messages.extend(unrecorded(before, after));
         }
         (_, None) => {}
     }
@@ -46,19 +46,19 @@ pub(super) fn judge(
     messages.into_iter().map(|message| Breach { at, rule: Rule::Beginning, objects: objects(), message }).collect()
 }
 
-/// What is wrong with a new mark.
+/// What is wrong with a new record.
 fn name(at: Timestamp, listed: Timestamp, memory: &Memory, record: &DisruptionRecord) -> Option<String> {
     let unsure = at.duration_since(listed) < READ_TO_WRITE;
     let known = unsure || memory.knows(&record.approval);
     (!known).then(|| {
         format!(
-            "the mark names an approval that was never given: {} of {}",
+            "the record names an approval that was never given: {} of {}",
             record.approval.version, record.approval.since
         )
     })
 }
 
-/// Whether the write did something to the Node, beyond marking it.
+/// Whether the write did something to the Node, beyond writing the record.
 fn acts(old: Option<&DisruptionRecord>, new: &DisruptionRecord) -> bool {
     let was = |done: fn(&DisruptionRecord) -> bool| old.is_some_and(done);
     (new.cordoned && !was(|record| record.cordoned))
@@ -66,7 +66,7 @@ fn acts(old: Option<&DisruptionRecord>, new: &DisruptionRecord) -> bool {
         || (new.drain_began.is_some() && old.and_then(|old| old.drain_began) != new.drain_began)
 }
 
-/// What is wrong with an act under a mark.
+/// What is wrong with an act under a record.
 fn act(
     at: Timestamp,
     memory: &mut Memory,
@@ -92,16 +92,16 @@ fn act(
     Some(format!("{what} at {written}, when the approval had expired: {late}"))
 }
 
-/// What is wrong with a write of a Node that is not marked: the operator's fingers on it.
-fn unmarked(before: &NodeFacts, after: &NodeFacts) -> Option<String> {
+/// What is wrong with a write of a Node that carries no record: the operator has no business there.
+fn unrecorded(before: &NodeFacts, after: &NodeFacts) -> Option<String> {
     let label = format!("f:{EXCLUDE_FROM_LOAD_BALANCERS_LABEL}");
     let cordoned = after.unschedulable && !before.unschedulable && is_operators(after, &["f:spec", "f:unschedulable"]);
     let excluded = after.exclusion().is_some()
         && before.exclusion() != after.exclusion()
         && is_operators(after, &["f:metadata", "f:labels", &label]);
     let what = if cordoned { "cordoned" } else { "taken out of the load balancers" };
-    // A Node that was marked until this very write is being given back, which has a rule of its own.
-    ((cordoned || excluded) && !before.has_record()).then(|| format!("{what} by the operator without a mark"))
+    // A Node whose record this very write removes is being restored, which has a rule of its own.
+    ((cordoned || excluded) && !before.has_record()).then(|| format!("{what} by the operator without a record"))
 }
 
 /// Whether the field belongs to one of the operator's field managers.
@@ -130,61 +130,61 @@ mod tests {
 
     #[test]
     fn a_disruption_under_its_approval_is_right() {
-        with_approval().mark("a").cordon("a").clean();
+        with_approval().record("a").cordon("a").clean();
     }
 
     #[test]
-    fn a_mark_must_name_an_approval_that_was_given() {
+    fn a_record_must_name_an_approval_that_was_given() {
         let mut world = with_approval();
-        let record = world.record("a");
+        let record = world.first_record("a");
         let approval = ApprovalId { version: new_version(), since: record.began };
         world.node("a", |node| node.record = Ok(Some(DisruptionRecord { approval, ..record })));
         world.breach(Rule::Beginning, "never given");
     }
 
     #[test]
-    fn a_mark_that_came_too_late_for_its_approval_is_right_as_long_as_nothing_is_done() {
+    fn a_record_that_came_too_late_for_its_approval_is_right_as_long_as_nothing_is_done() {
         let mut world = with_approval();
-        let record = world.record("a");
+        let record = world.first_record("a");
         world.start("a").after(5).node("a", |node| node.record = Ok(Some(record))).clean();
         world.cordon("a").breach(Rule::Beginning, "under an approval that was gone");
     }
 
     #[test]
-    fn an_approval_that_was_there_between_the_mark_and_the_act_is_enough() {
-        with_approval().mark("a").start("a").after_millis(500).cordon("a").clean();
-        with_approval().mark("a").start("a").after(3).cordon("a").breach(Rule::Beginning, "gone");
-        with_approval().mark("a").idle("a").after(3).cordon("a").breach(Rule::Beginning, "gone");
+    fn an_approval_that_was_there_between_the_record_and_the_act_is_enough() {
+        with_approval().record("a").start("a").after_millis(500).cordon("a").clean();
+        with_approval().record("a").start("a").after(3).cordon("a").breach(Rule::Beginning, "gone");
+        with_approval().record("a").idle("a").after(3).cordon("a").breach(Rule::Beginning, "gone");
     }
 
     #[test]
-    fn an_approval_that_was_withdrawn_before_the_mark_is_none_however_short_ago() {
+    fn an_approval_that_was_withdrawn_before_the_record_is_none_however_short_ago() {
         let mut world = with_approval();
-        let record = world.record("a");
+        let record = world.first_record("a");
         world.start("a").node("a", |node| node.record = Ok(Some(record))).cordon("a");
         world.breach(Rule::Beginning, "gone");
     }
 
     #[test]
     fn a_disruption_begins_before_its_approval_expires_and_may_go_on_after() {
-        with_approval().after(290).mark("a").cordon("a").clean();
-        with_approval().after(310).mark("a").cordon("a").breach(Rule::Beginning, "expired");
+        with_approval().after(290).record("a").cordon("a").clean();
+        with_approval().after(310).record("a").cordon("a").breach(Rule::Beginning, "expired");
         let mut excluded = with_approval();
-        excluded.mark("a").node("a", |node| node.record.as_mut().unwrap().as_mut().unwrap().excluded = true);
+        excluded.record("a").node("a", |node| node.record.as_mut().unwrap().as_mut().unwrap().excluded = true);
         excluded.after(400).cordon("a").clean();
     }
 
     #[test]
     fn a_node_without_a_shadow_of_its_own_is_not_disrupted() {
         let mut world = with_approval();
-        world.shadow("a", |shadow| shadow.node.uid = "another".to_owned()).mark("a").cordon("a");
+        world.shadow("a", |shadow| shadow.node.uid = "another".to_owned()).record("a").cordon("a");
         world.breach(Rule::Beginning, "without a shadow");
     }
 
     #[test]
-    fn a_cordon_without_a_mark_is_an_administrators_or_a_breach() {
+    fn a_cordon_without_a_record_is_an_administrators_or_a_breach() {
         with_approval().node("a", |node| node.unschedulable = true).clean();
         let ours = |node: &mut super::NodeFacts| (node.unschedulable, node.managers) = (true, by_the_apiserver());
-        with_approval().node("a", ours).breach(Rule::Beginning, "without a mark");
+        with_approval().node("a", ours).breach(Rule::Beginning, "without a record");
     }
 }

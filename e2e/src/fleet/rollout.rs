@@ -10,7 +10,7 @@ use semver::Version;
 
 use crate::controlplane::wait::eventually;
 
-/// Waits until `count` nodes run `version`, at rest: Idle asked for and reported, schedulable, and without marks.
+/// Waits until `count` nodes run `version`, at rest: Idle asked for and reported, schedulable, and without a record.
 ///
 /// # Errors
 /// When that has not come about within `patience`.
