@@ -9,9 +9,9 @@ use tokio_util::sync::CancellationToken;
 use crate::cluster::Cluster;
 use crate::drain::Memory;
 use crate::identity::{Issuers, Lanes, Reviews};
-use crate::in_flight::InFlight;
 use crate::metrics::Metrics;
 use crate::notices::Notices;
+use crate::open_requests::OpenRequests;
 use crate::watch::Caches;
 
 /// Tells what time it is.
@@ -31,8 +31,8 @@ pub struct App {
     pub lanes: Lanes,
     /// Who issues tokens in this cluster.
     pub issuers: Issuers,
-    /// What each node has in flight.
-    pub in_flight: InFlight,
+    /// The open requests of each node.
+    pub open_requests: OpenRequests,
     /// What the next request of a drain goes on from.
     pub drains: Memory,
     /// What is counted.
@@ -62,7 +62,7 @@ impl App {
             reviews: Reviews::default(),
             lanes: Lanes::default(),
             issuers: Issuers::default(),
-            in_flight: InFlight::default(),
+            open_requests: OpenRequests::default(),
             drains: Memory::default(),
             metrics,
             notices,

@@ -1,4 +1,4 @@
-//! States that are there only while somebody holds them, by key: so there are never more of them than requests in flight.
+//! States that are there only while somebody holds them, by key: so there are never more of them than open requests.
 
 use std::collections::HashMap;
 use std::hash::Hash;

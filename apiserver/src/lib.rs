@@ -1,16 +1,18 @@
 //! The apiserver: the only program that touches Nodes and pods, on behalf of the agent of the node concerned.
 //!
 //! ```text
-//! request ─► identity ─► routes ─┬─► shadow  (create, read, report)
-//!                                ├─► node    (mark, exclude, cordon; give back)
-//!                                └─► drain   (select, evict, wait)
-//!                                     each: facts read from the cluster ─► a rule ─► one conditional write
-//! watch of Nodes ─► marked ─► node::attend  (give back what no agent gives back)
-//! drain, node::attend ─► notices ─► Events on the Node
+//! request ─► routes ─► operations ─┬─► authenticate  (who is calling?)
+//!                                  ├─► disrupt       (record, exclude, cordon)
+//!                                  ├─► drain         (select, evict, wait)
+//!                                  └─► restore       (include, uncordon)
+//!                                       each: facts read from the cluster ─► a rule ─► one conditional write
+//! watch of Nodes ─► marked ─► operations::attend  (restore what no agent restores)
+//! drain, attend ─► notices ─► Events on the Node
 //! ```
 //!
-//! The rules are `caller`, `preferences`, `identity::{claims, token_claims, standing, authorize}`, `node::{facts, right, give_back, unattended}`,
-//! `shadow::{fresh, report}` and `drain::{select, answer, tracker}`: no I/O, no clock.
+//! The rules are `caller`, `preferences`, `identity::{claims, token_claims, standing, authorize}`, `node`, `shadow::{fresh, report}` and
+//! `drain::{select, answer, tracker}`: no I/O, no clock. Imports go one way: run, routes, operations, app, what it holds, the rules,
+//! `refusal`, `cluster`.
 
 pub mod app;
 pub mod args;
@@ -19,12 +21,13 @@ pub mod client;
 pub mod cluster;
 pub mod drain;
 pub mod identity;
-pub mod in_flight;
 pub mod keyed;
 pub mod marked;
 pub mod metrics;
 pub mod node;
 pub mod notices;
+pub mod open_requests;
+pub mod operations;
 pub mod preferences;
 pub mod refusal;
 pub mod router;

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::pin::pin;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use api::names::{DISRUPTION_RECORD_ANNOTATION, UPDATER_INTERFACE_LABEL, UPDATER_INTERFACE_VERSION};
+use api::names::DISRUPTION_RECORD_ANNOTATION;
 use api::shadow::NodeRef;
 use futures::{Stream, StreamExt};
 use k8s_openapi::api::core::v1::Node;
@@ -17,6 +17,8 @@ use kube::core::PartialObjectMeta;
 use kube::runtime::WatchStreamExt;
 use kube::runtime::watcher::{self, Event};
 use kube::{Api, Client, ResourceExt};
+
+use crate::node::is_managed;
 
 /// A marked Node.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -86,12 +88,6 @@ fn set(nodes: &mut BTreeMap<String, MarkedNode>, node: &PartialObjectMeta<Node>)
     }
 }
 
-/// Whether these are the labels of a node of the operator.
-#[must_use]
-pub fn is_managed(labels: &BTreeMap<String, String>) -> bool {
-    labels.get(UPDATER_INTERFACE_LABEL).is_some_and(|value| value == UPDATER_INTERFACE_VERSION)
-}
-
 /// What happens to the Nodes' metadata.
 pub fn node_events(
     client: Client,
@@ -101,6 +97,7 @@ pub fn node_events(
 
 #[cfg(test)]
 mod tests {
+    use api::names::{UPDATER_INTERFACE_LABEL, UPDATER_INTERFACE_VERSION};
     use serde_json::json;
 
     use super::*;

@@ -10,8 +10,6 @@ use http::header::{HeaderValue, RETRY_AFTER};
 
 use crate::caller::BadHeader;
 use crate::cluster::ClusterError;
-use crate::identity::{Crowded, Denied};
-use crate::node::{NoRight, NotGivingBack, UnreadableNode};
 
 /// Why a request is refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -79,37 +77,6 @@ impl IntoResponse for Refusal {
 impl From<BadHeader> for Refusal {
     fn from(bad: BadHeader) -> Self {
         Self::new(Reason::BadRequest, bad.to_string())
-    }
-}
-
-impl From<Denied> for Refusal {
-    fn from(denied: Denied) -> Self {
-        Self::new(denied.reason(), denied.to_string())
-    }
-}
-
-impl From<Crowded> for Refusal {
-    /// Not 429, which an agent takes for the answer of somebody who knows it.
-    fn from(crowded: Crowded) -> Self {
-        Self::new(Reason::Unavailable, crowded.to_string())
-    }
-}
-
-impl From<NoRight> for Refusal {
-    fn from(no_right: NoRight) -> Self {
-        Self::new(no_right.reason(), no_right.to_string())
-    }
-}
-
-impl From<NotGivingBack> for Refusal {
-    fn from(refused: NotGivingBack) -> Self {
-        Self::new(Reason::NotGivingBack, refused.to_string())
-    }
-}
-
-impl From<UnreadableNode> for Refusal {
-    fn from(unreadable: UnreadableNode) -> Self {
-        Self::new(Reason::Unavailable, unreadable.to_string())
     }
 }
 

@@ -24,8 +24,8 @@ use crate::cluster::Cluster;
 use crate::identity::follow_own_token;
 use crate::marked::{Marked, node_events};
 use crate::metrics::Metrics;
-use crate::node::attend;
 use crate::notices::{notices, publish};
+use crate::operations::attend;
 use crate::router::router;
 use crate::watch::{Caches, caches, pod_events, shadow_events};
 

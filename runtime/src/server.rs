@@ -9,11 +9,11 @@ mod budget;
 mod connection;
 mod connections;
 mod handshake;
-mod in_flight;
 mod lately;
 mod limits;
 mod member;
 mod network;
+mod open_requests;
 mod refused;
 
 use std::io;

@@ -29,7 +29,8 @@ struct Left {
 
 impl Memory {
     /// What the last request left of the drain of a node that began at `drain`, and since when its times are counted.
-    pub(super) fn take(&self, node_uid: &str, drain: Timestamp) -> (Tracker, Instant) {
+    #[must_use]
+    pub fn take(&self, node_uid: &str, drain: Timestamp) -> (Tracker, Instant) {
         let now = Instant::now();
         let mut left = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         match left.remove(node_uid).filter(|left| left.drain == drain && now - left.at <= KEPT) {
@@ -42,7 +43,7 @@ impl Memory {
     }
 
     /// Leaves something for the next request.
-    pub(super) fn leave(&self, node_uid: &str, drain: Timestamp, tracker: Tracker, begun: Instant) {
+    pub fn leave(&self, node_uid: &str, drain: Timestamp, tracker: Tracker, begun: Instant) {
         let now = Instant::now();
         let mut left = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         left.retain(|_, left| now - left.at <= KEPT);

@@ -140,7 +140,7 @@ pub fn select(pod: &PodFacts, began: Timestamp) -> Selection {
 
 /// The pods that have to go now. The operator's own come after all others, and each only when `elsewhere` has its
 /// component: otherwise nobody would be left to finish the rollout, and it starts again with the node. `overdue` says that
-/// the others are no longer waited for, so that the operator's own approval beside them.
+/// the others are no longer waited for, so that the operator's own go beside them.
 #[must_use]
 pub fn to_go(pods: Vec<PodFacts>, began: Timestamp, elsewhere: &BTreeSet<String>, overdue: bool) -> Vec<PodFacts> {
     let others = |pod: &PodFacts| matches!(select(pod, began), Selection::Evict | Selection::Await);

@@ -7,6 +7,7 @@ use thiserror::Error;
 
 use super::Claims;
 use crate::caller::Caller;
+use crate::refusal::Refusal;
 
 /// What is known of the pod a token is bound to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -139,6 +140,12 @@ impl Denied {
             Self::OtherNode => "node",
             Self::StaleNode => "stale_node",
         }
+    }
+}
+
+impl From<Denied> for Refusal {
+    fn from(denied: Denied) -> Self {
+        Self::new(denied.reason(), denied.to_string())
     }
 }
 

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use api::wire::Reason;
 use runtime::server::Network;
 use thiserror::Error;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -13,6 +14,7 @@ use tokio::time::{sleep, timeout};
 
 use crate::cluster::DEADLINE;
 use crate::keyed::{Held, Keyed};
+use crate::refusal::Refusal;
 
 /// How long an address keeps a turn after a review that let nobody in. So a caller that guesses costs Kubernetes that many
 /// reviews a second as its address has turns.
@@ -68,6 +70,13 @@ pub struct Turn {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error("too many callers are to be authenticated; ask again")]
 pub struct Crowded;
+
+impl From<Crowded> for Refusal {
+    /// Not 429, which an agent takes for the answer of somebody who knows it.
+    fn from(crowded: Crowded) -> Self {
+        Self::new(Reason::Unavailable, crowded.to_string())
+    }
+}
 
 impl Lane {
     /// A lane within bounds.

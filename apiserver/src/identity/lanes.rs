@@ -10,7 +10,7 @@ use super::standing::Standing;
 const PROVEN: Bounds = Bounds { at_once: 32, per_address: 32, waiting_per_address: 8192, waiting: 8192 };
 
 /// For agents whose pods are known. A quarter is left to others, whoever floods it; that much is left to the agents of a whole
-/// cluster behind one address. As many wait from one address as it has requests in flight before it is authenticated.
+/// cluster behind one address. As many wait from one address as it has open requests before it is authenticated.
 const KNOWN: Bounds = Bounds { at_once: 32, per_address: 24, waiting_per_address: 2048, waiting: 16_384 };
 
 /// For pods that the watch has not shown yet, which takes it milliseconds: hardly anybody, and whoever makes up tokens.

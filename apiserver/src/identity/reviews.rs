@@ -10,8 +10,8 @@ use super::generations::Generations;
 use super::lane::Crowded;
 use super::{Denied, Evidence};
 use crate::cluster::DEADLINE;
-use crate::in_flight::{MOST, MOST_WAITING};
 use crate::keyed::{Held, Keyed};
+use crate::open_requests::{MOST, MOST_WAITING};
 use crate::token::Fingerprint;
 
 /// How long a review is believed. A token that is revoked otherwise than by its pod's end is good for that much longer.
@@ -111,7 +111,7 @@ impl Reviews {
     /// Waits until nobody else has this token reviewed.
     ///
     /// # Errors
-    /// When more wait than an agent has requests in flight, or the wait is too long.
+    /// When more wait than an agent has open requests, or the wait is too long.
     pub async fn enter(&self, token: Fingerprint) -> Result<UnderWay, Crowded> {
         let held = self.under_way.hold(token, OneAtATime::default);
         let counted = held.bounded.clone().try_acquire_owned().map_err(|_| Crowded)?;

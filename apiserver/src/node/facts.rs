@@ -3,14 +3,18 @@
 use std::collections::BTreeMap;
 
 use api::DisruptionRecord;
-use api::names::{EXCLUDE_FROM_LOAD_BALANCERS_LABEL, UPDATE_NOW_ANNOTATION, VERSION_LOCK_BEFORE_ANNOTATION};
+use api::names::{
+    EXCLUDE_FROM_LOAD_BALANCERS_LABEL, UPDATE_NOW_ANNOTATION, UPDATER_INTERFACE_LABEL, UPDATER_INTERFACE_VERSION,
+    VERSION_LOCK_BEFORE_ANNOTATION,
+};
 use api::record::UnreadableRecord;
 use api::shadow::{NodeRef, Pin};
+use api::wire::Reason;
 use k8s_openapi::api::core::v1::Node;
 use serde_json::{Map, Value, json};
 use thiserror::Error;
 
-use crate::marked::is_managed;
+use crate::refusal::Refusal;
 
 /// What is read from a Node before anything is done to it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,6 +45,12 @@ pub struct UnreadableNode {
     field: &'static str,
 }
 
+impl From<UnreadableNode> for Refusal {
+    fn from(unreadable: UnreadableNode) -> Self {
+        Self::new(Reason::Unavailable, unreadable.to_string())
+    }
+}
+
 impl TryFrom<&Node> for NodeFacts {
     type Error = UnreadableNode;
 
@@ -60,6 +70,12 @@ impl TryFrom<&Node> for NodeFacts {
             id: NodeRef { uid: meta.uid.clone().ok_or_else(|| missing("uid"))?, name: name.clone() },
         })
     }
+}
+
+/// Whether these are the labels of a node of the operator.
+#[must_use]
+pub fn is_managed(labels: &BTreeMap<String, String>) -> bool {
+    labels.get(UPDATER_INTERFACE_LABEL).is_some_and(|value| value == UPDATER_INTERFACE_VERSION)
 }
 
 /// What is to change on a Node, in one write. The marks are always part of it.

@@ -7,20 +7,9 @@
 use api::BottlerocketShadowStatus;
 use api::names::VERSION_LOCK_BEFORE_ANNOTATION;
 use api::shadow::Pin;
-use api::wire::Reason;
 use serde_json::{Value, json};
-use tokio::time::sleep;
 
-use super::disrupt::{pause, read_node};
 use super::facts::NodeFacts;
-use crate::app::App;
-use crate::cluster::ClusterError;
-use crate::identity::Identity;
-use crate::refusal::Refusal;
-
-/// How often it is tried again because somebody else wrote the Node in between.
-const ATTEMPTS: u32 = 10;
-
 /// What a report means for the record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LockRecord {
@@ -45,27 +34,9 @@ pub fn lock_record(report: &BottlerocketShadowStatus, before: Option<&Pin>) -> L
     }
 }
 
-/// Makes the record on the caller's Node tell of `pin`, or of none.
-///
-/// # Errors
-/// When the Node cannot be read or written, or is no longer the caller's.
-pub async fn record_lock(app: &App, identity: &Identity, pin: Option<&Pin>) -> Result<(), Refusal> {
-    for attempt in 0..ATTEMPTS {
-        let node = read_node(app, identity).await?;
-        if node.pin.as_ref() == pin {
-            return Ok(());
-        }
-        match app.cluster.patch_node(&identity.node, &patch(&node, pin)).await {
-            Ok(_) => return Ok(()),
-            Err(ClusterError::Conflict(_)) => sleep(pause(attempt)).await,
-            Err(error) => return Err(error.into()),
-        }
-    }
-    let error = format!("node {} is being written by somebody else all the time", identity.node);
-    Err(Refusal::new(Reason::Unavailable, error))
-}
-
-fn patch(node: &NodeFacts, pin: Option<&Pin>) -> Value {
+/// The merge patch that makes the record tell of `pin`, or of none, if the Node is still as `node` says.
+#[must_use]
+pub fn lock_patch(node: &NodeFacts, pin: Option<&Pin>) -> Value {
     json!({"metadata": {
         "uid": node.id.uid,
         "resourceVersion": node.resource_version,

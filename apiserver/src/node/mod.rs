@@ -1,10 +1,7 @@
-//! What may be done to a Node, and doing it.
+//! What may be done to a Node: the rules, without I/O.
 
 mod adopt;
-mod attend;
-mod disrupt;
 mod facts;
-mod give_back;
 mod lock;
 mod restore;
 mod right;
@@ -15,11 +12,8 @@ pub(crate) mod samples;
 mod unattended;
 
 pub use adopt::{adopted, originals_approval};
-pub use attend::attend;
-pub use disrupt::{NotDisrupted, disrupt, read_both, read_node};
-pub use facts::{Change, NodeFacts, UnreadableNode};
-pub use give_back::{NotGivingBack, Restore, give_back};
-pub use lock::{LockRecord, lock_record, record_lock};
-pub use restore::restore;
+pub use facts::{Change, NodeFacts, UnreadableNode, is_managed};
+pub use lock::{LockRecord, lock_patch, lock_record};
+pub use restore::{NotGivingBack, Restore, give_back, undo_all};
 pub use right::{Goal, NoRight, Step, WRITE_DEADLINE, leftover, may_continue, step};
 pub use unattended::{Attended, Standing, Unattended, unattended};

@@ -11,6 +11,7 @@ use thiserror::Error;
 
 use super::adopt::{adopted, originals_approval};
 use super::facts::{Change, NodeFacts};
+use crate::refusal::Refusal;
 
 /// What must be left of an approval when something is done under it for the first time: the longest a write may take, so that it
 /// does not land after the approval's expiry.
@@ -85,6 +86,12 @@ impl NoRight {
             | Self::CordonedBefore
             | Self::Unreadable(_) => Reason::NoApproval,
         }
+    }
+}
+
+impl From<NoRight> for Refusal {
+    fn from(no_right: NoRight) -> Self {
+        Self::new(no_right.reason(), no_right.to_string())
     }
 }
 

@@ -12,7 +12,7 @@ use super::{Head, admit_without_body, is_owned, shadow_answer};
 use crate::app::App;
 use crate::cluster::ClusterError;
 use crate::identity::Identity;
-use crate::node::read_node;
+use crate::operations::read_node;
 use crate::refusal::Refusal;
 use crate::shadow::fresh;
 

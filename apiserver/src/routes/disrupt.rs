@@ -13,9 +13,9 @@ use tokio::time::{Instant, sleep};
 
 use super::{Head, admit_without_body};
 use crate::app::App;
-use crate::drain::{Outcome, drain, vetoed};
 use crate::identity::Identity;
-use crate::node::{Goal, NoRight, NotDisrupted, disrupt};
+use crate::node::{Goal, NoRight};
+use crate::operations::{NotDisrupted, Outcome, disrupt, drain, vetoed};
 use crate::preferences;
 use crate::refusal::Refusal;
 
@@ -40,11 +40,11 @@ pub async fn cordon_and_drain(State(app): State<Arc<App>>, head: Head, body: Bod
     loop {
         match once(&app, &identity, until).await {
             Ok(Outcome::Drained) => return Ok(StatusCode::OK.into_response()),
-            Ok(Outcome::Approved(progress)) => return Ok(going(progress)),
+            Ok(Outcome::Unfinished(progress)) => return Ok(accepted(progress)),
             Err(not) => wait_or_refuse(&identity, not).await?,
         }
         if until.is_some_and(|until| until <= Instant::now()) {
-            return Ok(going(DrainProgress::default()));
+            return Ok(accepted(DrainProgress::default()));
         }
     }
 }
@@ -58,7 +58,7 @@ async fn once(app: &App, identity: &Identity, until: Option<Instant>) -> Result<
     drain(app, identity, &record, until).await
 }
 
-fn going(progress: DrainProgress) -> Response {
+fn accepted(progress: DrainProgress) -> Response {
     (StatusCode::ACCEPTED, Json(progress)).into_response()
 }
 

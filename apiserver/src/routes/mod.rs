@@ -29,8 +29,9 @@ pub use report::report;
 pub use restore::{include, uncordon};
 
 use crate::app::App;
-use crate::identity::{Identity, authenticate};
-use crate::in_flight::Place;
+use crate::identity::Identity;
+use crate::open_requests::OpenRequest;
+use crate::operations::authenticate;
 use crate::refusal::Refusal;
 
 /// The largest body that is read: some twenty times the largest status the schema allows in practice.
@@ -60,17 +61,17 @@ impl<S: Sync> FromRequestParts<S> for Head {
 
 /// What an admitted request holds for as long as it lasts.
 struct Admitted {
-    _place: Place,
+    _request: OpenRequest,
     _proven: Option<Proven>,
 }
 
-/// Who is calling, with a place among what its node has in flight. Until then the caller is unauthenticated, and each
+/// Who is calling, counted among the open requests of its node. Until then the caller is unauthenticated, and each
 /// address may have few such callers.
 async fn admit(app: &App, head: &Head) -> Result<(Identity, Admitted), Refusal> {
     let identity = authenticate(app, &head.headers, head.peer).await?;
-    let place = app.in_flight.enter(&identity.node, identity.ours).await?;
+    let request = app.open_requests.enter(&identity.node, identity.ours).await?;
     let proven = head.connection.as_ref().map(Connection::proven);
-    Ok((identity, Admitted { _place: place, _proven: proven }))
+    Ok((identity, Admitted { _request: request, _proven: proven }))
 }
 
 /// [`admit`] for a request that wants no body: one that is there is read away.

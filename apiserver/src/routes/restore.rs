@@ -10,7 +10,8 @@ use http::StatusCode;
 
 use super::{Head, admit_without_body};
 use crate::app::App;
-use crate::node::{Restore, restore};
+use crate::node::Restore;
+use crate::operations::restore;
 use crate::refusal::Refusal;
 
 /// Gives the schedulability of the caller's node back.

@@ -60,7 +60,7 @@ async fn evictions_stop_within_a_second_whatever_body_the_caller_sent_or_owes() 
         let before = evictions();
         sleep(Duration::from_secs(600)).await;
         assert_eq!(evictions(), before, "{rest:?}");
-        assert_eq!(site.app.in_flight.nodes(), 0, "{rest:?}");
+        assert_eq!(site.app.open_requests.nodes(), 0, "{rest:?}");
     }
 }
 

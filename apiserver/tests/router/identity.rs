@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use api::names::TOKEN_AUDIENCE;
 use api::wire::{CORDON_AND_DRAIN, NODE_RESOURCE, NODE_UID_HEADER, PING, Reason, TOKEN_HEADER};
-use apiserver::in_flight::MOST;
+use apiserver::open_requests::MOST;
 use axum::body::Body;
 use futures::future::join_all;
 use k8s_openapi::api::core::v1::Pod;
@@ -150,7 +150,7 @@ async fn a_ping_needs_no_token() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn one_node_has_so_much_in_flight_and_an_original_agent_waits_instead() {
+async fn one_node_has_so_many_open_requests_and_an_original_agent_waits_instead() {
     let site = Site::new().await;
     let version: u64 = site.shadow().metadata.resource_version.unwrap().parse().unwrap();
     let poll = format!("{NODE_RESOURCE}?resourceVersion={version}&timeoutSeconds=60");
@@ -165,5 +165,5 @@ async fn one_node_has_so_much_in_flight_and_an_original_agent_waits_instead() {
     let (polls, (status, waited)) = tokio::join!(polls, others);
     assert!(polls.iter().all(|poll| poll.status == 304));
     assert!(status == 200 && (54..56).contains(&waited), "{status} after {waited} s");
-    assert_eq!(site.app.in_flight.nodes(), 0);
+    assert_eq!(site.app.open_requests.nodes(), 0);
 }

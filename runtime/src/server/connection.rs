@@ -28,9 +28,9 @@ use super::admission::{Admission, refusal};
 use super::body::BoundedBody;
 use super::connections::Connection;
 use super::handshake::handshake;
-use super::in_flight::{InFlight, idle};
 use super::limits::Limits;
 use super::member::Turn;
+use super::open_requests::{OpenRequest, idle};
 
 /// How long a connection that was told to close may go on without a request: enough to hand over its last response.
 const CLOSING: Duration = Duration::from_secs(5);
@@ -106,11 +106,11 @@ impl Host {
     where
         I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let (in_flight, requests) = watch::channel(0);
+        let (open, requests) = watch::channel(0);
         let head = usize::try_from(self.limits.header_bytes).unwrap_or(usize::MAX).max(HTTP1_BUFFER);
         let mut builder = http1::Builder::new();
         builder.max_header_size(head).max_buf_size(head);
-        let connection = builder.serve_connection(TokioIo::new(io), self.service(peer, this.clone(), in_flight));
+        let connection = builder.serve_connection(TokioIo::new(io), self.service(peer, this.clone(), open));
         self.drive(Box::pin(connection), requests, peer, this).await;
     }
 
@@ -119,7 +119,7 @@ impl Host {
     where
         I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let (in_flight, requests) = watch::channel(0);
+        let (open, requests) = watch::channel(0);
         let mut builder = http2::Builder::new(TokioExecutor::new());
         builder
             .max_concurrent_streams(self.limits.streams)
@@ -129,16 +129,16 @@ impl Host {
             .max_header_list_size(self.limits.header_bytes)
             .initial_stream_window_size(HTTP2_WINDOW)
             .initial_connection_window_size(HTTP2_WINDOW);
-        let connection = builder.serve_connection(TokioIo::new(io), self.service(peer, this.clone(), in_flight));
+        let connection = builder.serve_connection(TokioIo::new(io), self.service(peer, this.clone(), open));
         self.drive(Box::pin(connection), requests, peer, this).await;
     }
 
-    /// The routes, with each request counted while it is in flight, and refused unread where there is no memory for it.
+    /// The routes, with each request counted while it is open, and refused unread where there is no memory for it.
     fn service(
         &self,
         peer: SocketAddr,
         this: Connection,
-        in_flight: watch::Sender<usize>,
+        open: watch::Sender<usize>,
     ) -> impl Service<
         Request<Incoming>,
         Response = Response,
@@ -147,7 +147,7 @@ impl Host {
     > {
         let (routes, admission, body_timeout) = (self.routes.clone(), self.admission.clone(), self.limits.body_timeout);
         service_fn(move |request: Request<Incoming>| {
-            let counted = InFlight::count(in_flight.clone(), this.clone());
+            let counted = OpenRequest::count(open.clone(), this.clone());
             let answer = match admission.admit(&request, &this) {
                 Err(why) => Err(why),
                 Ok(held) => {

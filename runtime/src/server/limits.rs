@@ -24,7 +24,7 @@ pub struct Limits {
     pub handshakes_per_address: usize,
     /// From the `ClientHello` to the end of the handshake.
     pub handshake_timeout: Duration,
-    /// How long a connection may be without a request in flight. It bounds the reading of a request's head, the taking of
+    /// How long a connection may be without an open request. It bounds the reading of a request's head, the taking of
     /// a response and the keeping alive of an idle connection, the same for both protocols.
     pub idle_timeout: Duration,
     /// How long a request's body may keep its handler waiting.

@@ -1,5 +1,5 @@
-//! What the agent of one node may have in flight here. It has a long poll and one call at a time; a few more may be left over
-//! from connections whose end has not been noticed yet.
+//! How many open requests the agent of one node may have. It has a long poll and one call at a time; a few more may be left
+//! over from connections whose end has not been noticed yet.
 
 use std::sync::Arc;
 
@@ -11,55 +11,55 @@ use crate::refusal::Refusal;
 
 /// Requests of one node at a time.
 pub const MOST: usize = 16;
-/// Requests that wait for a place besides. Only an original agent's wait, and it has one at a time.
+/// Requests that wait besides. Only an original agent's wait, and it has one at a time.
 pub const MOST_WAITING: usize = 32;
 
-/// The requests in flight, by node.
+/// The open requests, by node.
 #[derive(Debug, Default)]
-pub struct InFlight(Arc<Keyed<String, Places>>);
+pub struct OpenRequests(Arc<Keyed<String, Quota>>);
 
 #[derive(Debug)]
-struct Places {
+struct Quota {
     free: Arc<Semaphore>,
-    /// For those who have a place and those who wait for one.
+    /// For the open requests and those that wait to be one.
     bounded: Arc<Semaphore>,
 }
 
-/// A request's place, given back when dropped.
+/// One open request, counted until dropped.
 #[derive(Debug)]
-pub struct Place {
+pub struct OpenRequest {
     _taken: OwnedSemaphorePermit,
     _counted: OwnedSemaphorePermit,
-    _places: Held<String, Places>,
+    _quota: Held<String, Quota>,
 }
 
-impl InFlight {
-    /// A place for a request of a node's agent. One of ours is refused when there is none; an original would make a crash of
-    /// that, and waits.
+impl OpenRequests {
+    /// Counts a request of a node's agent. Beyond [`MOST`] one of ours is refused; an original would make a crash of that, and
+    /// waits.
     ///
     /// # Errors
-    /// When there is no place, not even to wait.
-    pub async fn enter(&self, node: &str, ours: bool) -> Result<Place, Refusal> {
-        let places = self.0.hold(node.to_owned(), Places::default);
-        let counted = places.bounded.clone().try_acquire_owned().map_err(|_| Refusal::busy())?;
-        let free = places.free.clone();
+    /// When there are too many, or too many wait already.
+    pub async fn enter(&self, node: &str, ours: bool) -> Result<OpenRequest, Refusal> {
+        let quota = self.0.hold(node.to_owned(), Quota::default);
+        let counted = quota.bounded.clone().try_acquire_owned().map_err(|_| Refusal::busy())?;
+        let free = quota.free.clone();
         let taken = if ours {
-            let error = format!("node {node} has {MOST} requests in flight; ask again");
+            let error = format!("node {node} has {MOST} open requests; ask again");
             free.try_acquire_owned().map_err(|_| Refusal::new(Reason::TooManyRequests, error))?
         } else {
             free.acquire_owned().await.map_err(|_| Refusal::busy())?
         };
-        Ok(Place { _taken: taken, _counted: counted, _places: places })
+        Ok(OpenRequest { _taken: taken, _counted: counted, _quota: quota })
     }
 
-    /// How many nodes have something in flight.
+    /// How many nodes have open requests.
     #[must_use]
     pub fn nodes(&self) -> usize {
         self.0.len()
     }
 }
 
-impl Default for Places {
+impl Default for Quota {
     fn default() -> Self {
         Self { free: Arc::new(Semaphore::new(MOST)), bounded: Arc::new(Semaphore::new(MOST + MOST_WAITING)) }
     }
@@ -72,8 +72,8 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn one_node_has_so_many_places_and_takes_none_of_anothers() {
-        let all = InFlight::default();
+    async fn one_node_has_so_many_open_requests_and_takes_none_of_anothers() {
+        let all = OpenRequests::default();
         let mut held = Vec::new();
         for _ in 0..MOST {
             held.push(all.enter("a", true).await.unwrap());
@@ -83,12 +83,12 @@ mod tests {
         held.pop();
         assert!(all.enter("a", true).await.is_ok());
         held.clear();
-        assert_eq!(all.nodes(), 0, "nothing is left of a node that has nothing in flight");
+        assert_eq!(all.nodes(), 0, "nothing is left of a node without an open request");
     }
 
     #[tokio::test]
-    async fn an_original_waits_for_a_place_and_the_waiting_is_bounded() {
-        let all = InFlight::default();
+    async fn an_original_waits_until_it_may_and_the_waiting_is_bounded() {
+        let all = OpenRequests::default();
         let mut held = Vec::new();
         for _ in 0..MOST {
             held.push(all.enter("a", false).await.unwrap());

@@ -1,21 +1,15 @@
 //! Marking a node and then cordoning it or taking it out of the load balancers.
 
-use std::time::Duration;
-
-use api::wire::Reason;
 use api::{DisruptionRecord, Shadow};
 use thiserror::Error;
 use tokio::time::sleep;
 
-use super::facts::{Change, NodeFacts};
-use super::right::{Goal, NoRight, Step, leftover, step};
+use super::node::{ATTEMPTS, always_written, pause, read_node, write};
 use crate::app::App;
 use crate::cluster::ClusterError;
-use crate::identity::{Denied, Identity};
+use crate::identity::Identity;
+use crate::node::{Change, Goal, NoRight, NodeFacts, Step, leftover, step};
 use crate::refusal::Refusal;
-
-/// How often a write is tried again because somebody else wrote the Node in between. Kubelets write it often.
-const ATTEMPTS: u32 = 10;
 
 /// Why a disruption did not come to pass, or does not go on.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -98,8 +92,7 @@ pub async fn disrupt(app: &App, identity: &Identity, goal: Goal) -> Result<Disru
             (Err(error), _) => return Err(error.into()),
         }
     }
-    let error = format!("node {} is being written by somebody else all the time", identity.node);
-    Err(Refusal::new(Reason::Unavailable, error).into())
+    Err(always_written(identity).into())
 }
 
 /// What to restore when the mark that is about to be written has to be taken back.
@@ -137,15 +130,6 @@ async fn take_back(app: &App, identity: &Identity, shadow: &Shadow, mut node: No
     }
 }
 
-/// The caller's Node, as it is now.
-///
-/// # Errors
-/// When it cannot be had, or is no longer the one whose agent was identified.
-pub async fn read_node(app: &App, identity: &Identity) -> Result<NodeFacts, Refusal> {
-    let node = NodeFacts::try_from(&app.cluster.node(&identity.node).await?)?;
-    if node.id.uid == identity.node_uid { Ok(node) } else { Err(Denied::StaleNode.into()) }
-}
-
 async fn read_shadow(app: &App, identity: &Identity) -> Result<Shadow, NotDisrupted> {
     let raw = app.cluster.shadow(&identity.node).await?;
     let raw = raw.ok_or_else(|| Refusal::no_shadow(&identity.node))?;
@@ -156,17 +140,7 @@ async fn read_shadow(app: &App, identity: &Identity) -> Result<Shadow, NotDisrup
 ///
 /// # Errors
 /// When one of them cannot be had or read.
-pub async fn read_both(app: &App, identity: &Identity) -> Result<(NodeFacts, Shadow), NotDisrupted> {
+pub(super) async fn read_both(app: &App, identity: &Identity) -> Result<(NodeFacts, Shadow), NotDisrupted> {
     let node = read_node(app, identity).await?;
     Ok((node, read_shadow(app, identity).await?))
-}
-
-pub(super) async fn write(app: &App, node: &NodeFacts, change: &Change) -> Result<NodeFacts, ClusterError> {
-    let after = app.cluster.patch_node(&node.id.name, &change.patch(node)).await?;
-    NodeFacts::try_from(&after).map_err(|error| ClusterError::Unavailable(error.to_string()))
-}
-
-/// The pause before another attempt: 25 ms, doubling up to 0.4 s, half of it by chance.
-pub(super) fn pause(attempt: u32) -> Duration {
-    Duration::from_millis(25 << attempt.min(4)).mul_f64(0.5 + 0.5 * fastrand::f64())
 }

@@ -4,12 +4,13 @@ use api::shadow::NodeRef;
 use api::wire::Reason;
 use jiff::Timestamp;
 
-use super::run::Outcome;
-use super::tracker::Tracker;
+use super::Outcome;
 use crate::app::App;
+use crate::drain::Tracker;
 use crate::identity::Identity;
-use crate::node::{NoRight, NotDisrupted};
+use crate::node::NoRight;
 use crate::notices::Subject;
+use crate::operations::NotDisrupted;
 
 fn node(identity: &Identity) -> NodeRef {
     NodeRef { name: identity.node.clone(), uid: identity.node_uid.clone() }
@@ -58,7 +59,7 @@ pub(super) fn ended(
     outcome: &Result<Outcome, NotDisrupted>,
 ) {
     let (subject, note) = match outcome {
-        Ok(Outcome::Approved(_)) => return,
+        Ok(Outcome::Unfinished(_)) => return,
         Ok(Outcome::Drained) if tracker.left() == 0 => {
             (Subject::Drained, "every pod that had to go is gone".to_owned())
         }

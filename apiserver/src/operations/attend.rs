@@ -11,14 +11,11 @@ use api::Shadow;
 use api::shadow::NodeRef;
 use tokio::time::{Instant, sleep};
 
-use super::adopt::adopted;
-use super::disrupt::write;
-use super::facts::{Change, NodeFacts};
-use super::give_back::undo_all;
-use super::unattended::{Standing, Unattended, unattended};
+use super::node::write;
 use crate::app::App;
 use crate::cluster::ClusterError;
 use crate::marked::{Marked, MarkedNode};
+use crate::node::{Change, NodeFacts, Standing, Unattended, adopted, unattended, undo_all};
 use crate::notices::Subject;
 use crate::refusal::Refusal;
 

@@ -1,4 +1,7 @@
-//! One drain, from round to round.
+//! Evicting the pods of a node, from round to round, inside the request that asks for it: there is no work behind it to hand over
+//! or to stop.
+
+mod events;
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -12,16 +15,16 @@ use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::Pod;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
-use super::answer::{Answer, Refused, classify};
-use super::select::{PodFacts, Selection, ready_elsewhere, select, to_go};
-use super::telling;
-use super::tracker::Tracker;
+use super::disrupt::{NotDisrupted, read_both};
 use crate::app::App;
 use crate::cluster::ClusterError;
+use crate::drain::{Answer, PodFacts, Refused, Selection, Tracker, classify, ready_elsewhere, select, to_go};
 use crate::identity::Identity;
 use crate::metrics::Level;
-use crate::node::{NotDisrupted, may_continue, read_both};
+use crate::node::may_continue;
 use crate::refusal::Refusal;
+
+pub use events::vetoed;
 
 /// How often the right to go on is looked at again, and the pods are listed.
 const ROUND: Duration = Duration::from_secs(2);
@@ -36,7 +39,7 @@ pub enum Outcome {
     /// Every selected pod is gone.
     Drained,
     /// The caller's time is over, the drain is not.
-    Approved(DrainProgress),
+    Unfinished(DrainProgress),
 }
 
 /// One drain request.
@@ -57,7 +60,7 @@ struct Drain<'a> {
     overdue: bool,
 }
 
-/// Drains the caller's node, whose cordon `marks` tell of, until it is over or `until` has passed. Stops where it is
+/// Drains the caller's node, whose cordon `record` tells of, until it is over or `until` has passed. Stops where it is
 /// when dropped.
 ///
 /// # Errors
@@ -84,7 +87,7 @@ pub async fn drain(
         overdue: false,
     };
     let outcome = drain.run(until, &mut waiting).await;
-    telling::ended(app, identity, drain.since, &drain.tracker, &outcome);
+    events::ended(app, identity, drain.since, &drain.tracker, &outcome);
     outcome
 }
 
@@ -115,12 +118,12 @@ impl<'a> Drain<'a> {
                         return Ok(Outcome::Drained);
                     }
                     waiting.set(self.tracker.blocked());
-                    telling::blocked(self.app, self.identity, self.since, &self.tracker);
+                    events::blocked(self.app, self.identity, self.since, &self.tracker);
                 }
                 Some((uid, answer)) = self.evictions.next() => self.answered(&uid, &answer),
                 () = reached(due) => {}
-                () = reached(until) => return Ok(Outcome::Approved(self.progress())),
-                () = self.app.stop.cancelled(), if until.is_some() => return Ok(Outcome::Approved(self.progress())),
+                () = reached(until) => return Ok(Outcome::Unfinished(self.progress())),
+                () = self.app.stop.cancelled(), if until.is_some() => return Ok(Outcome::Unfinished(self.progress())),
             }
             self.evict();
         }

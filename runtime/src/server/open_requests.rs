@@ -1,4 +1,4 @@
-//! How many requests a connection has in flight.
+//! The open requests of a connection.
 
 use std::time::Duration;
 
@@ -8,9 +8,9 @@ use tokio::time::timeout;
 use super::connections::Connection;
 use super::member::Turn;
 
-/// Returns once no request has been in flight for a time.
+/// Returns once no request has been open for a time.
 pub(super) async fn idle(mut requests: watch::Receiver<usize>, limit: Duration) {
-    while requests.wait_for(|in_flight| *in_flight == 0).await.is_ok() {
+    while requests.wait_for(|open| *open == 0).await.is_ok() {
         match timeout(limit, requests.changed()).await {
             Ok(Ok(())) => {}
             Ok(Err(_)) => break,
@@ -21,27 +21,27 @@ pub(super) async fn idle(mut requests: watch::Receiver<usize>, limit: Duration) 
     std::future::pending::<()>().await;
 }
 
-/// One request in flight, until dropped.
-pub(super) struct InFlight {
+/// One open request, counted until dropped.
+pub(super) struct OpenRequest {
     requests: watch::Sender<usize>,
     connection: Connection,
 }
 
-impl InFlight {
+impl OpenRequest {
     pub(super) fn count(requests: watch::Sender<usize>, connection: Connection) -> Self {
-        requests.send_modify(|in_flight| {
-            *in_flight += 1;
+        requests.send_modify(|open| {
+            *open += 1;
             connection.turn(Turn::Server);
         });
         Self { requests, connection }
     }
 }
 
-impl Drop for InFlight {
+impl Drop for OpenRequest {
     fn drop(&mut self) {
-        self.requests.send_modify(|in_flight| {
-            *in_flight -= 1;
-            if *in_flight == 0 {
+        self.requests.send_modify(|open| {
+            *open -= 1;
+            if *open == 0 {
                 self.connection.turn(Turn::Client);
             }
         });
