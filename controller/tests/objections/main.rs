@@ -32,7 +32,7 @@ nodes:
   a: {}
   b: {}
   c: {}
-  d: {cordoned: true, marks: {approval: {version: "1.20.0", since: "2026-11-22T01:50:00Z"}, began: "2026-11-22T01:51:00Z", cordoned_before: false, cordoned: true}}
+  d: {cordoned: true, record: {go: {version: "1.20.0", since: "2026-11-22T01:50:00Z"}, began: "2026-11-22T01:51:00Z", cordoned_before: false, cordoned: true}}
   e: {}
 shadows:
   a:
