@@ -1,8 +1,8 @@
 //! What the operator did to a Node, written on the Node itself before it is done.
 //!
-//! The marks are one annotation, so that they appear and go in one write and can be made conditional on the Node's
-//! resourceVersion together with the cordon or the label they speak of. They name the approval they belong to, and what the Node
-//! looked like before, so that giving the node back needs nothing but the Node.
+//! The record is one annotation, so that it appears and goes in one write and can be made conditional on the Node's resourceVersion
+//! together with the cordon or the label it speaks of. It names the approval it belongs to, and what the Node looked like before, so that
+//! restoring the node needs nothing but the Node.
 
 use std::collections::BTreeMap;
 
@@ -25,23 +25,23 @@ pub struct ApprovalId {
     pub since: Timestamp,
 }
 
-/// The operator's marks on one Node.
+/// What the operator did to one Node, and how the Node was before.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DisruptionRecord {
     /// The approval under which the disruption began.
     #[serde(rename = "go")]
     pub approval: ApprovalId,
-    /// When the first mark was written.
+    /// When the record was written first.
     pub began: Timestamp,
-    /// Whether the Node was cordoned before the first mark.
+    /// Whether the Node was cordoned before the record was written first.
     pub cordoned_before: bool,
-    /// The value of the load-balancer exclusion label before the first mark, if there was one.
+    /// The value of the load-balancer exclusion label before the record was written first, if there was one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exclusion_before: Option<String>,
-    /// Whether the operator has cordoned the Node (or found it cordoned) since the first mark.
+    /// Whether the operator has cordoned the Node (or found it cordoned) since then.
     #[serde(default)]
     pub cordoned: bool,
-    /// Whether the operator has set the load-balancer exclusion label since the first mark.
+    /// Whether the operator has set the load-balancer exclusion label since then.
     #[serde(default)]
     pub excluded: bool,
     /// When the drain began: the drain's time counts from here, whichever replica carries it on.
@@ -49,7 +49,7 @@ pub struct DisruptionRecord {
     pub drain_began: Option<Timestamp>,
 }
 
-/// The annotation is there but does not hold marks: somebody else wrote it.
+/// The annotation is there but does not hold a record: somebody else wrote it.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("annotation {DISRUPTION_RECORD_ANNOTATION} cannot be read: {reason}")]
 pub struct UnreadableRecord {
@@ -57,7 +57,7 @@ pub struct UnreadableRecord {
 }
 
 impl DisruptionRecord {
-    /// The first mark of a disruption under `go`, on a Node that looks as given.
+    /// The first record of a disruption under `approval`, on a Node that looks as given.
     #[must_use]
     pub fn first(
         approval: ApprovalId,
@@ -76,7 +76,7 @@ impl DisruptionRecord {
         }
     }
 
-    /// Reads the marks from a Node's annotations.
+    /// Reads the record from a Node's annotations.
     ///
     /// # Errors
     /// When the annotation is there and cannot be read. Such a Node counts as in flight and is not touched.
@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn marks_survive_the_node() {
+    fn a_record_survives_the_node() {
         let annotations = on_node(record().encode());
         assert_eq!(DisruptionRecord::decode(Some(&annotations)), Ok(Some(record())));
     }
@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn a_node_without_the_annotation_has_no_marks() {
+    fn a_node_without_the_annotation_has_no_record() {
         assert_eq!(DisruptionRecord::decode(None), Ok(None));
         assert_eq!(DisruptionRecord::decode(Some(&BTreeMap::new())), Ok(None));
     }

@@ -228,7 +228,7 @@ pub struct Drain {
     #[garde(inner(length(min = 2, max = 24)))]
     #[schemars(length(min = 2, max = 24), transform = rules::duration, extend("default" = "30m"))]
     pub timeout: Option<String>,
-    /// What then. `Abort` gives the node back and tries again later; `Force` deletes the pods that are left, past their
+    /// What then. `Abort` restores the node and tries again later; `Force` deletes the pods that are left, past their
     /// budgets. Without it: `Abort`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[garde(skip)]

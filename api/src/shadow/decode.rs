@@ -61,8 +61,8 @@ pub struct Desired {
 }
 
 impl Desired {
-    /// The approval that this order gives, whether or not it has expired. `None` in every other state, and for an order of the
-    /// original operator, which knows no expiry.
+    /// The approval that this spec gives, whether or not it has expired. `None` in every other state, and for a spec of the original
+    /// operator, which knows no expiry.
     #[must_use]
     pub fn approval(&self) -> Option<ApprovalId> {
         match (self.state, &self.version, self.since, self.disrupt_not_after) {
@@ -73,8 +73,8 @@ impl Desired {
         }
     }
 
-    /// The approval under which the original operator has begun a disruption, if it has: its orders name no policy and no expiry, and
-    /// past the approval it has touched the node, or is about to. What it did left no marks; see [`crate::names::ORIGINALS_EXCLUSION`].
+    /// The approval under which the original operator has begun a disruption, if it has: its specs name no policy and no expiry, and
+    /// past the approval it has touched the node, or is about to. What it did left no record; see [`crate::names::ORIGINALS_EXCLUSION`].
     #[must_use]
     pub fn begun_by_the_original(&self) -> Option<ApprovalId> {
         let past_the_approval = matches!(self.state, State::RebootedIntoUpdate | State::MonitoringUpdate);

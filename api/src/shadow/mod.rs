@@ -36,7 +36,7 @@ pub enum State {
     StagedAndPerformedUpdate,
     /// Asked for: the approval. Exclude, drain, activate and reboot. Reported: the node runs the new version, still cordoned.
     RebootedIntoUpdate,
-    /// Asked for: give the node back. Reported: it is given back.
+    /// Asked for: restore the node. Reported: it is restored.
     MonitoringUpdate,
     /// Reported only: something failed.
     ErrorReset,
@@ -65,11 +65,11 @@ impl State {
     }
 }
 
-/// What to do when a drain has not ended in time: `Abort` gives the node back and tries again later, with back-off; `Force`
+/// What to do when a drain has not ended in time: `Abort` restores the node and tries again later, with back-off; `Force`
 /// deletes the pods that are left, with their own grace, past their budgets. Example: `Force`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum OnTimeout {
-    /// Give the node back and try again later, with back-off.
+    /// Restore the node and try again later, with back-off.
     #[default]
     Abort,
     /// Delete the pods that are left, with their own grace, past their budgets.

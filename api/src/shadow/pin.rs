@@ -10,7 +10,7 @@ use crate::names::{MAX_VERSION_LOCK, VERSION_LOCK_BEFORE_ANNOTATION};
 /// A pin of the host's version-lock by the agent.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pin {
-    /// What the lock was before: what is put back.
+    /// What the lock was before, and is restored to.
     pub before: String,
     /// The version it was set to. A lock that says something else is somebody else's by now and stays.
     pub set: String,

@@ -19,7 +19,6 @@ const NEW: Version = Version::new(1, 51, 0);
 const CHECK_INTERVAL: Duration = Duration::from_secs(120);
 /// Until what a start needs has been done.
 const SETTLING: Duration = Duration::from_secs(10);
-const FIRST_REPORTS: Duration = Duration::from_secs(60);
 
 const POLICY: &str = "apiVersion: brupop.bottlerocket.aws/v1alpha1
 kind: UpdatePolicy
@@ -43,7 +42,7 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
     })
     .await?;
     fleet.plane.apply(POLICY).await?;
-    fleet.reported(FIRST_REPORTS).await?;
+    fleet.reported(Fleet::FIRST_REPORTS).await?;
     let sampler = Sampler::start(fleet.agent(OURS));
     sleep(SETTLING).await;
     println!("both agents are at rest; watching for {:?}", args.idle());

@@ -9,7 +9,7 @@ mod view;
 mod workloads;
 
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use anyhow::{Context, ensure};
 use api::names;
@@ -22,9 +22,6 @@ use crate::host::Release;
 use crate::observer::{Observer, Report};
 use screen::Screen;
 use summary::Summary;
-
-/// How long everybody has until the fleet reports what it runs.
-const FIRST_REPORTS: Duration = Duration::from_secs(60);
 
 /// Runs the demo.
 ///
@@ -43,7 +40,7 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
     let observer = Observer::start(fleet.plane.client(), names::DEFAULT_NAMESPACE);
     fleet.hosts().for_each(|host| observer.follow(host));
     workloads::deploy(&fleet.plane).await?;
-    fleet.reported(FIRST_REPORTS).await?;
+    fleet.reported(Fleet::FIRST_REPORTS).await?;
     screen.line(&format!("{} hosts are up after {:.1?}", args.nodes(), began.elapsed()));
     screen.line(&how_to_look_in(&fleet.plane));
 

@@ -69,8 +69,11 @@ pub struct Replica {
     pub metrics_port: u16,
 }
 
-/// Starts a replica of the apiserver under `name`, with the certificate in a folder and the kubeconfig by which it reaches
-/// Kubernetes. It is not ready yet: see [`ready`].
+/// The flags of a replica whose agents have one address between them. It is shipped for callers that have an address each.
+pub const ONE_ADDRESS: &[&str] = &["--max-unauthenticated-connections-per-ip", "4096"];
+
+/// Starts a replica of the apiserver under `name`, with the certificate in a folder, the kubeconfig by which it reaches Kubernetes, and
+/// further flags. It is not ready yet: see [`ready`].
 ///
 /// # Errors
 /// When it cannot be started.
@@ -81,41 +84,14 @@ pub fn start_apiserver(
     certificates: &Path,
     kubeconfig: PathBuf,
     log_filter: &str,
-) -> anyhow::Result<Replica> {
-    // Here the agents of all nodes have one address.
-    let shared = ["--max-unauthenticated-connections-per-ip", "4096"];
-    spawn_apiserver(plane, programs, name, (certificates, kubeconfig), log_filter, &shared)
-}
-
-/// As [`start_apiserver`], with the limits that it is shipped with: its callers need an address each.
-///
-/// # Errors
-/// When it cannot be started.
-pub fn start_apiserver_as_shipped(
-    plane: &ControlPlane,
-    programs: &Programs,
-    name: &str,
-    certificates: &Path,
-    kubeconfig: PathBuf,
-    log_filter: &str,
-) -> anyhow::Result<Replica> {
-    spawn_apiserver(plane, programs, name, (certificates, kubeconfig), log_filter, &[])
-}
-
-fn spawn_apiserver(
-    plane: &ControlPlane,
-    programs: &Programs,
-    name: &str,
-    (certificates, kubeconfig): (&Path, PathBuf),
-    log_filter: &str,
-    limits: &[&str],
+    flags: &[&str],
 ) -> anyhow::Result<Replica> {
     let [port, metrics_port] = free_ports()?;
     let program = Program::new(programs.path("apiserver")?)
         .args(["--listen".to_owned(), local(port)])
         .args(["--metrics-listen".to_owned(), local(metrics_port)])
         .args(["--tls-dir".into(), certificates.as_os_str().to_owned()])
-        .args(limits)
+        .args(flags)
         .args(["--log-filter", log_filter])
         .env("KUBECONFIG", kubeconfig);
     Ok(Replica { process: plane.spawn(name, program)?, port, metrics_port })
@@ -152,7 +128,8 @@ pub(super) async fn start_programs(
     let [controller_metrics] = free_ports()?;
     let account = async |account| plane.service_account_kubeconfig(names::DEFAULT_NAMESPACE, account).await;
     let kubeconfig = account(names::APISERVER_SERVICE_ACCOUNT).await?;
-    let apiserver = start_apiserver(plane, programs, "brupop-apiserver", &certificates, kubeconfig, log_filter)?;
+    let name = "brupop-apiserver";
+    let apiserver = start_apiserver(plane, programs, name, &certificates, kubeconfig, log_filter, ONE_ADDRESS)?;
     let controller = start_controller(plane, programs, "brupop-controller", controller_metrics, log_filter).await?;
     ready(&apiserver.process, apiserver.metrics_port).await?;
     ready(&controller, controller_metrics).await?;

@@ -176,6 +176,9 @@ impl Fleet {
         rollout::updated(self.plane.client(), version, count, patience).await
     }
 
+    /// How long all agents of a fleet have until they have reported what their nodes run.
+    pub const FIRST_REPORTS: Duration = Duration::from_secs(60);
+
     /// Waits until every node's agent has reported what it runs.
     ///
     /// # Errors

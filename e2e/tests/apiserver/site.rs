@@ -6,7 +6,7 @@ use std::time::Duration;
 use agent::http::NoAnswer;
 use api::{BottlerocketShadow, names};
 use e2e::controlplane::{ControlPlane, Shared};
-use e2e::fleet::installation::{Replica, apply_manifests, get, ready, start_apiserver};
+use e2e::fleet::installation::{ONE_ADDRESS, Replica, apply_manifests, get, ready, start_apiserver};
 use e2e::fleet::{APISERVER_NAME, Programs};
 use http_body_util::Full;
 use k8s_openapi::api::core::v1::{Node, Pod};
@@ -70,7 +70,9 @@ impl Site {
         let certificates = plane.issue_server_certificate("apiserver", &[APISERVER_NAME]).unwrap();
         let account = names::APISERVER_SERVICE_ACCOUNT;
         let kubeconfig = plane.service_account_kubeconfig(names::DEFAULT_NAMESPACE, account).await.unwrap();
-        let start = |name| start_apiserver(&plane, &programs, name, &certificates, kubeconfig.clone(), "info").unwrap();
+        let start = |name| {
+            start_apiserver(&plane, &programs, name, &certificates, kubeconfig.clone(), "info", ONE_ADDRESS).unwrap()
+        };
         let replicas = [start("brupop-apiserver-1"), start("brupop-apiserver-2")];
         for replica in &replicas {
             ready(&replica.process, replica.metrics_port).await.unwrap();
@@ -81,8 +83,15 @@ impl Site {
     /// Starts a replica for one test alone, with a certificate of its own.
     pub(crate) async fn own_replica(&self, name: &str, kubeconfig: PathBuf) -> Own {
         let certificates = self.plane.issue_server_certificate(name, &[APISERVER_NAME]).unwrap();
-        let replica =
-            start_apiserver(&self.plane, &self.programs, name, &certificates, kubeconfig, "info,apiserver=debug");
+        let replica = start_apiserver(
+            &self.plane,
+            &self.programs,
+            name,
+            &certificates,
+            kubeconfig,
+            "info,apiserver=debug",
+            ONE_ADDRESS,
+        );
         let replica = replica.unwrap();
         ready(&replica.process, replica.metrics_port).await.unwrap();
         Own { replica, certificates }

@@ -10,7 +10,7 @@ use api::names;
 use e2e::certmanager::{CertManager, KeyPair};
 use e2e::controlplane::ControlPlane;
 use e2e::controlplane::wait::eventually;
-use e2e::fleet::installation::{Replica, get, ready, start_apiserver};
+use e2e::fleet::installation::{ONE_ADDRESS, Replica, get, ready, start_apiserver};
 use e2e::fleet::{APISERVER_NAME, Programs};
 use e2e::install::Manifest;
 use k8s_openapi::api::admissionregistration::v1::ValidatingWebhookConfiguration;
@@ -85,7 +85,7 @@ async fn apiserver(plane: &ControlPlane, pair: &KeyPair) -> Replica {
     mount(&folder, pair);
     let account = names::APISERVER_SERVICE_ACCOUNT;
     let kubeconfig = plane.service_account_kubeconfig(names::DEFAULT_NAMESPACE, account).await.unwrap();
-    let replica = start_apiserver(plane, &programs, "apiserver", &folder, kubeconfig, "info").unwrap();
+    let replica = start_apiserver(plane, &programs, "apiserver", &folder, kubeconfig, "info", ONE_ADDRESS).unwrap();
     ready(&replica.process, replica.metrics_port).await.unwrap();
     replica
 }

@@ -19,7 +19,7 @@ use serde_json::json;
 use crate::bench::hostile::{From, Server, honest, open_files};
 use crate::controlplane::ControlPlane;
 use crate::controlplane::wait::eventually;
-use crate::fleet::installation::{Replica, apply_manifests, get, ready, start_apiserver_as_shipped};
+use crate::fleet::installation::{Replica, apply_manifests, get, ready, start_apiserver};
 use crate::fleet::{APISERVER_NAME, Programs};
 
 /// Requests of the preparation under way at a time.
@@ -63,7 +63,7 @@ impl Site {
         let kubeconfig = plane.service_account_kubeconfig(names::DEFAULT_NAMESPACE, account).await?;
         // What is logged for each request is not part of what is measured.
         let name = "brupop-apiserver";
-        let replica = start_apiserver_as_shipped(&plane, &programs, name, &certificates, kubeconfig, "warn")?;
+        let replica = start_apiserver(&plane, &programs, name, &certificates, kubeconfig, "warn", &[])?;
         ready(&replica.process, replica.metrics_port).await?;
         let server = Server::new(replica.port, APISERVER_NAME, &certificates.join("ca.crt"))?;
         let mut site = Self { callers: Vec::new(), replica, server: Arc::new(server), plane };
