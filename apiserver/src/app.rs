@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
 use crate::cluster::Cluster;
-use crate::drain::Memory;
+use crate::drain::UnfinishedDrains;
 use crate::identity::{Issuers, Lanes, Reviews};
 use crate::metrics::Metrics;
 use crate::notices::Notices;
@@ -34,7 +34,7 @@ pub struct App {
     /// The open requests of each node.
     pub open_requests: OpenRequests,
     /// What the next request of a drain goes on from.
-    pub drains: Memory,
+    pub drains: UnfinishedDrains,
     /// What is counted.
     pub metrics: Metrics,
     /// What is told.
@@ -63,7 +63,7 @@ impl App {
             lanes: Lanes::default(),
             issuers: Issuers::default(),
             open_requests: OpenRequests::default(),
-            drains: Memory::default(),
+            drains: UnfinishedDrains::default(),
             metrics,
             notices,
             stop,

@@ -6,11 +6,11 @@
 //!                                  ├─► drain         (select, evict, wait)
 //!                                  └─► restore       (include, uncordon)
 //!                                       each: facts read from the cluster ─► a rule ─► one conditional write
-//! watch of Nodes ─► marked ─► operations::attend  (restore what no agent restores)
+//! watch of Nodes ─► recorded_nodes ─► operations::attend  (restore what no agent restores)
 //! drain, attend ─► notices ─► Events on the Node
 //! ```
 //!
-//! The rules are `caller`, `preferences`, `identity::{claims, token_claims, standing, authorize}`, `node`, `shadow::{fresh, report}` and
+//! The rules are `caller`, `preferences`, `identity::{claims, token_claims, confidence, authorize}`, `node`, `shadow::{fresh, report}` and
 //! `drain::{select, answer, tracker}`: no I/O, no clock. Imports go one way: run, routes, operations, app, what it holds, the rules,
 //! `refusal`, `cluster`.
 
@@ -22,13 +22,13 @@ pub mod cluster;
 pub mod drain;
 pub mod identity;
 pub mod keyed;
-pub mod marked;
 pub mod metrics;
 pub mod node;
 pub mod notices;
 pub mod open_requests;
 pub mod operations;
 pub mod preferences;
+pub mod recorded_nodes;
 pub mod refusal;
 pub mod router;
 pub mod routes;

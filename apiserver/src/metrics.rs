@@ -22,7 +22,7 @@ pub struct Metrics {
     waiting: IntGauge,
     blocked: IntGauge,
     drain_seconds: HistogramVec,
-    given_back: IntCounterVec,
+    restored: IntCounterVec,
 }
 
 /// One thing under way, counted until dropped.
@@ -108,9 +108,9 @@ impl Metrics {
                 "brupop_apiserver_drain_blocked_pods",
                 "Pods whose eviction waits for a PodDisruptionBudget.",
             )?,
-            given_back: counters(
+            restored: counters(
                 "brupop_apiserver_unattended_restores_total",
-                "Nodes that were given back without an agent, by why.",
+                "Nodes that were restored without an agent, by why.",
                 &["why"],
             )?,
             drain_seconds,
@@ -131,7 +131,7 @@ impl Metrics {
             self.not_identified.with_label_values(&[reason]);
         }
         for why in Unattended::WORDS {
-            self.given_back.with_label_values(&[why]);
+            self.restored.with_label_values(&[why]);
         }
         for outcome in ["drained", "aborted"] {
             self.drain_seconds.with_label_values(&[outcome]);
@@ -181,9 +181,9 @@ impl Metrics {
         self.drain_seconds.with_label_values(&[outcome]).observe(seconds);
     }
 
-    /// A node was given back without an agent.
-    pub fn given_back(&self, why: Unattended) {
-        self.given_back.with_label_values(&[why.as_str()]).inc();
+    /// A node was restored without an agent.
+    pub fn restored(&self, why: Unattended) {
+        self.restored.with_label_values(&[why.as_str()]).inc();
     }
 
     /// A caller waits until this is dropped.

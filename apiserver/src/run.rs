@@ -22,10 +22,10 @@ use crate::args::Args;
 use crate::client::connect;
 use crate::cluster::Cluster;
 use crate::identity::follow_own_token;
-use crate::marked::{Marked, node_events};
 use crate::metrics::Metrics;
 use crate::notices::{notices, publish};
 use crate::operations::attend;
+use crate::recorded_nodes::{RecordedNodes, node_events};
 use crate::router::router;
 use crate::watch::{Caches, caches, pod_events, shadow_events};
 
@@ -126,17 +126,17 @@ async fn issuers(app: Arc<App>, own_token: Option<PathBuf>) {
     follow_own_token(&app.issuers, own_token.as_deref(), || app.now()).await;
 }
 
-/// Gives back the marked nodes that no agent gives back.
+/// Restores the nodes that no agent restores.
 async fn look_after(app: Arc<App>, nodes: impl Stream<Item = watcher::Result<Event<PartialObjectMeta<Node>>>> + Send) {
-    let marked = Marked::default();
+    let recorded = RecordedNodes::default();
     let attending = async {
         // An agent that the watches have not shown yet is not a silent one.
         match app.caches.synced().await {
-            Ok(()) => attend(&app, &marked).await,
+            Ok(()) => attend(&app, &recorded).await,
             Err(_) => std::future::pending().await,
         }
     };
-    tokio::join!(marked.follow(nodes), attending);
+    tokio::join!(recorded.follow(nodes), attending);
 }
 
 async fn until(stop: CancellationToken, task: impl Future<Output = ()>) -> anyhow::Result<()> {

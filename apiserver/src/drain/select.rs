@@ -8,7 +8,7 @@ use k8s_openapi::api::core::v1::{Pod, Toleration};
 
 /// The taint that goes with a cordon; its effect is `NoSchedule` and it has no value.
 const CORDON_TAINT: &str = "node.kubernetes.io/unschedulable";
-/// The annotation by which a kubelet marks the mirror of a static pod.
+/// The annotation that a kubelet writes on the mirror of a static pod.
 const MIRROR_ANNOTATION: &str = "kubernetes.io/config.mirror";
 /// A pod's grace where its spec names none (Kubernetes' own default).
 const DEFAULT_GRACE_SECONDS: i64 = 30;

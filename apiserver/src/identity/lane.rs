@@ -46,24 +46,24 @@ pub struct Lane {
     turns: Arc<Semaphore>,
     /// For those who wait, and those whose turn it is.
     bounded: Arc<Semaphore>,
-    shares: Arc<Keyed<Network, Share>>,
+    addresses: Arc<Keyed<Network, AddressQuota>>,
 }
 
 /// What one address has of a lane.
 #[derive(Debug)]
-struct Share {
+struct AddressQuota {
     turns: Arc<Semaphore>,
     ours: Arc<Semaphore>,
     originals: Arc<Semaphore>,
 }
 
-/// A caller's turn, until dropped.
+/// The permission to have a token reviewed now, until dropped.
 #[derive(Debug)]
-pub struct Turn {
-    _lanes: OwnedSemaphorePermit,
-    addresses: OwnedSemaphorePermit,
+pub struct ReviewPermit {
+    _lane: OwnedSemaphorePermit,
+    address: OwnedSemaphorePermit,
     _counted: [OwnedSemaphorePermit; 2],
-    share: Held<Network, Share>,
+    quota: Held<Network, AddressQuota>,
 }
 
 /// There are too many in front.
@@ -83,49 +83,49 @@ impl Lane {
     #[must_use]
     pub fn new(bounds: Bounds) -> Self {
         let bounded = Arc::new(Semaphore::new(bounds.at_once + bounds.waiting));
-        Self { bounds, turns: Arc::new(Semaphore::new(bounds.at_once)), bounded, shares: Arc::default() }
+        Self { bounds, turns: Arc::new(Semaphore::new(bounds.at_once)), bounded, addresses: Arc::default() }
     }
 
     /// Waits for the turn of a caller from an address.
     ///
     /// # Errors
     /// When too many wait, or the wait is too long.
-    pub async fn enter(&self, address: Network, ours: bool) -> Result<Turn, Crowded> {
-        let share = self.shares.hold(address, || Share::new(self.bounds));
-        let (queue, patience) = if ours { (&share.ours, PATIENCE) } else { (&share.originals, ORIGINALS_PATIENCE) };
+    pub async fn enter(&self, address: Network, ours: bool) -> Result<ReviewPermit, Crowded> {
+        let quota = self.addresses.hold(address, || AddressQuota::new(self.bounds));
+        let (queue, patience) = if ours { (&quota.ours, PATIENCE) } else { (&quota.originals, ORIGINALS_PATIENCE) };
         let counted = [&self.bounded, queue].map(|queue| queue.clone().try_acquire_owned().map_err(|_| Crowded));
         let [whole, part] = counted;
         let counted = [whole?, part?];
         let both = async {
-            let addresses = share.turns.clone().acquire_owned().await.map_err(|_| Crowded)?;
-            let lanes = self.turns.clone().acquire_owned().await.map_err(|_| Crowded)?;
-            Ok((addresses, lanes))
+            let address = quota.turns.clone().acquire_owned().await.map_err(|_| Crowded)?;
+            let lane = self.turns.clone().acquire_owned().await.map_err(|_| Crowded)?;
+            Ok((address, lane))
         };
-        let (addresses, lanes) = timeout(patience, both).await.map_err(|_| Crowded)??;
-        Ok(Turn { _lanes: lanes, addresses, _counted: counted, share })
+        let (address, lane) = timeout(patience, both).await.map_err(|_| Crowded)??;
+        Ok(ReviewPermit { _lane: lane, address, _counted: counted, quota })
     }
 
-    /// How many addresses have a share.
+    /// How many addresses use it.
     #[must_use]
     pub fn addresses(&self) -> usize {
-        self.shares.len()
+        self.addresses.len()
     }
 }
 
-impl Share {
+impl AddressQuota {
     fn new(bounds: Bounds) -> Self {
         let queue = || Arc::new(Semaphore::new(bounds.per_address + bounds.waiting_per_address));
         Self { turns: Arc::new(Semaphore::new(bounds.per_address)), ours: queue(), originals: queue() }
     }
 }
 
-impl Turn {
-    /// Ends the turn of a caller that was not let in. Its address does not get it back at once.
+impl ReviewPermit {
+    /// Ends the review of a caller that was not let in. Its address has the turn back only after [`COOL_DOWN`].
     pub fn end_refused(self) {
-        let Self { addresses, share, .. } = self;
+        let Self { address, quota, .. } = self;
         tokio::spawn(async move {
             sleep(COOL_DOWN).await;
-            drop((addresses, share));
+            drop((address, quota));
         });
     }
 }
@@ -174,8 +174,8 @@ mod tests {
         assert!(waited <= Duration::from_secs(1), "{waited:?}");
     }
 
-    async fn hold_for_a_second(turn: Result<Turn, Crowded>) -> Result<(), Crowded> {
-        let _turn = turn?;
+    async fn hold_for_a_second(permit: Result<ReviewPermit, Crowded>) -> Result<(), Crowded> {
+        let _permit = permit?;
         sleep(Duration::from_secs(1)).await;
         Ok(())
     }

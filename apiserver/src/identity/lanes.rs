@@ -1,9 +1,9 @@
-//! The lanes to the TokenReviews, one for each standing, so that a caller waits only behind those with as much to speak for them.
+//! The lanes to the TokenReviews, one for each confidence, so that a caller waits only behind those with as much to speak for them.
 
 use runtime::server::Network;
 
-use super::lane::{Bounds, Crowded, Lane, Turn};
-use super::standing::Standing;
+use super::confidence::Confidence;
+use super::lane::{Bounds, Crowded, Lane, ReviewPermit};
 
 /// For tokens that were proven lately, which their agents have reviewed again every minute. Nobody fills it without a
 /// thousand such tokens, so that its addresses share nothing out.
@@ -35,16 +35,16 @@ impl Lanes {
     ///
     /// # Errors
     /// When there are too many in front of it.
-    pub async fn enter(&self, standing: Standing, address: Network, ours: bool) -> Result<Turn, Crowded> {
-        let lane = match standing {
-            Standing::Proven => &self.proven,
-            Standing::Known => &self.known,
-            Standing::Unknown => &self.unknown,
+    pub async fn enter(&self, confidence: Confidence, address: Network, ours: bool) -> Result<ReviewPermit, Crowded> {
+        let lane = match confidence {
+            Confidence::Proven => &self.proven,
+            Confidence::Known => &self.known,
+            Confidence::Unknown => &self.unknown,
         };
         lane.enter(address, ours).await
     }
 
-    /// How many addresses have a share of any.
+    /// How many addresses use any of them.
     #[must_use]
     pub fn addresses(&self) -> usize {
         [&self.proven, &self.known, &self.unknown].map(Lane::addresses).into_iter().sum()

@@ -3,13 +3,14 @@
 //!
 //! ```text
 //! headers ─► Caller ─► TokenClaims ─► Reviews (remembered?) ──────────────────────────────────────────────────► Identity
-//!                                        └─► Standing ─► Lanes ─► TokenReview, pod, Node ─► Evidence ─► authorize ─┘
+//!                                        └─► Confidence ─► Lanes ─► TokenReview, pod, Node ─► Evidence ─► authorize ─┘
 //! ```
 //!
 //! Up to the lanes nothing is sent anywhere. What a token says of itself serves only to refuse and to choose a lane.
 
 mod authorize;
 mod claims;
+mod confidence;
 mod generations;
 mod issuers;
 mod lane;
@@ -18,19 +19,18 @@ mod not_identified;
 mod reviews;
 #[cfg(test)]
 mod samples;
-mod standing;
 mod token_claims;
 #[cfg(test)]
 mod token_claims_tests;
 
 pub use authorize::{Denied, Evidence, PodIdentity, authorize};
 pub use claims::Claims;
+pub use confidence::{Confidence, confidence};
 pub use issuers::{Issuers, follow_own_token};
-pub use lane::{Bounds, COOL_DOWN, Crowded, Lane, Turn};
+pub use lane::{Bounds, COOL_DOWN, Crowded, Lane, ReviewPermit};
 pub use lanes::Lanes;
 pub use not_identified::NotIdentified;
-pub use reviews::{CAPACITY, REFUSED, Remembered, Reviews, TTL, UnderWay};
-pub use standing::{Standing, standing};
+pub use reviews::{CAPACITY, REFUSED, Remembered, Reviews, TTL, TokenLock};
 pub use token_claims::{LEEWAY, TokenClaims, issuer};
 
 /// A caller whose word was proven.

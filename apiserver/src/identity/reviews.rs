@@ -55,7 +55,7 @@ struct OneAtATime {
 
 /// The right to have a token reviewed, which one request at a time has.
 #[derive(Debug)]
-pub struct UnderWay {
+pub struct TokenLock {
     _turn: OwnedSemaphorePermit,
     _counted: OwnedSemaphorePermit,
     _token: Held<Fingerprint, OneAtATime>,
@@ -112,13 +112,13 @@ impl Reviews {
     ///
     /// # Errors
     /// When more wait than an agent has open requests, or the wait is too long.
-    pub async fn enter(&self, token: Fingerprint) -> Result<UnderWay, Crowded> {
+    pub async fn enter(&self, token: Fingerprint) -> Result<TokenLock, Crowded> {
         let held = self.under_way.hold(token, OneAtATime::default);
         let counted = held.bounded.clone().try_acquire_owned().map_err(|_| Crowded)?;
         // Whoever is in front is bounded by deadlines, several of them by this one.
         let turn = timeout(2 * DEADLINE, held.turn.clone().acquire_owned()).await;
         let turn = turn.map_err(|_| Crowded)?.map_err(|_| Crowded)?;
-        Ok(UnderWay { _turn: turn, _counted: counted, _token: held })
+        Ok(TokenLock { _turn: turn, _counted: counted, _token: held })
     }
 
     /// How many tokens are known or under review.

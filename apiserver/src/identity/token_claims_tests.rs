@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::samples::{NAMESPACE, evidence, pod};
-use super::{Denied, Evidence, LEEWAY, Standing, TokenClaims, authorize, issuer, standing};
+use super::{Confidence, Denied, Evidence, LEEWAY, TokenClaims, authorize, confidence, issuer};
 use crate::caller::Caller;
 use crate::token::Token;
 
@@ -147,21 +147,21 @@ fn the_more_speaks_for_a_caller_the_better_it_stands() {
     let mut pending = pod();
     pending.node = None;
     for (pod, proven, doubt, expected) in [
-        (Some(&known), true, doubt, Ok(Standing::Proven)),
-        (None, true, None, Ok(Standing::Proven)),
-        (Some(&known), false, None, Ok(Standing::Known)),
-        (Some(&known), false, doubt, Ok(Standing::Unknown)),
-        (Some(&other), false, None, Ok(Standing::Unknown)),
-        (Some(&pending), false, None, Ok(Standing::Unknown)),
-        (None, false, None, Ok(Standing::Unknown)),
+        (Some(&known), true, doubt, Ok(Confidence::Proven)),
+        (None, true, None, Ok(Confidence::Proven)),
+        (Some(&known), false, None, Ok(Confidence::Known)),
+        (Some(&known), false, doubt, Ok(Confidence::Unknown)),
+        (Some(&other), false, None, Ok(Confidence::Unknown)),
+        (Some(&pending), false, None, Ok(Confidence::Unknown)),
+        (None, false, None, Ok(Confidence::Unknown)),
         (None, false, doubt, Err(Denied::OtherIssuer)),
         (Some(&other), false, doubt, Err(Denied::OtherIssuer)),
     ] {
-        assert_eq!(standing(&claims, pod, "a", proven, doubt), expected, "{pod:?} {proven} {doubt:?}");
+        assert_eq!(confidence(&claims, pod, "a", proven, doubt), expected, "{pod:?} {proven} {doubt:?}");
     }
-    assert_eq!(standing(&claims, Some(&known), "b", true, None), Err(Denied::OtherNode));
+    assert_eq!(confidence(&claims, Some(&known), "b", true, None), Err(Denied::OtherNode));
     let finished = super::PodIdentity { finished: true, ..known };
-    assert_eq!(standing(&claims, Some(&finished), "a", true, None), Err(Denied::PodGone));
+    assert_eq!(confidence(&claims, Some(&finished), "a", true, None), Err(Denied::PodGone));
 }
 
 /// Values that are right more often than not.
@@ -203,13 +203,13 @@ proptest! {
         let shown = evidence.pod.as_ref().filter(|_| known);
         let looked = TokenClaims::read(&caller, NAMESPACE).and_then(|claims| {
             let doubt = foreign.then_some(Denied::OtherIssuer).or_else(|| claims.untimely(at(seconds)));
-            standing(&claims, shown, &caller.node, false, doubt).map(|standing| (standing, doubt))
+            confidence(&claims, shown, &caller.node, false, doubt).map(|confidence| (confidence, doubt))
         });
         if accepted && known {
             prop_assert!(looked.is_ok(), "{looked:?}");
         }
         if accepted && !foreign && (-LEEWAY.as_secs()..=600 + LEEWAY.as_secs()).contains(&seconds) {
-            let expected = if known { Standing::Known } else { Standing::Unknown };
+            let expected = if known { Confidence::Known } else { Confidence::Unknown };
             prop_assert_eq!(looked, Ok((expected, None)));
         }
     }

@@ -1,8 +1,8 @@
-//! What the original operator did to a node before this one took over: it left no marks.
+//! What the original operator did to a node before this one took over: it left no record.
 //!
-//! Its orders name no policy and no expiry. On a node whose order is past the approval an unmarked cordon is therefore its own, and so
-//! is the exclusion label with the value it writes; both get the marks that they would have had, so that the disruption goes
-//! on, counts, and is undone like one of ours. Everywhere else an unmarked cordon is an administrator's.
+//! What it writes into a spec names no policy and no expiry. On a node whose spec is past the approval a cordon without a record is
+//! therefore its own, and so is the exclusion label with the value it writes; both get the record that they would have had, so that
+//! the disruption goes on, counts, and is undone like one of ours. Everywhere else a cordon without a record is an administrator's.
 
 use api::shadow::Desired;
 use api::{ApprovalId, DisruptionRecord, Shadow, State, names};
@@ -10,7 +10,7 @@ use jiff::Timestamp;
 
 use super::facts::NodeFacts;
 
-/// The name of the approval that an order of the original operator is: asked to be disrupted, without an expiry.
+/// The name of the approval that a spec of the original operator is: asked to be disrupted, without an expiry.
 #[must_use]
 pub fn originals_approval(desired: &Desired) -> Option<ApprovalId> {
     match (desired.state, &desired.version, desired.since, desired.disrupt_not_after) {
@@ -21,7 +21,7 @@ pub fn originals_approval(desired: &Desired) -> Option<ApprovalId> {
     }
 }
 
-/// The marks for what the original operator has done to the node; `None` when there is nothing to adopt.
+/// The record of what the original operator has done to the node; `None` when there is nothing to adopt.
 #[must_use]
 pub fn adopted(shadow: &Shadow, node: &NodeFacts, now: Timestamp) -> Option<DisruptionRecord> {
     if shadow.node != node.id || node.record != Ok(None) {
@@ -52,7 +52,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unmarked_cordon_past_the_originals_approval_is_adopted() {
+    fn a_cordon_without_a_record_past_the_originals_approval_is_adopted() {
         for (state, drains) in [(State::RebootedIntoUpdate, true), (State::MonitoringUpdate, false)] {
             let record = adopted(&originals(state), &cordoned(), now()).unwrap();
             assert_eq!((record.cordoned, record.cordoned_before, record.excluded), (true, false, false));
@@ -86,8 +86,8 @@ mod tests {
 
     #[test]
     fn nothing_is_adopted_twice_or_from_another_node_or_without_a_name() {
-        let marked = NodeFacts { record: Ok(Some(record())), ..cordoned() };
-        assert_eq!(adopted(&originals(State::RebootedIntoUpdate), &marked, now()), None);
+        let recorded = NodeFacts { record: Ok(Some(record())), ..cordoned() };
+        assert_eq!(adopted(&originals(State::RebootedIntoUpdate), &recorded, now()), None);
         assert_eq!(adopted(&originals(State::RebootedIntoUpdate), &node(), now()), None, "nothing was done");
         let mut other = originals(State::RebootedIntoUpdate);
         other.node.uid = "n0".to_owned();

@@ -78,19 +78,19 @@ pub fn is_managed(labels: &BTreeMap<String, String>) -> bool {
     labels.get(UPDATER_INTERFACE_LABEL).is_some_and(|value| value == UPDATER_INTERFACE_VERSION)
 }
 
-/// What is to change on a Node, in one write. The marks are always part of it.
+/// What is to change on a Node, in one write. The record is always part of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Change {
-    /// The marks afterwards; `None` takes them away.
+    /// The record afterwards; `None` removes it.
     pub record: Option<DisruptionRecord>,
     /// Whether it is cordoned afterwards; `None` leaves that alone.
     pub unschedulable: Option<bool>,
-    /// The exclusion label afterwards; `None` leaves it alone, `Some(None)` takes it away.
+    /// The exclusion label afterwards; `None` leaves it alone, `Some(None)` removes it.
     pub exclusion: Option<Option<String>>,
 }
 
 impl Change {
-    /// A change of the marks alone.
+    /// A change of the record alone.
     #[must_use]
     pub fn record(record: Option<DisruptionRecord>) -> Self {
         Self { record, unschedulable: None, exclusion: None }
@@ -124,7 +124,7 @@ mod tests {
     use crate::node::samples::{node, record};
 
     #[test]
-    fn a_node_is_read_with_its_marks() {
+    fn a_node_is_read_with_its_record() {
         let raw: Node = serde_json::from_value(json!({
             "metadata": {
                 "name": "a", "uid": "n1", "resourceVersion": "7",

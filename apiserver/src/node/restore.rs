@@ -6,79 +6,71 @@ use jiff::Timestamp;
 use thiserror::Error;
 
 use super::adopt::adopted;
+use super::disruption::Disruption;
 use super::facts::{Change, NodeFacts};
 use crate::refusal::Refusal;
 
-/// What an agent asks to have undone.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Restore {
-    /// The cordon.
-    Schedulability,
-    /// The load-balancer exclusion.
-    LoadBalancing,
-}
-
-/// Why a node is not given back.
+/// Why a node is not restored.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-pub enum NotGivingBack {
+pub enum NotRestored {
     /// The shadow is that of a Node which was there before.
     #[error("the shadow belongs to another Node of this name")]
     NotOwned,
     /// It is not asked for.
-    #[error("giving back is not asked for: the node is asked to be {}", .0.as_str())]
+    #[error("restoring is not asked for: the node is asked to be {}", .0.as_str())]
     NotAsked(State),
-    /// The marks or the shadow cannot be read, so what was there before or is asked for is not known.
+    /// The record or the shadow cannot be read, so what was there before or is asked for is not known.
     #[error("{0}")]
     Unreadable(String),
 }
 
-impl From<NotGivingBack> for Refusal {
-    fn from(refused: NotGivingBack) -> Self {
+impl From<NotRestored> for Refusal {
+    fn from(refused: NotRestored) -> Self {
         Self::new(Reason::NotGivingBack, refused.to_string())
     }
 }
 
-/// The change that undoes what our marks say we did, or would say had the original operator left any. `None` when they say
-/// nothing: what is not marked is an administrator's.
+/// The change that undoes what the record says we did, or would say had the original operator left one. `None` when it says
+/// nothing: what is not recorded is an administrator's.
 ///
 /// # Errors
 /// When it is not to be undone now.
-pub fn give_back(
-    what: Restore,
+pub fn restored(
+    what: Disruption,
     shadow: &Shadow,
     node: &NodeFacts,
     now: Timestamp,
-) -> Result<Option<Change>, NotGivingBack> {
+) -> Result<Option<Change>, NotRestored> {
     if shadow.node != node.id {
-        return Err(NotGivingBack::NotOwned);
+        return Err(NotRestored::NotOwned);
     }
     match shadow.desired.state {
         State::Idle | State::MonitoringUpdate => {}
         state @ (State::StagedAndPerformedUpdate | State::RebootedIntoUpdate | State::ErrorReset) => {
-            return Err(NotGivingBack::NotAsked(state));
+            return Err(NotRestored::NotAsked(state));
         }
     }
-    let record = node.record.clone().map_err(|error| NotGivingBack::Unreadable(error.to_string()))?;
+    let record = node.record.clone().map_err(|error| NotRestored::Unreadable(error.to_string()))?;
     let record = record.or_else(|| adopted(shadow, node, now));
     Ok(record.and_then(|record| undo(what, &record, node)))
 }
 
-/// The change that undoes all that our marks say we did, and takes them away.
+/// The change that undoes all that the record says we did, and removes it.
 #[must_use]
-pub fn undo_all(record: &DisruptionRecord, node: &NodeFacts) -> Change {
+pub fn all_restored(record: &DisruptionRecord, node: &NodeFacts) -> Change {
     Change { record: None, unschedulable: schedulable(record, node), exclusion: label(record, node) }
 }
 
-fn undo(what: Restore, record: &DisruptionRecord, node: &NodeFacts) -> Option<Change> {
+fn undo(what: Disruption, record: &DisruptionRecord, node: &NodeFacts) -> Option<Change> {
     let mut after = record.clone();
     let mut change = Change::record(None);
     match what {
-        Restore::Schedulability => {
+        Disruption::Cordon => {
             after.cordoned = false;
             after.drain_began = None;
             change.unschedulable = schedulable(record, node);
         }
-        Restore::LoadBalancing => {
+        Disruption::Exclusion => {
             after.excluded = false;
             change.exclusion = label(record, node);
         }
@@ -98,7 +90,7 @@ fn label(record: &DisruptionRecord, node: &NodeFacts) -> Option<Option<String>> 
     (record.excluded && node.exclusion.is_some()).then_some(before)
 }
 
-/// Whether the API server takes it as a label's value. The marks are an annotation that others can write.
+/// Whether the API server takes it as a label's value. The record is an annotation that others can write.
 fn is_label_value(value: &str) -> bool {
     let inner = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
     let ends = |byte: Option<&u8>| byte.is_none_or(u8::is_ascii_alphanumeric);
@@ -111,7 +103,7 @@ mod tests {
     use super::*;
     use crate::node::samples::{node, now, originals, record, shadow};
 
-    fn marked(record: DisruptionRecord, unschedulable: bool, exclusion: Option<&str>) -> NodeFacts {
+    fn recorded(record: DisruptionRecord, unschedulable: bool, exclusion: Option<&str>) -> NodeFacts {
         NodeFacts { record: Ok(Some(record)), unschedulable, exclusion: exclusion.map(str::to_owned), ..node() }
     }
 
@@ -126,83 +118,83 @@ mod tests {
     }
 
     #[test]
-    fn only_idle_and_monitoring_give_back() {
-        let node = marked(both(), true, Some("true"));
+    fn only_idle_and_monitoring_restore() {
+        let node = recorded(both(), true, Some("true"));
         for state in State::ALL {
             let mut shadow = shadow();
             shadow.desired.state = state;
-            let given = give_back(Restore::Schedulability, &shadow, &node, now());
+            let change = restored(Disruption::Cordon, &shadow, &node, now());
             let expected = matches!(state, State::Idle | State::MonitoringUpdate);
-            assert_eq!(given.is_ok(), expected, "{state:?}: {given:?}");
+            assert_eq!(change.is_ok(), expected, "{state:?}: {change:?}");
         }
     }
 
     #[test]
-    fn the_last_of_the_two_takes_the_marks_away() {
-        let first = give_back(Restore::LoadBalancing, &idle(), &marked(both(), true, Some("true")), now());
+    fn the_last_of_the_two_removes_the_record() {
+        let first = restored(Disruption::Exclusion, &idle(), &recorded(both(), true, Some("true")), now());
         let first = first.unwrap().unwrap();
         assert_eq!(first.exclusion, Some(None));
         let left = first.record.unwrap();
         assert!(left.cordoned && !left.excluded);
-        let second = give_back(Restore::Schedulability, &idle(), &marked(left, true, None), now());
+        let second = restored(Disruption::Cordon, &idle(), &recorded(left, true, None), now());
         assert_eq!(second.unwrap(), Some(Change { record: None, unschedulable: Some(false), exclusion: None }));
     }
 
     #[test]
     fn everything_is_undone_at_once_as_it_is_one_by_one() {
-        let node = marked(both(), true, Some("true"));
-        let all = undo_all(&both(), &node);
+        let node = recorded(both(), true, Some("true"));
+        let all = all_restored(&both(), &node);
         assert_eq!(all, Change { record: None, unschedulable: Some(false), exclusion: Some(None) });
-        let before = DisruptionRecord { cordoned_before: true, exclusion_before: Some("theirs".to_owned()), ..both() };
-        let all = undo_all(&before, &marked(before.clone(), true, Some("true")));
-        assert_eq!((all.unschedulable, all.exclusion), (None, Some(Some("theirs".to_owned()))));
+        let before = DisruptionRecord { cordoned_before: true, exclusion_before: Some("someone".to_owned()), ..both() };
+        let all = all_restored(&before, &recorded(before.clone(), true, Some("true")));
+        assert_eq!((all.unschedulable, all.exclusion), (None, Some(Some("someone".to_owned()))));
     }
 
     #[test]
     fn what_was_there_before_is_there_again() {
-        let before = DisruptionRecord { cordoned_before: true, exclusion_before: Some("theirs".to_owned()), ..both() };
-        let node = marked(before, true, Some("true"));
-        let uncordon = give_back(Restore::Schedulability, &idle(), &node, now()).unwrap().unwrap();
+        let before = DisruptionRecord { cordoned_before: true, exclusion_before: Some("someone".to_owned()), ..both() };
+        let node = recorded(before, true, Some("true"));
+        let uncordon = restored(Disruption::Cordon, &idle(), &node, now()).unwrap().unwrap();
         assert_eq!(uncordon.unschedulable, None, "it was cordoned before");
-        let include = give_back(Restore::LoadBalancing, &idle(), &node, now()).unwrap().unwrap();
-        assert_eq!(include.exclusion, Some(Some("theirs".to_owned())));
+        let include = restored(Disruption::Exclusion, &idle(), &node, now()).unwrap().unwrap();
+        assert_eq!(include.exclusion, Some(Some("someone".to_owned())));
     }
 
     #[test]
     fn what_an_administrator_undid_since_is_not_done_again() {
-        let before = DisruptionRecord { cordoned_before: true, exclusion_before: Some("theirs".to_owned()), ..both() };
-        let node = marked(before, false, None);
-        let uncordon = give_back(Restore::Schedulability, &idle(), &node, now()).unwrap().unwrap();
+        let before = DisruptionRecord { cordoned_before: true, exclusion_before: Some("someone".to_owned()), ..both() };
+        let node = recorded(before, false, None);
+        let uncordon = restored(Disruption::Cordon, &idle(), &node, now()).unwrap().unwrap();
         assert_eq!(uncordon.unschedulable, None);
-        let include = give_back(Restore::LoadBalancing, &idle(), &node, now()).unwrap().unwrap();
+        let include = restored(Disruption::Exclusion, &idle(), &node, now()).unwrap().unwrap();
         assert_eq!(include.exclusion, None);
     }
 
     #[test]
     fn a_cordon_without_marks_is_left_alone() {
         let node = NodeFacts { unschedulable: true, exclusion: Some("true".to_owned()), ..node() };
-        assert_eq!(give_back(Restore::Schedulability, &idle(), &node, now()), Ok(None));
-        assert_eq!(give_back(Restore::LoadBalancing, &idle(), &node, now()), Ok(None));
+        assert_eq!(restored(Disruption::Cordon, &idle(), &node, now()), Ok(None));
+        assert_eq!(restored(Disruption::Exclusion, &idle(), &node, now()), Ok(None));
     }
 
     #[test]
     fn what_the_original_operator_did_is_undone_piece_by_piece() {
         let shadow = originals(State::MonitoringUpdate);
-        let theirs = NodeFacts { unschedulable: true, exclusion: Some("True".to_owned()), ..node() };
-        let first = give_back(Restore::LoadBalancing, &shadow, &theirs, now()).unwrap().unwrap();
+        let cordoned = NodeFacts { unschedulable: true, exclusion: Some("True".to_owned()), ..node() };
+        let first = restored(Disruption::Exclusion, &shadow, &cordoned, now()).unwrap().unwrap();
         assert_eq!((first.exclusion, first.unschedulable), (Some(None), None));
         let left = first.record.unwrap();
         assert!(left.cordoned && !left.excluded && !left.cordoned_before);
-        let second = give_back(Restore::Schedulability, &shadow, &marked(left, true, None), now());
+        let second = restored(Disruption::Cordon, &shadow, &recorded(left, true, None), now());
         assert_eq!(second.unwrap(), Some(Change { record: None, unschedulable: Some(false), exclusion: None }));
-        // At rest an unmarked cordon is an administrator's, whoever wrote the order.
-        assert_eq!(give_back(Restore::Schedulability, &originals(State::Idle), &theirs, now()), Ok(None));
+        // At rest a cordon without a record is an administrator's, whoever wrote the spec.
+        assert_eq!(restored(Disruption::Cordon, &originals(State::Idle), &cordoned, now()), Ok(None));
     }
 
     #[test]
-    fn a_mark_under_which_nothing_was_done_goes_with_either() {
-        for what in [Restore::Schedulability, Restore::LoadBalancing] {
-            let change = give_back(what, &idle(), &marked(record(), false, None), now()).unwrap();
+    fn a_record_under_which_nothing_was_done_goes_with_either() {
+        for what in [Disruption::Cordon, Disruption::Exclusion] {
+            let change = restored(what, &idle(), &recorded(record(), false, None), now()).unwrap();
             assert_eq!(change, Some(Change::record(None)));
         }
     }
@@ -210,22 +202,22 @@ mod tests {
     #[test]
     fn asking_again_changes_nothing() {
         let only_cordoned = DisruptionRecord { cordoned: true, ..record() };
-        let node = marked(only_cordoned, true, None);
-        assert_eq!(give_back(Restore::LoadBalancing, &idle(), &node, now()), Ok(None));
+        let node = recorded(only_cordoned, true, None);
+        assert_eq!(restored(Disruption::Exclusion, &idle(), &node, now()), Ok(None));
     }
 
     #[test]
     fn a_forged_value_that_no_label_can_have_is_not_restored() {
         for forged in ["a b", "-a", "ä", &"a".repeat(64)] {
             let record = DisruptionRecord { exclusion_before: Some(forged.to_owned()), ..both() };
-            let node = marked(record, true, Some("true"));
-            let include = give_back(Restore::LoadBalancing, &idle(), &node, now()).unwrap().unwrap();
+            let node = recorded(record, true, Some("true"));
+            let include = restored(Disruption::Exclusion, &idle(), &node, now()).unwrap().unwrap();
             assert_eq!(include.exclusion, Some(None), "{forged}");
         }
     }
 
     #[test]
-    fn marks_that_cannot_be_read_are_not_touched() {
+    fn a_record_that_cannot_be_read_is_not_touched() {
         let node = NodeFacts {
             record: DisruptionRecord::decode(Some(
                 &[(api::names::DISRUPTION_RECORD_ANNOTATION.to_owned(), "x".to_owned())].into(),
@@ -233,6 +225,6 @@ mod tests {
             unschedulable: true,
             ..node()
         };
-        assert!(matches!(give_back(Restore::Schedulability, &idle(), &node, now()), Err(NotGivingBack::Unreadable(_))));
+        assert!(matches!(restored(Disruption::Cordon, &idle(), &node, now()), Err(NotRestored::Unreadable(_))));
     }
 }

@@ -63,7 +63,7 @@ pub(crate) fn node() -> NodeFacts {
     }
 }
 
-/// The first mark of the approval.
+/// The first record of the approval.
 pub(crate) fn record() -> DisruptionRecord {
     DisruptionRecord::first(approval(), now(), false, None)
 }

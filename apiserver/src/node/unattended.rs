@@ -1,37 +1,33 @@
-//! Whether a marked node is to be given back although no agent asks for it.
+//! Whether a node with a disruption record is to be restored although no agent asks for it.
 
 use std::time::Duration;
 
 use api::shadow::NodeRef;
 use api::{Shadow, State};
 
-/// How long a node must look unattended before it is given back: an agent that was just restarted does it itself, and one
-/// whose node was just taken out of the operator's hands must be gone before the cordon goes.
+/// How long a node must look unattended before it is restored: an agent that was just restarted does it itself, and one
+/// whose node has just ceased to be managed must be gone before the cordon goes.
 const SETTLED: Duration = Duration::from_secs(30);
 /// The same for a node without a shadow: its agent creates one when it comes up.
 const WITHOUT_SHADOW: Duration = Duration::from_secs(600);
 
-/// What is known of a marked node.
-#[derive(Debug, Clone, Copy)]
-pub struct Standing<'a> {
+/// A Node that carries a disruption record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RecordedNode {
     /// Which Node it is.
-    pub node: &'a NodeRef,
+    pub id: NodeRef,
     /// Whether it carries the label that makes it the operator's.
     pub managed: bool,
-    /// The shadow of its name.
-    pub shadow: Option<&'a Shadow>,
-    /// Whether an agent's pod is Ready on it.
-    pub agent_is_ready: bool,
 }
 
-/// Why nobody else gives the node back.
+/// Why nobody else restores the node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unattended {
     /// The node is no longer the operator's.
     Unmanaged,
     /// It is asked to be Idle and its agent is silent.
     AgentSilent,
-    /// It is asked to be Idle and its agent says that it is: the agent has nothing left to do, and no record of these marks.
+    /// It is asked to be Idle and its agent says that it is: the agent has nothing left to do, and does not know of this record.
     Forgotten,
     /// It has no shadow, so nothing says what is asked of it.
     NoShadow,
@@ -74,36 +70,36 @@ impl Unattended {
     #[must_use]
     pub const fn note(self) -> &'static str {
         match self {
-            Self::Unmanaged => "given back: the node is no longer managed",
-            Self::AgentSilent => "given back: the node is to be idle and its agent is silent",
-            Self::Forgotten => "given back: the node is idle, and its agent knows nothing of these marks",
-            Self::NoShadow => "given back: the node has no shadow",
+            Self::Unmanaged => "restored: the node is no longer managed",
+            Self::AgentSilent => "restored: the node is to be idle and its agent is silent",
+            Self::Forgotten => "restored: the node is idle, and its agent knows nothing of this disruption",
+            Self::NoShadow => "restored: the node has no shadow",
         }
     }
 }
 
-/// Why nobody else gives a marked node back.
+/// Why nobody else restores the node. `shadow` is the one of its name; `agent_is_ready` says whether an agent's pod is Ready on it.
 ///
 /// # Errors
-/// When it is attended to, or is not to be given back.
-pub fn unattended(standing: Standing<'_>) -> Result<Unattended, Attended> {
-    if !standing.managed {
+/// When it is attended to, or is not to be restored.
+pub fn unattended(node: &RecordedNode, shadow: Option<&Shadow>, agent_is_ready: bool) -> Result<Unattended, Attended> {
+    if !node.managed {
         return Ok(Unattended::Unmanaged);
     }
     // The shadow of a Node that was there before says nothing of this one.
-    let Some(shadow) = standing.shadow.filter(|shadow| shadow.node == *standing.node) else {
+    let Some(shadow) = shadow.filter(|shadow| shadow.node == node.id) else {
         return Ok(Unattended::NoShadow);
     };
     match shadow.desired.state {
-        State::Idle if standing.agent_is_ready && reports_idle(shadow) => Ok(Unattended::Forgotten),
-        State::Idle if standing.agent_is_ready => Err(Attended::ByAgent),
+        State::Idle if agent_is_ready && reports_idle(shadow) => Ok(Unattended::Forgotten),
+        State::Idle if agent_is_ready => Err(Attended::ByAgent),
         State::Idle => Ok(Unattended::AgentSilent),
         state => Err(Attended::Asked(state)),
     }
 }
 
 fn reports_idle(shadow: &Shadow) -> bool {
-    shadow.observed.as_ref().is_some_and(|report| report.state == State::Idle)
+    shadow.observed.as_ref().is_some_and(|observed| observed.state == State::Idle)
 }
 
 #[cfg(test)]
@@ -117,7 +113,7 @@ mod tests {
         shadow
     }
 
-    /// Asked to be Idle, with a report of `state`.
+    /// Asked to be Idle, with an agent that reports `state`.
     fn reporting(state: State) -> Shadow {
         let version = semver::Version::new(1, 20, 0);
         let observed = api::shadow::Observed::new(state, version.clone(), version);
@@ -125,11 +121,11 @@ mod tests {
     }
 
     fn judged(managed: bool, shadow: Option<&Shadow>, agent_is_ready: bool) -> Result<Unattended, Attended> {
-        unattended(Standing { node: &id(), managed, shadow, agent_is_ready })
+        unattended(&RecordedNode { id: id(), managed }, shadow, agent_is_ready)
     }
 
     #[test]
-    fn an_idle_node_is_given_back_when_its_agent_is_silent() {
+    fn an_idle_node_is_restored_when_its_agent_is_silent() {
         let idle = reporting(State::MonitoringUpdate);
         assert_eq!(judged(true, Some(&idle), false), Ok(Unattended::AgentSilent));
         assert_eq!(judged(true, Some(&idle), true), Err(Attended::ByAgent));
@@ -137,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn marks_that_an_idle_agent_knows_nothing_of_are_undone() {
+    fn a_disruption_that_an_idle_agent_knows_nothing_of_is_undone() {
         assert_eq!(judged(true, Some(&reporting(State::Idle)), true), Ok(Unattended::Forgotten));
         assert_eq!(Unattended::Forgotten.patience(), SETTLED);
     }
@@ -152,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unmanaged_node_is_given_back_in_every_state() {
+    fn an_unmanaged_node_is_restored_in_every_state() {
         for state in State::ALL {
             assert_eq!(judged(false, Some(&in_state(state)), true), Ok(Unattended::Unmanaged));
         }
@@ -160,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn a_node_without_a_shadow_of_its_own_is_given_back_and_only_after_ten_minutes() {
+    fn a_node_without_a_shadow_of_its_own_is_restored_and_only_after_ten_minutes() {
         let mut other = in_state(State::Idle);
         other.node.uid = "older".to_owned();
         for shadow in [None, Some(&other)] {

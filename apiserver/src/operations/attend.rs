@@ -1,4 +1,4 @@
-//! Looking after nodes without being asked: giving back the marked ones that nobody else gives back, and marking what the
+//! Looking after nodes without being asked: restoring those with a record that nobody else restores, and recording what the
 //! original operator has left behind, so that it counts and is undone.
 //!
 //! Every replica does it: the writes are conditional on the Node's resourceVersion, so that one of them takes effect and the
@@ -14,31 +14,31 @@ use tokio::time::{Instant, sleep};
 use super::node::write;
 use crate::app::App;
 use crate::cluster::ClusterError;
-use crate::marked::{Marked, MarkedNode};
-use crate::node::{Change, NodeFacts, Standing, Unattended, adopted, unattended, undo_all};
+use crate::node::{Change, NodeFacts, RecordedNode, Unattended, adopted, all_restored, unattended};
 use crate::notices::Subject;
+use crate::recorded_nodes::RecordedNodes;
 use crate::refusal::Refusal;
 
-/// How often the marked nodes are looked at, by what the watches have brought.
+/// How often the nodes with a record are looked at, by what the watches have brought.
 const LOOK: Duration = Duration::from_secs(10);
 /// Most nodes that are read and written in one look; the others follow in the next.
 const MOST: usize = 20;
 
-/// Since when a node has looked unattended, and why.
-type Since = BTreeMap<String, (Unattended, Instant)>;
+/// UnattendedSince when a node has looked unattended, and why.
+type UnattendedSince = BTreeMap<String, (Unattended, Instant)>;
 
 /// Looks after the nodes, for ever.
-pub async fn attend(app: &App, marked: &Marked) {
-    let mut since = Since::new();
+pub async fn attend(app: &App, recorded: &RecordedNodes) {
+    let mut since = UnattendedSince::new();
     loop {
         sleep(LOOK.mul_f64(0.75 + 0.5 * fastrand::f64())).await;
-        let due = due(app, &marked.nodes(), &mut since, Instant::now());
+        let due = due(app, &recorded.nodes(), &mut since, Instant::now());
         for name in due.into_iter().take(MOST) {
             // Whatever comes of it, it is not tried again before it has looked so for as long once more.
             since.remove(&name);
-            match give_back(app, &name).await {
+            match restore_unattended(app, &name).await {
                 Ok(()) | Err(Refusal { reason: api::wire::Reason::NotFound, .. }) => {}
-                Err(refusal) => tracing::warn!(node = name, error = refusal.error, "cannot give a node back"),
+                Err(refusal) => tracing::warn!(node = name, error = refusal.error, "cannot restore a node"),
             }
         }
         let mut originals = app.caches.past_the_originals_approval();
@@ -46,7 +46,9 @@ pub async fn attend(app: &App, marked: &Marked) {
         for name in originals.into_iter().take(MOST) {
             match adopt(app, &name).await {
                 Ok(()) | Err(Refusal { reason: api::wire::Reason::NotFound, .. }) => {}
-                Err(refusal) => tracing::warn!(node = name, error = refusal.error, "cannot mark a node"),
+                Err(refusal) => {
+                    tracing::warn!(node = name, error = refusal.error, "cannot record what the original operator did");
+                }
             }
         }
     }
@@ -54,16 +56,14 @@ pub async fn attend(app: &App, marked: &Marked) {
 
 /// The nodes that have looked unattended for long enough, the longest first. Judged by what the watches have brought, which
 /// costs nothing; what is done is judged again by what Kubernetes has.
-fn due(app: &App, marked: &[MarkedNode], since: &mut Since, now: Instant) -> Vec<String> {
-    let ready = if marked.is_empty() { Vec::new() } else { app.caches.ready_agents() };
+fn due(app: &App, recorded: &[RecordedNode], since: &mut UnattendedSince, now: Instant) -> Vec<String> {
+    let ready = if recorded.is_empty() { Vec::new() } else { app.caches.ready_agents() };
     let mut before = std::mem::take(since);
-    for MarkedNode { id, managed } in marked {
-        let shadow = app.caches.shadow(&id.name).and_then(|raw| Shadow::try_from(&raw).ok());
-        let agent_is_ready = ready.contains(&id.name);
-        let standing = Standing { node: id, managed: *managed, shadow: shadow.as_ref(), agent_is_ready };
-        if let Ok(why) = unattended(standing) {
-            let known = before.remove(&id.name).filter(|(known, _)| *known == why);
-            since.insert(id.name.clone(), known.unwrap_or((why, now)));
+    for node in recorded {
+        let shadow = app.caches.shadow(&node.id.name).and_then(|raw| Shadow::try_from(&raw).ok());
+        if let Ok(why) = unattended(node, shadow.as_ref(), ready.contains(&node.id.name)) {
+            let known = before.remove(&node.id.name).filter(|(known, _)| *known == why);
+            since.insert(node.id.name.clone(), known.unwrap_or((why, now)));
         }
     }
     let mut due: Vec<_> =
@@ -72,8 +72,8 @@ fn due(app: &App, marked: &[MarkedNode], since: &mut Since, now: Instant) -> Vec
     due.into_iter().map(|(name, _)| name.clone()).collect()
 }
 
-/// Gives a node back if it is unattended by what Kubernetes has now.
-async fn give_back(app: &App, name: &str) -> Result<(), Refusal> {
+/// Restores a node if it is unattended by what Kubernetes has now.
+async fn restore_unattended(app: &App, name: &str) -> Result<(), Refusal> {
     let node = NodeFacts::try_from(&app.cluster.node(name).await?)?;
     let Some(record) = node.record.clone().map_err(|error| unavailable(&error))? else {
         return Ok(());
@@ -81,11 +81,11 @@ async fn give_back(app: &App, name: &str) -> Result<(), Refusal> {
     let raw = app.cluster.shadow(name).await?;
     let shadow = raw.map(|raw| Shadow::try_from(&raw)).transpose().map_err(|error| unavailable(&error))?;
     let agent_is_ready = app.caches.ready_agents().contains(&node.id.name);
-    let standing = Standing { node: &node.id, managed: node.managed, shadow: shadow.as_ref(), agent_is_ready };
-    let Ok(why) = unattended(standing) else {
+    let recorded = RecordedNode { id: node.id.clone(), managed: node.managed };
+    let Ok(why) = unattended(&recorded, shadow.as_ref(), agent_is_ready) else {
         return Ok(());
     };
-    match write(app, &node, &undo_all(&record, &node)).await {
+    match write(app, &node, &all_restored(&record, &node)).await {
         Ok(_) => told(app, &node.id, why),
         // By another replica, or by an agent after all; if not, the next look finds it.
         Err(ClusterError::Conflict(_)) => {}
@@ -94,7 +94,7 @@ async fn give_back(app: &App, name: &str) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// Marks what the original operator has done to a node, by what Kubernetes has now.
+/// Records what the original operator has done to a node, by what Kubernetes has now.
 async fn adopt(app: &App, name: &str) -> Result<(), Refusal> {
     let node = NodeFacts::try_from(&app.cluster.node(name).await?)?;
     let raw = app.cluster.shadow(name).await?;
@@ -118,6 +118,6 @@ fn unavailable(error: &dyn std::error::Error) -> Refusal {
 }
 
 fn told(app: &App, node: &NodeRef, why: Unattended) {
-    app.metrics.given_back(why);
+    app.metrics.restored(why);
     app.notices.tell(node, Subject::GivenBack, app.now().to_string(), || why.note().to_owned());
 }

@@ -9,8 +9,8 @@ use runtime::server::Network;
 use crate::app::App;
 use crate::caller::Caller;
 use crate::identity::{
-    Claims, Denied, Evidence, Identity, NotIdentified, PodIdentity, Remembered, Standing, TokenClaims, authorize,
-    standing,
+    Claims, Confidence, Denied, Evidence, Identity, NotIdentified, PodIdentity, Remembered, TokenClaims, authorize,
+    confidence,
 };
 use crate::refusal::Refusal;
 use crate::token::Fingerprint;
@@ -55,13 +55,13 @@ async fn reviewed(
     claims: &TokenClaims,
     (fingerprint, address): (Fingerprint, Network),
 ) -> Result<Arc<Evidence>, NotIdentified> {
-    let standing = stands(app, caller, claims, &fingerprint)?;
+    let confidence = confidence_in(app, caller, claims, &fingerprint)?;
     let _under_way = app.reviews.enter(fingerprint).await?;
     // Somebody else may have had it reviewed meanwhile.
     if let Some(evidence) = remembered(app, caller, &fingerprint)? {
         return Ok(evidence);
     }
-    let turn = app.lanes.enter(standing, address, caller.is_ours()).await?;
+    let permit = app.lanes.enter(confidence, address, caller.is_ours()).await?;
     match gather(app, caller).await {
         Ok(evidence) => {
             app.issuers.saw(&claims.issuer, app.now());
@@ -70,19 +70,19 @@ async fn reviewed(
         Err(not) => {
             if let NotIdentified::Denied(denied) = not {
                 app.reviews.deny(fingerprint, denied);
-                turn.end_refused();
+                permit.end_refused();
             }
             Err(not)
         }
     }
 }
 
-fn stands(app: &App, caller: &Caller, claims: &TokenClaims, token: &Fingerprint) -> Result<Standing, Denied> {
+fn confidence_in(app: &App, caller: &Caller, claims: &TokenClaims, token: &Fingerprint) -> Result<Confidence, Denied> {
     let now = app.now();
     let foreign = (!app.issuers.knows(&claims.issuer, now)).then_some(Denied::OtherIssuer);
     let proven = app.reviews.remembered(token)?.is_some();
     let pod = app.caches.agent_pod(&claims.pod_name);
-    standing(claims, pod.as_ref(), &caller.node, proven, foreign.or_else(|| claims.untimely(now)))
+    confidence(claims, pod.as_ref(), &caller.node, proven, foreign.or_else(|| claims.untimely(now)))
 }
 
 /// Asks Kubernetes for all that [`authorize`] judges, and has it judged.

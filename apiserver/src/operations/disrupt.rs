@@ -1,4 +1,4 @@
-//! Marking a node and then cordoning it or taking it out of the load balancers.
+//! Recording a disruption on a Node, and then cordoning it or excluding it from load balancers.
 
 use api::{DisruptionRecord, Shadow};
 use thiserror::Error;
@@ -8,23 +8,23 @@ use super::node::{ATTEMPTS, always_written, pause, read_node, write};
 use crate::app::App;
 use crate::cluster::ClusterError;
 use crate::identity::Identity;
-use crate::node::{Change, Goal, NoRight, NodeFacts, Step, leftover, step};
+use crate::node::{Change, Disruption, NextWrite, NodeFacts, NotAllowed, leftover, next_write};
 use crate::refusal::Refusal;
 
 /// Why a disruption did not come to pass, or does not go on.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum NotDisrupted {
-    /// The caller has no right to it now.
+    /// It is not allowed now.
     #[error(transparent)]
-    NoRight(NoRight),
+    NotAllowed(NotAllowed),
     /// Something else stands in the way.
     #[error("{}", .0.error)]
     Refused(Refusal),
 }
 
-impl From<NoRight> for NotDisrupted {
-    fn from(no_right: NoRight) -> Self {
-        Self::NoRight(no_right)
+impl From<NotAllowed> for NotDisrupted {
+    fn from(not_allowed: NotAllowed) -> Self {
+        Self::NotAllowed(not_allowed)
     }
 }
 
@@ -43,47 +43,47 @@ impl From<ClusterError> for NotDisrupted {
 impl From<NotDisrupted> for Refusal {
     fn from(not: NotDisrupted) -> Self {
         match not {
-            NotDisrupted::NoRight(no_right) => no_right.into(),
+            NotDisrupted::NotAllowed(not_allowed) => not_allowed.into(),
             NotDisrupted::Refused(refusal) => refusal,
         }
     }
 }
 
-/// The mark a call wrote, and the one it took the place of.
-struct OwnRecord {
-    written: DisruptionRecord,
+/// The record a call wrote, and the one it replaced.
+struct WrittenRecord {
+    record: DisruptionRecord,
     before: Option<DisruptionRecord>,
 }
 
-/// Does to the caller's node what it asks for, if it may, and answers with the marks under which that is so.
+/// Does to the caller's node what it asks for, if it may, and answers with the record under which that is so.
 ///
 /// # Errors
 /// When it may not, or the Node or the shadow cannot be read or written.
-pub async fn disrupt(app: &App, identity: &Identity, goal: Goal) -> Result<DisruptionRecord, NotDisrupted> {
+pub async fn disrupt(app: &App, identity: &Identity, what: Disruption) -> Result<DisruptionRecord, NotDisrupted> {
     let mut node = read_node(app, identity).await?;
-    let mut own: Option<OwnRecord> = None;
+    let mut written: Option<WrittenRecord> = None;
     for attempt in 0..ATTEMPTS {
         let shadow = read_shadow(app, identity).await?;
-        let next = match step(goal, &shadow, &node, own.is_some(), app.now()) {
+        let next = match next_write(what, &shadow, &node, written.is_some(), app.now()) {
             Ok(next) => next,
-            Err(no_right) => {
-                take_back(app, identity, &shadow, node, own.as_ref()).await;
-                return Err(no_right.into());
+            Err(not_allowed) => {
+                remove_leftover(app, identity, &shadow, node, written.as_ref()).await;
+                return Err(not_allowed.into());
             }
         };
-        let (change, mark) = match next {
-            Step::Done(record) => return Ok(record),
-            Step::Mark(record) => (Change::record(Some(record.clone())), Some(record)),
-            Step::Act(change) => (change, None),
+        let (change, record) = match next {
+            NextWrite::Nothing(record) => return Ok(record),
+            NextWrite::Record(record) => (Change::record(Some(record.clone())), Some(record)),
+            NextWrite::Change(change) => (change, None),
         };
-        match (write(app, &node, &change).await, mark) {
-            (Ok(after), Some(written)) => {
-                own = Some(OwnRecord { before: before(&node, own), written });
+        match (write(app, &node, &change).await, record) {
+            (Ok(after), Some(record)) => {
+                written = Some(WrittenRecord { before: before(&node, written), record });
                 node = after;
             }
             (Ok(after), None) => {
-                tracing::info!(node = identity.node, goal = ?goal, "node disrupted");
-                return after.record.ok().flatten().ok_or_else(|| NoRight::NotBegun.into());
+                tracing::info!(node = identity.node, disruption = ?what, "node disrupted");
+                return after.record.ok().flatten().ok_or_else(|| NotAllowed::NotBegun.into());
             }
             (Err(ClusterError::Conflict(_)), _) => {
                 sleep(pause(attempt)).await;
@@ -95,20 +95,27 @@ pub async fn disrupt(app: &App, identity: &Identity, goal: Goal) -> Result<Disru
     Err(always_written(identity).into())
 }
 
-/// What to restore when the mark that is about to be written has to be taken back.
-fn before(node: &NodeFacts, own: Option<OwnRecord>) -> Option<DisruptionRecord> {
+/// What to write again when the record that is about to be written has to go.
+fn before(node: &NodeFacts, written: Option<WrittenRecord>) -> Option<DisruptionRecord> {
     let present = node.record.clone().ok().flatten();
-    match own {
-        Some(own) if present.as_ref() == Some(&own.written) => own.before,
+    match written {
+        Some(written) if present.as_ref() == Some(&written.record) => written.before,
         _ => present,
     }
 }
 
-/// Takes back what a refused call left on the Node. When that fails, the next call or the giving back does it.
-async fn take_back(app: &App, identity: &Identity, shadow: &Shadow, mut node: NodeFacts, own: Option<&OwnRecord>) {
+/// Removes what a refused call left on the Node. When that fails, the next call or the restore does it.
+async fn remove_leftover(
+    app: &App,
+    identity: &Identity,
+    shadow: &Shadow,
+    mut node: NodeFacts,
+    written: Option<&WrittenRecord>,
+) {
     for attempt in 0..ATTEMPTS {
-        let written = own.map(|own| &own.written);
-        let Some(change) = leftover(shadow, &node, written, own.and_then(|own| own.before.as_ref())) else {
+        let record = written.map(|written| &written.record);
+        let before = written.and_then(|written| written.before.as_ref());
+        let Some(change) = leftover(shadow, &node, record, before) else {
             return;
         };
         let error = match write(app, &node, &change).await {
@@ -125,7 +132,7 @@ async fn take_back(app: &App, identity: &Identity, shadow: &Shadow, mut node: No
             }
             Err(error) => error.to_string(),
         };
-        tracing::warn!(node = identity.node, error, "cannot take a mark back");
+        tracing::warn!(node = identity.node, error, "cannot remove the record of a refused disruption");
         return;
     }
 }
@@ -133,7 +140,7 @@ async fn take_back(app: &App, identity: &Identity, shadow: &Shadow, mut node: No
 async fn read_shadow(app: &App, identity: &Identity) -> Result<Shadow, NotDisrupted> {
     let raw = app.cluster.shadow(&identity.node).await?;
     let raw = raw.ok_or_else(|| Refusal::no_shadow(&identity.node))?;
-    Shadow::try_from(&raw).map_err(|error| NoRight::Unreadable(error.to_string()).into())
+    Shadow::try_from(&raw).map_err(|error| NotAllowed::Unreadable(error.to_string()).into())
 }
 
 /// The Node and the shadow as they are now, for a drain that wants to know whether it may go on.

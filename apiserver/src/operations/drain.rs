@@ -48,13 +48,13 @@ struct Drain<'a> {
     identity: &'a Identity,
     tracker: Tracker,
     evictions: FuturesUnordered<BoxFuture<'a, (String, Answer)>>,
-    /// Since when the tracker's times are counted.
+    /// UnattendedSince when the tracker's times are counted.
     begun: Instant,
-    /// Since when the drain is under way, over all its requests.
+    /// UnattendedSince when the drain is under way, over all its requests.
     since: Timestamp,
     /// Whether the last round found that it may go on.
     may_go_on: bool,
-    /// Since when what is left is deleted, past its budgets.
+    /// UnattendedSince when what is left is deleted, past its budgets.
     forced: Option<Timestamp>,
     /// Whether the forced drain waits for none but the operator's own pods any more.
     overdue: bool,

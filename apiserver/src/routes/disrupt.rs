@@ -14,7 +14,7 @@ use tokio::time::{Instant, sleep};
 use super::{Head, admit_without_body};
 use crate::app::App;
 use crate::identity::Identity;
-use crate::node::{Goal, NoRight};
+use crate::node::{Disruption, NotAllowed};
 use crate::operations::{NotDisrupted, Outcome, disrupt, drain, vetoed};
 use crate::preferences;
 use crate::refusal::Refusal;
@@ -26,7 +26,7 @@ const RECHECK: Duration = Duration::from_secs(3);
 pub async fn exclude(State(app): State<Arc<App>>, head: Head, body: Body) -> Result<Response, Refusal> {
     let (identity, _admitted) = admit_without_body(&app, &head, body).await?;
     loop {
-        match disrupt(&app, &identity, Goal::Exclude).await {
+        match disrupt(&app, &identity, Disruption::Exclusion).await {
             Ok(_) => return Ok(StatusCode::OK.into_response()),
             Err(not) => wait_or_refuse(&identity, not).await?,
         }
@@ -50,8 +50,8 @@ pub async fn cordon_and_drain(State(app): State<Arc<App>>, head: Head, body: Bod
 }
 
 async fn once(app: &App, identity: &Identity, until: Option<Instant>) -> Result<Outcome, NotDisrupted> {
-    let record = disrupt(app, identity, Goal::Cordon).await.inspect_err(|not| {
-        if let NotDisrupted::NoRight(NoRight::Vetoed { drain }) = not {
+    let record = disrupt(app, identity, Disruption::Cordon).await.inspect_err(|not| {
+        if let NotDisrupted::NotAllowed(NotAllowed::Vetoed { drain }) = not {
             vetoed(app, identity, *drain);
         }
     })?;
@@ -65,8 +65,8 @@ fn accepted(progress: DrainProgress) -> Response {
 /// Ours is told that it may not; an original would make a crash of that, and waits until it may.
 async fn wait_or_refuse(identity: &Identity, not: NotDisrupted) -> Result<(), Refusal> {
     match not {
-        NotDisrupted::NoRight(no_right) if !identity.ours => {
-            tracing::debug!(node = identity.node, %no_right, "original agent waits");
+        NotDisrupted::NotAllowed(not_allowed) if !identity.ours => {
+            tracing::debug!(node = identity.node, %not_allowed, "original agent waits");
             sleep(RECHECK.mul_f64(0.75 + 0.5 * fastrand::f64())).await;
             Ok(())
         }

@@ -10,21 +10,21 @@ use http::StatusCode;
 
 use super::{Head, admit_without_body};
 use crate::app::App;
-use crate::node::Restore;
+use crate::node::Disruption;
 use crate::operations::restore;
 use crate::refusal::Refusal;
 
-/// Gives the schedulability of the caller's node back.
+/// Uncordons the caller's node, unless it was cordoned before its disruption.
 pub async fn uncordon(State(app): State<Arc<App>>, head: Head, body: Body) -> Result<Response, Refusal> {
-    give_back(&app, &head, body, Restore::Schedulability).await
+    undo(&app, &head, body, Disruption::Cordon).await
 }
 
-/// Lets load balancers use the caller's node again.
+/// Lets load balancers use the caller's node again, unless it was excluded before its disruption.
 pub async fn include(State(app): State<Arc<App>>, head: Head, body: Body) -> Result<Response, Refusal> {
-    give_back(&app, &head, body, Restore::LoadBalancing).await
+    undo(&app, &head, body, Disruption::Exclusion).await
 }
 
-async fn give_back(app: &App, head: &Head, body: Body, what: Restore) -> Result<Response, Refusal> {
+async fn undo(app: &App, head: &Head, body: Body, what: Disruption) -> Result<Response, Refusal> {
     let (identity, _admitted) = admit_without_body(app, head, body).await?;
     match restore(app, &identity, what).await {
         // An original asks too early, right after the boot, and once more when it is time.

@@ -10,7 +10,7 @@ use tokio::sync::futures::Notified;
 #[derive(Debug, Default)]
 pub struct Waiters(Mutex<HashMap<String, Arc<Notify>>>);
 
-/// One waiting caller; it gives its place up when dropped.
+/// One waiting caller; it is forgotten when dropped.
 #[derive(Debug)]
 pub struct Waiter<'a> {
     waiters: &'a Waiters,

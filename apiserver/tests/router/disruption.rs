@@ -1,4 +1,4 @@
-//! Beginning a disruption and giving a node back.
+//! Beginning a disruption and restoring a node.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use crate::site::{Answer, Site, approval, rfc3339};
 const PATCH: &str = "PATCH /api/v1/nodes/a";
 
 #[tokio::test(start_paused = true)]
-async fn with_an_approval_the_mark_is_written_then_the_shadow_read_then_the_node_cordoned() {
+async fn with_an_approval_the_record_is_written_then_the_shadow_read_then_the_node_cordoned() {
     let site = Site::with_approval().await;
     assert_eq!(site.ours("POST", CORDON_AND_DRAIN).await.status, 200);
     let record = site.record().unwrap();
@@ -95,7 +95,7 @@ async fn a_node_an_administrator_cordoned_is_left_alone_unless_it_is_wanted_now(
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_node_is_given_back_as_it_was_and_only_when_that_is_asked_for() {
+async fn a_node_is_restored_as_it_was_and_only_when_that_is_asked_for() {
     let site = Site::with_approval().await;
     site.ours("POST", EXCLUDE_FROM_LB).await;
     assert_eq!(site.exclusion(), Some(json!("true")));
@@ -125,7 +125,7 @@ async fn an_administrators_cordon_is_not_undone() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn forged_marks_open_nothing() {
+async fn a_forged_record_opens_nothing() {
     let site = Site::with_approval().await;
     site.world().merge(NODE, json!({"metadata": {"annotations": {DISRUPTION_RECORD_ANNOTATION: "{\"go\":1}"}}}));
     assert_eq!(site.ours("POST", CORDON_AND_DRAIN).await.refusal(), (409, Reason::NoApproval));
@@ -158,7 +158,7 @@ async fn an_outage_is_503() {
 /// What the controller found when it had withdrawn an approval.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Found {
-    Mark,
+    Record,
     NoRecord,
 }
 
@@ -170,9 +170,9 @@ async fn withdrawn_at(path: &str, shadow_at: usize, node_at: usize) -> (Site, An
     site.world().happenings.entry(shadow_at).or_default().push(Box::new(withdraw));
     let sees = found.clone();
     let look = move |world: &mut World| {
-        let marked = !world.objects[NODE]["metadata"]["annotations"][DISRUPTION_RECORD_ANNOTATION].is_null();
-        *sees.lock().unwrap() = Some(if marked { Found::Mark } else { Found::NoRecord });
-        if marked {
+        let recorded = !world.objects[NODE]["metadata"]["annotations"][DISRUPTION_RECORD_ANNOTATION].is_null();
+        *sees.lock().unwrap() = Some(if recorded { Found::Record } else { Found::NoRecord });
+        if recorded {
             world.merge(SHADOW, json!({"spec": {"state": "RebootedIntoUpdate"}}));
         }
     };
@@ -184,7 +184,7 @@ async fn withdrawn_at(path: &str, shadow_at: usize, node_at: usize) -> (Site, An
 
 #[tokio::test(start_paused = true)]
 async fn whenever_an_approval_is_withdrawn_one_of_the_two_sees_the_other() {
-    // TokenReview, Node, Node, shadow, mark, shadow, act, and what follows.
+    // TokenReview, Node, Node, shadow, record, shadow, act, and what follows.
     let (mut begun, mut withdrawn) = (0, 0);
     for path in [CORDON_AND_DRAIN, EXCLUDE_FROM_LB] {
         for shadow_at in 0..9 {
@@ -199,7 +199,7 @@ async fn whenever_an_approval_is_withdrawn_one_of_the_two_sees_the_other() {
                         assert_eq!(answer.refusal(), (409, Reason::NoApproval), "{case}");
                         withdrawn += 1;
                     }
-                    Some(Found::Mark) => {
+                    Some(Found::Record) => {
                         let refused = answer.status == 409;
                         assert_eq!(acted, site.record().is_some(), "{case}");
                         assert!(acted || refused, "{case}");
@@ -215,18 +215,18 @@ async fn whenever_an_approval_is_withdrawn_one_of_the_two_sees_the_other() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_approval_that_runs_out_between_mark_and_act_is_not_used() {
+async fn an_approval_that_runs_out_between_record_and_act_is_not_used() {
     let site = Site::with_approval().await;
-    // After the mark, before the shadow is read again.
+    // After the record is written, before the shadow is read again.
     let late = |world: &mut World| world.merge(SHADOW, json!({"spec": {"disrupt_not_after": rfc3339(3)}}));
     site.world().happenings.insert(5, vec![Box::new(late)]);
     assert_eq!(site.ours("POST", CORDON_AND_DRAIN).await.refusal(), (409, Reason::NoApproval));
-    assert_eq!(site.world().count(PATCH), 2, "the mark was written and taken back");
+    assert_eq!(site.world().count(PATCH), 2, "the record was written and removed");
     assert_eq!((site.is_cordoned(), site.record()), (false, None));
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_mark_left_behind_by_a_call_that_broke_off_goes_with_the_next_refusal() {
+async fn a_record_left_behind_by_a_call_that_broke_off_goes_with_the_next_refusal() {
     let site = Site::with_approval().await;
     site.world().happenings.insert(5, vec![Box::new(|world: &mut World| world.outage = true)]);
     assert_eq!(site.ours("POST", CORDON_AND_DRAIN).await.refusal(), (503, Reason::Unavailable));
@@ -276,7 +276,7 @@ async fn calls_that_race_have_one_outcome() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn whenever_a_new_approval_is_used_while_the_node_is_given_back_the_cordon_of_one_of_them_stands() {
+async fn whenever_a_new_approval_is_used_while_the_node_is_restored_the_cordon_of_one_of_them_stands() {
     let (mut kept, mut undone) = (0, 0);
     for path in [UNCORDON, REMOVE_EXCLUSION_FROM_LB] {
         for at in 0..7 {
@@ -285,7 +285,7 @@ async fn whenever_a_new_approval_is_used_while_the_node_is_given_back_the_cordon
             site.ours("POST", CORDON_AND_DRAIN).await;
             site.desired(&json!({"state": "Idle"}));
             let from = site.world().asked.len();
-            // The controller gives a new approval, and another replica marks, as it does for a node that is still cordoned.
+            // The controller approves anew, and another replica writes its record, as it does for a node that is still cordoned.
             let began = |world: &mut World| {
                 let since = rfc3339(-1);
                 let mut desired = approval();

@@ -179,7 +179,7 @@ async fn an_uncordon_stops_the_drain_and_an_originals_waits_for_the_cordon_to_co
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_drain_that_takes_too_long_is_aborted_counting_from_the_mark() {
+async fn a_drain_that_takes_too_long_is_aborted_counting_from_the_record() {
     let site = with_pods(&["one"]).await;
     site.desired(&json!({"drain": {"timeout_seconds": 60, "on_timeout": "Abort"}}));
     site.world().evictions.insert("one".to_owned(), full());
@@ -189,7 +189,7 @@ async fn a_drain_that_takes_too_long_is_aborted_counting_from_the_mark() {
     assert_eq!(answer.refusal(), (409, Reason::DrainTimedOut));
     assert!(answer.body["error"].as_str().unwrap().contains("web/one"));
     assert!((18..24).contains(&begin.elapsed().as_secs()));
-    assert!(site.is_cordoned(), "giving back is another call");
+    assert!(site.is_cordoned(), "the uncordon is another call");
 }
 
 #[tokio::test(start_paused = true)]

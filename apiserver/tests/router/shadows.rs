@@ -278,7 +278,7 @@ async fn a_late_duplicate_of_a_pin_leaves_no_record_however_old_the_cache() {
         }
         assert_eq!(report_on(&site, at_pin, &pinned(Some("latest"))).await, 200);
         assert_eq!(report_on(&site, version(&site), &pinned(None)).await, 200);
-        assert_eq!(record(&site), None, "given back; watch lags: {watch_lags}");
+        assert_eq!(record(&site), None, "restored; watch lags: {watch_lags}");
         let before = site.world().writes().len();
         assert_eq!(report_on(&site, at_pin, &pinned(Some("latest"))).await, 409);
         assert_eq!((record(&site), site.world().writes().len()), (None, before), "watch lags: {watch_lags}");

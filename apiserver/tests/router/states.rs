@@ -1,4 +1,4 @@
-//! Whatever the shadow and the Node say, and whoever of the node's agents asks for what: nothing is done without a right to it.
+//! Whatever the shadow and the Node say, and whoever of the node's agents asks for what: nothing is done that is not allowed.
 
 use std::time::Duration;
 
@@ -26,28 +26,28 @@ struct Case {
     policy: bool,
     /// Seconds until the approval expires.
     expiry: Option<i64>,
-    record: Mark,
+    record: StoredRecord,
     cordoned: bool,
     label: Option<&'static str>,
     managed: bool,
 }
 
 #[derive(Debug, Clone, PartialEq)]
-enum Mark {
+enum StoredRecord {
     None,
     Forged(String),
     Real { this_approval: bool, cordoned: bool, excluded: bool, cordoned_before: bool },
 }
 
-fn record() -> impl Strategy<Value = Mark> {
+fn record() -> impl Strategy<Value = StoredRecord> {
     let flags = (any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>());
-    let real = flags.prop_map(|(this_approval, cordoned, excluded, cordoned_before)| Mark::Real {
+    let real = flags.prop_map(|(this_approval, cordoned, excluded, cordoned_before)| StoredRecord::Real {
         this_approval,
         cordoned,
         excluded,
         cordoned_before,
     });
-    prop_oneof![2 => Just(Mark::None), 1 => "[ -~]{0,60}".prop_map(Mark::Forged), 4 => real]
+    prop_oneof![2 => Just(StoredRecord::None), 1 => "[ -~]{0,60}".prop_map(StoredRecord::Forged), 4 => real]
 }
 
 fn cases() -> impl Strategy<Value = Case> {
@@ -74,7 +74,7 @@ fn this_approval() -> ApprovalId {
     ApprovalId { version: Version::new(1, 20, 0), since: rfc3339(-30).parse().unwrap() }
 }
 
-impl Mark {
+impl StoredRecord {
     fn text(&self) -> Value {
         match self {
             Self::None => Value::Null,
@@ -104,18 +104,21 @@ impl Case {
     fn may_disrupt(&self) -> bool {
         let begun = self.record.names_this_approval() && (self.expiry.is_some() || self.record.did());
         let valid = self.managed && self.expiry.is_some_and(|seconds| seconds >= 5);
-        // A mark under which nothing was done is taken back by the first refusal, and then there is none.
-        let unmarked = self.record == Mark::None || matches!(self.record, Mark::Real { .. }) && !self.record.did();
-        let originals = self.expiry.is_none() && !self.policy && unmarked;
+        // A record under which nothing was done is removed by the first refusal, and then there is none.
+        let unrecorded =
+            self.record == StoredRecord::None || matches!(self.record, StoredRecord::Real { .. }) && !self.record.did();
+        let originals = self.expiry.is_none() && !self.policy && unrecorded;
         let left = originals && (self.cordoned || self.label == Some("True"));
         self.state == "RebootedIntoUpdate" && (begun || valid || left)
     }
 
     /// Whether the cordon may go.
     fn may_uncordon(&self) -> bool {
-        let ours = matches!(self.record, Mark::Real { cordoned: true, cordoned_before: false, .. });
-        let originals =
-            self.record == Mark::None && !self.policy && self.expiry.is_none() && self.state == "MonitoringUpdate";
+        let ours = matches!(self.record, StoredRecord::Real { cordoned: true, cordoned_before: false, .. });
+        let originals = self.record == StoredRecord::None
+            && !self.policy
+            && self.expiry.is_none()
+            && self.state == "MonitoringUpdate";
         ["Idle", "MonitoringUpdate"].contains(&self.state) && (ours || originals)
     }
 
@@ -160,7 +163,7 @@ impl Case {
         assert!(!disrupted || self.may_disrupt(), "disrupted");
         assert!(cordoned || !self.cordoned || self.may_uncordon(), "uncordoned");
         let writes = site.world().writes().into_iter().map(str::to_owned).collect::<Vec<_>>();
-        if matches!(self.record, Mark::Forged(_)) {
+        if matches!(self.record, StoredRecord::Forged(_)) {
             assert!(writes.is_empty(), "{writes:?}");
         }
         assert!(
@@ -174,7 +177,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(1000))]
 
     #[test]
-    fn nothing_is_done_to_a_node_without_a_right_to_it(case in cases()) {
+    fn nothing_is_done_to_a_node_that_is_not_allowed(case in cases()) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build();
         runtime.unwrap().block_on(case.check());
     }

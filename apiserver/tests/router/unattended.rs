@@ -1,14 +1,14 @@
-//! Giving back what no agent gives back.
+//! Restoring what no agent restores.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use api::names::{DISRUPTION_RECORD_ANNOTATION, UPDATER_INTERFACE_LABEL, UPDATER_INTERFACE_VERSION};
 use api::wire::{CORDON_AND_DRAIN, EXCLUDE_FROM_LB};
-use apiserver::marked::Marked;
 use apiserver::node::Unattended;
 use apiserver::notices::Subject;
 use apiserver::operations::attend;
+use apiserver::recorded_nodes::RecordedNodes;
 use k8s_openapi::api::core::v1::{Node, Pod};
 use kube::core::PartialObjectMeta;
 use kube::runtime::watcher::Event;
@@ -39,15 +39,15 @@ async fn agent_is(site: &Site, ready: &str) {
 
 /// Lets the apiserver look after its nodes for a while, with what the watch of Nodes shows now.
 async fn look_after(site: &Site, patience: Duration) {
-    let marked = seen(&site.node()).await;
-    assert!(timeout(patience, attend(&site.app, &marked)).await.is_err());
+    let recorded = seen(&site.node()).await;
+    assert!(timeout(patience, attend(&site.app, &recorded)).await.is_err());
 }
 
-async fn seen(node: &Value) -> Marked {
+async fn seen(node: &Value) -> RecordedNodes {
     let node: PartialObjectMeta<Node> = serde_json::from_value(node.clone()).unwrap();
-    let marked = Marked::default();
-    marked.follow(futures::stream::iter([Ok(Event::Apply(node))])).await;
-    marked
+    let recorded = RecordedNodes::default();
+    recorded.follow(futures::stream::iter([Ok(Event::Apply(node))])).await;
+    recorded
 }
 
 fn is_as_before(site: &Site) -> bool {
@@ -61,7 +61,7 @@ fn is_managed(node: &Value) -> bool {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_idle_node_with_a_silent_agent_is_given_back() {
+async fn an_idle_node_with_a_silent_agent_is_restored() {
     let site = disrupted().await;
     site.desired(&json!({"state": "Idle"}));
     agent_is(&site, "False").await;
@@ -96,7 +96,7 @@ async fn a_node_that_is_not_asked_to_be_idle_keeps_its_cordon() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_unmanaged_node_is_given_back_in_the_middle_of_its_disruption() {
+async fn an_unmanaged_node_is_restored_in_the_middle_of_its_disruption() {
     let site = disrupted().await;
     site.world().merge(NODE, json!({"metadata": {"labels": { UPDATER_INTERFACE_LABEL: null }}}));
     agent_is(&site, "True").await;
@@ -105,7 +105,7 @@ async fn an_unmanaged_node_is_given_back_in_the_middle_of_its_disruption() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_node_without_a_shadow_is_given_back_after_ten_minutes() {
+async fn a_node_without_a_shadow_is_restored_after_ten_minutes() {
     let site = disrupted().await;
     site.world().objects.remove(SHADOW);
     let gone: apiserver::watch::Guarded =
@@ -134,7 +134,7 @@ async fn what_kubernetes_has_counts_and_not_what_the_watches_have_brought() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn marks_that_cannot_be_read_are_left_alone() {
+async fn a_record_that_cannot_be_read_is_left_alone() {
     let site = disrupted().await;
     site.desired(&json!({"state": "Idle"}));
     site.world().merge(NODE, json!({"metadata": {"annotations": { DISRUPTION_RECORD_ANNOTATION: "true" }}}));
@@ -145,14 +145,14 @@ async fn marks_that_cannot_be_read_are_left_alone() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn of_several_replicas_one_gives_it_back() {
+async fn of_several_replicas_one_restores_it() {
     let site = Arc::new(disrupted().await);
     site.desired(&json!({"state": "Idle"}));
     agent_is(&site, "False").await;
-    // Every write has a number of its own; the order above was the last one.
+    // Every write has a number of its own; the spec above was the last one.
     let before: u64 = site.shadow().metadata.resource_version.unwrap().parse().unwrap();
-    let marked = seen(&site.node()).await;
-    let replicas = futures::future::join_all((0..5).map(|_| attend(&site.app, &marked)));
+    let recorded = seen(&site.node()).await;
+    let replicas = futures::future::join_all((0..5).map(|_| attend(&site.app, &recorded)));
     assert!(timeout(A_MINUTE, replicas).await.is_err());
     assert!(is_as_before(&site));
     assert_eq!(site.node()["metadata"]["resourceVersion"], (before + 1).to_string(), "one write took effect");
@@ -169,16 +169,16 @@ async fn an_outage_is_sat_out() {
         site.world().outage = false;
         sleep(2 * A_MINUTE).await;
     };
-    let marked = seen(&site.node()).await;
+    let recorded = seen(&site.node()).await;
     tokio::select! {
-        () = attend(&site.app, &marked) => unreachable!("it never ends"),
+        () = attend(&site.app, &recorded) => unreachable!("it never ends"),
         () = back => {}
     }
     assert!(is_as_before(&site));
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_the_original_operator_left_is_marked_by_itself_and_what_an_administrator_did_is_not() {
+async fn what_the_original_operator_left_is_recorded_unasked_and_what_an_administrator_did_is_not() {
     let originals = |state: &str| json!({"state": state, "disrupt_not_after": null, "policy": null});
     for (state, policy, adopted) in [
         ("RebootedIntoUpdate", None, true),

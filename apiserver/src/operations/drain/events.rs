@@ -8,7 +8,7 @@ use super::Outcome;
 use crate::app::App;
 use crate::drain::Tracker;
 use crate::identity::Identity;
-use crate::node::NoRight;
+use crate::node::NotAllowed;
 use crate::notices::Subject;
 use crate::operations::NotDisrupted;
 
@@ -41,7 +41,7 @@ pub(super) fn blocked(app: &App, identity: &Identity, began: Timestamp, tracker:
 /// Tells that a drain which was asked for again had been vetoed in between, once for each drain.
 pub fn vetoed(app: &App, identity: &Identity, drain: Option<Timestamp>) {
     let key = veto(drain);
-    let why = NoRight::Vetoed { drain };
+    let why = NotAllowed::Vetoed { drain };
     app.notices.tell(&node(identity), Subject::DrainAborted, key, || format!("the drain ends: {why}"));
 }
 
@@ -67,7 +67,7 @@ pub(super) fn ended(
             let note = format!("the forced drain is over; left behind: {}", tracker.names().join(", "));
             (Subject::Drained, note)
         }
-        Err(NotDisrupted::NoRight(why)) => (Subject::DrainAborted, format!("the drain ends: {why}")),
+        Err(NotDisrupted::NotAllowed(why)) => (Subject::DrainAborted, format!("the drain ends: {why}")),
         Err(NotDisrupted::Refused(refusal)) if refusal.reason == Reason::DrainTimedOut => {
             (Subject::DrainAborted, refusal.error.clone())
         }
@@ -76,7 +76,7 @@ pub(super) fn ended(
     };
     // The agent asks once more before the reboot: that is the same drain.
     let key = match outcome {
-        Err(NotDisrupted::NoRight(NoRight::Vetoed { drain })) => veto(*drain),
+        Err(NotDisrupted::NotAllowed(NotAllowed::Vetoed { drain })) => veto(*drain),
         _ => began.to_string(),
     };
     if app.notices.tell(&node(identity), subject, key, || note) {

@@ -1,9 +1,9 @@
-//! The Nodes that carry the operator's marks, from a watch of all Nodes' metadata.
+//! The Nodes that carry a disruption record, from a watch of all Nodes' metadata.
 //!
 //! Annotations cannot be selected by, so the choice is between listing every Node again and again and watching them. A watch
 //! costs one list at the start and then what changes: a kubelet writes its Node every five minutes, some 17 events of a few
 //! kilobytes each second for 5,000 nodes, where a list each minute would be twenty times that. Nothing is kept of a Node
-//! without marks.
+//! without a record.
 
 use std::collections::BTreeMap;
 use std::pin::pin;
@@ -18,32 +18,23 @@ use kube::runtime::WatchStreamExt;
 use kube::runtime::watcher::{self, Event};
 use kube::{Api, Client, ResourceExt};
 
-use crate::node::is_managed;
+use crate::node::{RecordedNode, is_managed};
 
-/// A marked Node.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct MarkedNode {
-    /// Which one.
-    pub id: NodeRef,
-    /// Whether it carries the label that makes it the operator's.
-    pub managed: bool,
-}
-
-/// The marked Nodes, by name.
+/// The Nodes with a record, by name.
 #[derive(Debug, Default)]
-pub struct Marked(Mutex<Lists>);
+pub struct RecordedNodes(Mutex<Lists>);
 
 #[derive(Debug, Default)]
 struct Lists {
-    present: BTreeMap<String, MarkedNode>,
+    present: BTreeMap<String, RecordedNode>,
     /// A list that is on its way.
-    coming: BTreeMap<String, MarkedNode>,
+    coming: BTreeMap<String, RecordedNode>,
 }
 
-impl Marked {
-    /// The marked Nodes there are.
+impl RecordedNodes {
+    /// Those there are.
     #[must_use]
-    pub fn nodes(&self) -> Vec<MarkedNode> {
+    pub fn nodes(&self) -> Vec<RecordedNode> {
         self.lists().present.values().cloned().collect()
     }
 
@@ -78,11 +69,11 @@ impl Lists {
     }
 }
 
-fn set(nodes: &mut BTreeMap<String, MarkedNode>, node: &PartialObjectMeta<Node>) {
+fn set(nodes: &mut BTreeMap<String, RecordedNode>, node: &PartialObjectMeta<Node>) {
     let name = node.name_any();
     if node.annotations().contains_key(DISRUPTION_RECORD_ANNOTATION) {
         let id = NodeRef { uid: node.uid().unwrap_or_default(), name: name.clone() };
-        nodes.insert(name, MarkedNode { id, managed: is_managed(node.labels()) });
+        nodes.insert(name, RecordedNode { id, managed: is_managed(node.labels()) });
     } else {
         nodes.remove(&name);
     }
@@ -102,8 +93,8 @@ mod tests {
 
     use super::*;
 
-    fn node(name: &str, marked: bool) -> PartialObjectMeta<Node> {
-        let annotations = if marked { json!({ DISRUPTION_RECORD_ANNOTATION: "{}" }) } else { json!({}) };
+    fn node(name: &str, recorded: bool) -> PartialObjectMeta<Node> {
+        let annotations = if recorded { json!({ DISRUPTION_RECORD_ANNOTATION: "{}" }) } else { json!({}) };
         let labels = json!({ UPDATER_INTERFACE_LABEL: UPDATER_INTERFACE_VERSION });
         serde_json::from_value(json!({
             "metadata": {"name": name, "uid": format!("uid-{name}"), "annotations": annotations, "labels": labels},
@@ -112,13 +103,13 @@ mod tests {
     }
 
     async fn after(events: Vec<Event<PartialObjectMeta<Node>>>) -> Vec<String> {
-        let marked = Marked::default();
-        marked.follow(futures::stream::iter(events.into_iter().map(Ok))).await;
-        marked.nodes().into_iter().map(|node| node.id.name).collect()
+        let recorded = RecordedNodes::default();
+        recorded.follow(futures::stream::iter(events.into_iter().map(Ok))).await;
+        recorded.nodes().into_iter().map(|node| node.id.name).collect()
     }
 
     #[tokio::test]
-    async fn only_marked_nodes_are_kept() {
+    async fn only_nodes_with_a_record_are_kept() {
         let list = vec![Event::Init, Event::InitApply(node("a", true)), Event::InitApply(node("b", false))];
         assert!(after(list.clone()).await.is_empty(), "a list counts when it is whole");
         let whole = [list, vec![Event::InitDone]].concat();

@@ -15,25 +15,25 @@ const KEPT: Duration = Duration::from_secs(120);
 /// Most drains that are remembered; further ones begin anew with each request.
 const MOST: usize = 1000;
 
-/// What was left, by the node's uid. It is lost with the program, which costs one early eviction for each pod.
+/// The drains that are not over, by the node's uid. It is lost with the program, which costs one early eviction for each pod.
 #[derive(Debug, Default)]
-pub struct Memory(Mutex<HashMap<String, Left>>);
+pub struct UnfinishedDrains(Mutex<HashMap<String, UnfinishedDrain>>);
 
 #[derive(Debug)]
-struct Left {
+struct UnfinishedDrain {
     drain: Timestamp,
     begun: Instant,
     tracker: Tracker,
     at: Instant,
 }
 
-impl Memory {
+impl UnfinishedDrains {
     /// What the last request left of the drain of a node that began at `drain`, and since when its times are counted.
     #[must_use]
     pub fn take(&self, node_uid: &str, drain: Timestamp) -> (Tracker, Instant) {
         let now = Instant::now();
-        let mut left = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        match left.remove(node_uid).filter(|left| left.drain == drain && now - left.at <= KEPT) {
+        let mut drains = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match drains.remove(node_uid).filter(|left| left.drain == drain && now - left.at <= KEPT) {
             Some(mut left) => {
                 left.tracker.resume();
                 (left.tracker, left.begun)
@@ -45,10 +45,10 @@ impl Memory {
     /// Leaves something for the next request.
     pub fn leave(&self, node_uid: &str, drain: Timestamp, tracker: Tracker, begun: Instant) {
         let now = Instant::now();
-        let mut left = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        left.retain(|_, left| now - left.at <= KEPT);
-        if tracker.left() > 0 && left.len() < MOST {
-            left.insert(node_uid.to_owned(), Left { drain, begun, tracker, at: now });
+        let mut drains = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        drains.retain(|_, left| now - left.at <= KEPT);
+        if tracker.left() > 0 && drains.len() < MOST {
+            drains.insert(node_uid.to_owned(), UnfinishedDrain { drain, begun, tracker, at: now });
         }
     }
 }
@@ -66,29 +66,29 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn only_the_next_request_of_the_same_drain_finds_it_and_only_for_a_while() {
-        let (memory, drain) = (Memory::default(), Timestamp::UNIX_EPOCH);
+        let (drains, drain) = (UnfinishedDrains::default(), Timestamp::UNIX_EPOCH);
         let begun = Instant::now();
-        memory.leave("u", drain, tracker(), begun);
+        drains.leave("u", drain, tracker(), begun);
         tokio::time::advance(KEPT).await;
-        let (found, since) = memory.take("u", drain);
+        let (found, since) = drains.take("u", drain);
         assert_eq!((found.left(), since), (1, begun));
-        assert_eq!(memory.take("u", drain).0.left(), 0, "taken");
-        memory.leave("u", drain, found, begun);
-        assert_eq!(memory.take("u", Timestamp::MAX).0.left(), 0, "another drain");
-        memory.leave("u", drain, tracker(), begun);
+        assert_eq!(drains.take("u", drain).0.left(), 0, "taken");
+        drains.leave("u", drain, found, begun);
+        assert_eq!(drains.take("u", Timestamp::MAX).0.left(), 0, "another drain");
+        drains.leave("u", drain, tracker(), begun);
         tokio::time::advance(KEPT + Duration::from_secs(1)).await;
-        assert_eq!(memory.take("u", drain).0.left(), 0, "too late");
+        assert_eq!(drains.take("u", drain).0.left(), 0, "too late");
     }
 
     #[tokio::test(start_paused = true)]
     async fn what_is_kept_is_bounded_and_goes_by_itself() {
-        let (memory, drain) = (Memory::default(), Timestamp::UNIX_EPOCH);
+        let (drains, drain) = (UnfinishedDrains::default(), Timestamp::UNIX_EPOCH);
         for number in 0..=MOST {
-            memory.leave(&number.to_string(), drain, tracker(), Instant::now());
+            drains.leave(&number.to_string(), drain, tracker(), Instant::now());
         }
-        assert_eq!(memory.0.lock().unwrap().len(), MOST);
+        assert_eq!(drains.0.lock().unwrap().len(), MOST);
         tokio::time::advance(KEPT + Duration::from_secs(1)).await;
-        memory.leave("u", drain, Tracker::default(), Instant::now());
-        assert_eq!(memory.0.lock().unwrap().len(), 0);
+        drains.leave("u", drain, Tracker::default(), Instant::now());
+        assert_eq!(drains.0.lock().unwrap().len(), 0);
     }
 }
