@@ -3,7 +3,8 @@
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::CustomResourceExt;
 
-use crate::{BottlerocketShadow, UpdatePolicy, policy::rules};
+use crate::policy::rules;
+use crate::{BottlerocketShadow, UpdatePolicy};
 
 /// Both definitions, in the order they are applied.
 #[must_use]

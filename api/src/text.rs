@@ -5,7 +5,10 @@
 //! read as another. What comes from an agent is refused ([`is_line`]); what the operator itself repeats is made a line
 //! ([`line()`]).
 
-use std::{fmt::Write as _, iter::Peekable, str::Chars, sync::LazyLock};
+use std::fmt::Write as _;
+use std::iter::Peekable;
+use std::str::Chars;
+use std::sync::LazyLock;
 
 /// Characters that no line has: the controls (C0, DEL, C1), the separators of lines and paragraphs, the formats, among them all
 /// that turn the writing direction, and what is drawn as nothing (Unicode 17: general categories Cc, Cf, Zl and Zp, and the

@@ -1,9 +1,7 @@
 //! Which version a host is locked to, which versions a policy takes, and which policies go before it.
 
-use std::{
-    collections::{BTreeMap, VecDeque},
-    iter::successors,
-};
+use std::collections::{BTreeMap, VecDeque};
+use std::iter::successors;
 
 use jiff::SignedDuration;
 use semver::{Version, VersionReq};

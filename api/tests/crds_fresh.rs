@@ -1,6 +1,7 @@
 //! The definitions in `config/crd` are those that the types generate.
 
-use std::{fs, path::Path};
+use std::fs;
+use std::path::Path;
 
 #[test]
 fn config_crd_is_fresh() {

@@ -5,13 +5,12 @@
 
 use std::collections::BTreeMap;
 
-use api::{
-    Policy, UpdatePolicy,
-    policy::{Fault, Problem},
-    versions::cycle,
-};
+use api::policy::{Fault, Problem};
+use api::versions::cycle;
+use api::{Policy, UpdatePolicy};
 
-use crate::{cluster::Cluster, warn};
+use crate::cluster::Cluster;
+use crate::warn;
 
 /// What somebody wants to do with a policy.
 #[derive(Debug)]
@@ -24,7 +23,7 @@ pub enum Change<'a> {
     Delete(&'a UpdatePolicy),
 }
 
-/// What becomes of it.
+/// What becomes of a change.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Verdict {
     /// Why it is refused, one sentence for each fault; empty when it is accepted.
@@ -38,7 +37,7 @@ pub struct Verdict {
 pub fn judge(change: &Change<'_>, cluster: Option<&Cluster>) -> Verdict {
     match change {
         Change::Create(new) => accept(new, Vec::new, cluster),
-        Change::Update(old, new) => accept(new, || standing(*old, new, cluster), cluster),
+        Change::Update(old, new) => accept(new, || problems_before(*old, new, cluster), cluster),
         Change::Delete(old) => Verdict { refused: Vec::new(), warnings: warn::of_deletion(old, cluster) },
     }
 }
@@ -55,14 +54,14 @@ pub fn advise(change: &Change<'_>, cluster: Option<&Cluster>) -> Verdict {
     Verdict { refused: Vec::new(), warnings: refused.chain(warnings).collect() }
 }
 
-/// `standing` finds the problems that were there before and are not made worse. What is right now is not measured by what was there
-/// before, which is not even read: an edit is the way out when reading it takes for ever.
-fn accept(new: &UpdatePolicy, standing: impl FnOnce() -> Vec<Problem>, cluster: Option<&Cluster>) -> Verdict {
+/// `before` finds the problems that were there before and may stay. A policy without problems is not compared with the one before, which
+/// is then not even read: an edit is the way out when reading that one takes for ever.
+fn accept(new: &UpdatePolicy, before: impl FnOnce() -> Vec<Problem>, cluster: Option<&Cluster>) -> Verdict {
     let problems = problems(new, cluster);
-    let standing = if problems.is_empty() { Vec::new() } else { standing() };
-    let (standing, faults): (Vec<_>, Vec<_>) = problems.into_iter().partition(|problem| standing.contains(problem));
+    let before = if problems.is_empty() { Vec::new() } else { before() };
+    let (known, faults): (Vec<_>, Vec<_>) = problems.into_iter().partition(|problem| before.contains(problem));
     let mut warnings: Vec<_> =
-        standing.iter().map(|problem| format!("{problem} (it was so before; the policy's nodes are held)")).collect();
+        known.iter().map(|problem| format!("{problem} (it was so before; the policy's nodes are held)")).collect();
     // Not of what cannot be read.
     if let Ok(policy) = Policy::try_from(&new.spec) {
         warnings.extend(warn::of_policy(new, &policy, cluster));
@@ -71,7 +70,7 @@ fn accept(new: &UpdatePolicy, standing: impl FnOnce() -> Vec<Problem>, cluster: 
 }
 
 /// What was wrong before and may stay, unless the policy is resumed: then everything must be right.
-fn standing(old: Option<&UpdatePolicy>, new: &UpdatePolicy, cluster: Option<&Cluster>) -> Vec<Problem> {
+fn problems_before(old: Option<&UpdatePolicy>, new: &UpdatePolicy, cluster: Option<&Cluster>) -> Vec<Problem> {
     match old {
         Some(old) if new.spec.paused || !old.spec.paused => problems(old, cluster),
         _ => Vec::new(),

@@ -1,6 +1,7 @@
 //! The webhook's wiring.
 
-use std::{net::SocketAddr, path::PathBuf};
+use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use clap::Parser;
 use runtime::logging::LogArgs;

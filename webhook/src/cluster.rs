@@ -1,19 +1,15 @@
 //! What the caches show of the cluster, as far as a policy is judged by it.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use api::{
-    BottlerocketShadow, DisruptionRecord, Shadow, UpdatePolicy,
-    in_flight::{Facts, Unreadable},
-    names,
-    policy::{claim, parse},
-};
+use api::in_flight::{Facts, Unreadable};
+use api::policy::{claim, parse};
+use api::{BottlerocketShadow, DisruptionRecord, Shadow, UpdatePolicy, names};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Node;
-use kube::{
-    ResourceExt as _,
-    core::{DeserializeGuard, PartialObjectMeta, Resource as _, Selector, SelectorExt as _},
-};
+use kube::ResourceExt as _;
+use kube::core::{DeserializeGuard, PartialObjectMeta, Resource as _, Selector, SelectorExt as _};
 use semver::Version;
 
 /// The managed nodes and all policies.

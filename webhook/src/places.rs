@@ -3,15 +3,15 @@
 //! What a policy says is text that somebody else wrote. Reading it is meant to be cheap, whatever it says; this is for the day on which
 //! it is not. A review that takes too long is answered without a verdict, and goes on to occupy one of these threads and nothing else.
 
-use std::{convert::Infallible, sync::Arc, time::Duration};
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
 
 use runtime::health::Heartbeat;
 use thiserror::Error;
-use tokio::{
-    sync::Semaphore,
-    task::spawn_blocking,
-    time::{sleep, timeout},
-};
+use tokio::sync::Semaphore;
+use tokio::task::spawn_blocking;
+use tokio::time::{sleep, timeout};
 
 /// How many reviews are judged at a time. One takes about a millisecond, so that more places would not make any of them faster.
 const PLACES: usize = 4;
@@ -91,7 +91,9 @@ pub(crate) mod tests {
     use std::sync::mpsc;
 
     use runtime::health::Health;
-    use tokio::{sync::oneshot, task::JoinHandle, time::advance};
+    use tokio::sync::oneshot;
+    use tokio::task::JoinHandle;
+    use tokio::time::advance;
 
     use super::*;
 

@@ -1,27 +1,22 @@
 //! AdmissionReview in, AdmissionReview out. A review that cannot be read gets a review that says so: the API server shows its
 //! message to the user, and nothing a client sends stops the webhook.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
+use std::time::Duration;
 
 use api::{UpdatePolicy, text};
-use axum::{
-    Extension, Json, Router,
-    body::Bytes,
-    extract::{DefaultBodyLimit, State},
-    routing::post,
-};
-use kube::core::{
-    DynamicObject,
-    admission::{AdmissionRequest, AdmissionResponse, AdmissionReview, Operation},
-};
+use axum::body::Bytes;
+use axum::extract::{DefaultBodyLimit, State};
+use axum::routing::post;
+use axum::{Extension, Json, Router};
+use kube::core::DynamicObject;
+use kube::core::admission::{AdmissionRequest, AdmissionResponse, AdmissionReview, Operation};
 use runtime::server::Held;
 
-use crate::{
-    admit::{Change, Verdict, advise, judge},
-    cluster::Cluster,
-    metrics::Metrics,
-    places::{NoVerdict, Places},
-};
+use crate::admit::{Change, Verdict, advise, judge};
+use crate::cluster::Cluster;
+use crate::metrics::Metrics;
+use crate::places::{NoVerdict, Places};
 
 /// Bytes of the largest review: the 1.5 MiB that etcd takes for an object (its `--max-request-bytes`) twice, for the new and
 /// the old one, and 64 KiB for who asks and for what. The schema bounds a policy's spec to some 250 KiB and its status to some
@@ -43,14 +38,14 @@ const MAX_SENTENCES: usize = 8192;
 
 /// Which of the two webhooks is called.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Manner {
+enum Endpoint {
     /// Refuses what cannot be followed.
     Validate,
     /// Refuses nothing.
     Advise,
 }
 
-impl Manner {
+impl Endpoint {
     /// How long a verdict may take: less than the API server waits for the answer (`timeoutSeconds`: 3 and 2).
     const fn deadline(self) -> Duration {
         match self {
@@ -63,30 +58,30 @@ impl Manner {
 /// The routes of the HTTPS port.
 pub fn routes(judge: Arc<Judge>) -> Router {
     Router::new()
-        .route("/validate", post(|state, held, body| answer(Manner::Validate, state, held, body)))
-        .route("/advise", post(|state, held, body| answer(Manner::Advise, state, held, body)))
+        .route("/validate", post(|state, held, body| answer(Endpoint::Validate, state, held, body)))
+        .route("/advise", post(|state, held, body| answer(Endpoint::Advise, state, held, body)))
         .layer(DefaultBodyLimit::max(MAX_REVIEW))
         .with_state(judge)
 }
 
 /// Judging goes on when its caller hangs up, and holds meanwhile what the review was charged for.
 async fn answer(
-    manner: Manner,
+    endpoint: Endpoint,
     State(judge): State<Arc<Judge>>,
     held: Option<Extension<Held>>,
     body: Bytes,
 ) -> Json<AdmissionReview<DynamicObject>> {
     let (work, review) = (judge.clone(), body.clone());
-    let judged = judge.places.judge(manner.deadline(), move || {
+    let judged = judge.places.judge(endpoint.deadline(), move || {
         let _held = held;
         match request(&review) {
-            Ok(request) => respond(manner, &work, &request),
+            Ok(request) => respond(endpoint, &work, &request),
             Err(why) => malformed(&work, &why),
         }
     });
     let response = match judged.await {
         Ok(response) => response,
-        Err(why) => unjudged(manner, &judge, &body, why),
+        Err(why) => unjudged(endpoint, &judge, &body, why),
     };
     Json(response.into_review())
 }
@@ -97,7 +92,7 @@ fn malformed(judge: &Judge, why: &str) -> AdmissionResponse {
 }
 
 /// What is answered without a verdict. The review is read once more for its uid, which takes as long as it has bytes.
-fn unjudged(manner: Manner, judge: &Judge, body: &[u8], why: NoVerdict) -> AdmissionResponse {
+fn unjudged(endpoint: Endpoint, judge: &Judge, body: &[u8], why: NoVerdict) -> AdmissionResponse {
     let request = match request(body) {
         Ok(request) => request,
         Err(why) => return malformed(judge, &why),
@@ -105,7 +100,7 @@ fn unjudged(manner: Manner, judge: &Judge, body: &[u8], why: NoVerdict) -> Admis
     tracing::warn!(policy = request.name, %why, "policy not judged");
     judge.metrics.count("unjudged");
     let mut response = AdmissionResponse::from(&request);
-    if manner == Manner::Advise {
+    if endpoint == Endpoint::Advise {
         response.warnings = Some(vec![why.to_string()]);
         return response;
     }
@@ -121,10 +116,10 @@ fn request(body: &[u8]) -> Result<AdmissionRequest<DynamicObject>, String> {
     review.try_into().map_err(|error| format!("the review has no request: {error}"))
 }
 
-fn respond(manner: Manner, judge: &Judge, request: &AdmissionRequest<DynamicObject>) -> AdmissionResponse {
-    let verdict = match verdict(manner, judge, request) {
+fn respond(endpoint: Endpoint, judge: &Judge, request: &AdmissionRequest<DynamicObject>) -> AdmissionResponse {
+    let verdict = match verdict(endpoint, judge, request) {
         Ok(verdict) => verdict,
-        Err(why) if manner == Manner::Advise => Verdict { refused: Vec::new(), warnings: vec![why] },
+        Err(why) if endpoint == Endpoint::Advise => Verdict { refused: Vec::new(), warnings: vec![why] },
         Err(why) => Verdict { refused: vec![why], warnings: Vec::new() },
     };
     let mut response = AdmissionResponse::from(request);
@@ -144,7 +139,7 @@ fn respond(manner: Manner, judge: &Judge, request: &AdmissionRequest<DynamicObje
 }
 
 /// The verdict, or why the object cannot even be read.
-fn verdict(manner: Manner, judge: &Judge, request: &AdmissionRequest<DynamicObject>) -> Result<Verdict, String> {
+fn verdict(endpoint: Endpoint, judge: &Judge, request: &AdmissionRequest<DynamicObject>) -> Result<Verdict, String> {
     let cluster = (judge.cluster)();
     let (new, old) = (request.object.as_ref().map(read), request.old_object.as_ref().map(read));
     let change = match (&request.operation, &new, &old) {
@@ -154,9 +149,9 @@ fn verdict(manner: Manner, judge: &Judge, request: &AdmissionRequest<DynamicObje
         (Operation::Delete, _, Some(Ok(old))) => Change::Delete(old),
         _ => return Ok(Verdict::default()),
     };
-    Ok(match manner {
-        Manner::Validate => self::judge(&change, cluster.as_ref()),
-        Manner::Advise => advise(&change, cluster.as_ref()),
+    Ok(match endpoint {
+        Endpoint::Validate => self::judge(&change, cluster.as_ref()),
+        Endpoint::Advise => advise(&change, cluster.as_ref()),
     })
 }
 
@@ -167,19 +162,17 @@ fn read(object: &DynamicObject) -> Result<UpdatePolicy, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use axum::{body::Body, http::Request, serve::Listener as _};
+    use axum::body::Body;
+    use axum::http::Request;
+    use axum::serve::Listener as _;
     use http_body_util::BodyExt as _;
     use prometheus::Registry;
     use runtime::server::{Limits, listen, serve};
     use serde_json::{Value, json};
-    use std::{
-        net::{Ipv4Addr, SocketAddr},
-        sync::{Mutex, mpsc},
-    };
-    use tokio::{
-        io::{AsyncReadExt as _, AsyncWriteExt as _},
-        net::TcpStream,
-    };
+    use std::net::{Ipv4Addr, SocketAddr};
+    use std::sync::{Mutex, mpsc};
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpStream;
     use tower::ServiceExt as _;
 
     use crate::places::tests::pass;

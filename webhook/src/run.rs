@@ -1,26 +1,23 @@
 //! The servers, until told to stop.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use kube::{Client, Config};
 use prometheus::Registry;
-use runtime::{
-    clock,
-    health::{Health, metrics_routes},
-    server::{Limits, Refused, listen, serve},
-    shutdown::Signals,
-    supervise::Supervisor,
-    tls::{CertificateReloader, server_config},
-};
+use runtime::clock;
+use runtime::health::{Health, metrics_routes};
+use runtime::server::{Limits, Refused, listen, serve};
+use runtime::shutdown::Signals;
+use runtime::supervise::Supervisor;
+use runtime::tls::{CertificateReloader, server_config};
 
-use crate::{
-    args::Args,
-    metrics::Metrics,
-    places::{Places, STUCK_AFTER},
-    routes::{Judge, MAX_REVIEW, routes},
-    watch::Watches,
-};
+use crate::args::Args;
+use crate::metrics::Metrics;
+use crate::places::{Places, STUCK_AFTER};
+use crate::routes::{Judge, MAX_REVIEW, routes};
+use crate::watch::Watches;
 
 /// How long the tasks have to end: more than the 10 s that the API server gives an admission call at most.
 const GRACE: Duration = Duration::from_secs(15);

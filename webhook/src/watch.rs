@@ -1,29 +1,21 @@
 //! The watches: what cluster warnings are drawn from. Nothing waits for them.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
-};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use api::{
-    BottlerocketShadow, UpdatePolicy,
-    names::{
-        DISRUPTION_RECORD_ANNOTATION, FAILURE_ACKNOWLEDGED_ANNOTATION, UPDATER_INTERFACE_LABEL,
-        UPDATER_INTERFACE_VERSION,
-    },
+use api::names::{
+    DISRUPTION_RECORD_ANNOTATION, FAILURE_ACKNOWLEDGED_ANNOTATION, UPDATER_INTERFACE_LABEL, UPDATER_INTERFACE_VERSION,
 };
-use futures::{StreamExt as _, future::ready};
+use api::{BottlerocketShadow, UpdatePolicy};
+use futures::StreamExt as _;
+use futures::future::ready;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Node;
-use kube::{
-    Api, Client, Resource,
-    core::{DeserializeGuard, PartialObjectMeta},
-    runtime::{
-        WatchStreamExt as _,
-        reflector::{self, Store},
-        watcher::{self, watcher},
-    },
-};
+use kube::core::{DeserializeGuard, PartialObjectMeta};
+use kube::runtime::WatchStreamExt as _;
+use kube::runtime::reflector::{self, Store};
+use kube::runtime::watcher::{self, watcher};
+use kube::{Api, Client, Resource};
 use runtime::supervise::Supervisor;
 
 use crate::cluster::Cluster;

@@ -5,10 +5,8 @@
 use jiff::{SignedDuration, Timestamp};
 use semver::Version;
 
-use crate::{
-    DisruptionRecord, Shadow, State,
-    shadow::{Observed, Verdict},
-};
+use crate::shadow::{Observed, Verdict};
+use crate::{DisruptionRecord, Shadow, State};
 
 /// An agent of the original operator, which has no probe, counts as silent once its node has been asked to be Idle for this long.
 const ORIGINAL_IS_SILENT_AFTER: SignedDuration = SignedDuration::from_mins(30);

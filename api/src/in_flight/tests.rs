@@ -1,12 +1,11 @@
 use jiff::Timestamp;
-use proptest::{prelude::*, sample::select};
+use proptest::prelude::*;
+use proptest::sample::select;
 use semver::Version;
 
 use super::*;
-use crate::{
-    ApprovalId,
-    shadow::{Desired, Failed, NodeRef},
-};
+use crate::ApprovalId;
+use crate::shadow::{Desired, Failed, NodeRef};
 
 const OLD: Version = Version::new(1, 19, 0);
 const NEW: Version = Version::new(1, 20, 0);

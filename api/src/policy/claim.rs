@@ -4,7 +4,8 @@
 //! claims its nodes whatever else is wrong with it: a paused or invalid policy must not let its nodes fall to the next one. Where
 //! not even the selector or the priority can be read, it may be any node and any priority.
 
-use std::{cmp::Ordering, collections::BTreeMap};
+use std::cmp::Ordering;
+use std::collections::BTreeMap;
 
 use kube::core::{Selector, SelectorExt as _};
 

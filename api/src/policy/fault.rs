@@ -4,14 +4,12 @@ use std::fmt;
 
 use thiserror::Error;
 
-use crate::{
-    amount::InvalidAmount,
-    duration::InvalidDuration,
-    health::InvalidNodePath,
-    label::{InvalidLabelKey, InvalidLabelValue},
-    schedule::InvalidCron,
-    versions,
-};
+use crate::amount::InvalidAmount;
+use crate::duration::InvalidDuration;
+use crate::health::InvalidNodePath;
+use crate::label::{InvalidLabelKey, InvalidLabelValue};
+use crate::schedule::InvalidCron;
+use crate::versions;
 
 /// What is wrong with a policy; never empty.
 #[derive(Debug, Clone, PartialEq, Eq)]

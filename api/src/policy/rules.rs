@@ -4,7 +4,9 @@
 use schemars::{Schema, SchemaGenerator, json_schema};
 use serde_json::{Value, json};
 
-use crate::{duration, health::path::subset, label, schedule::cron, timestamp};
+use crate::health::path::subset;
+use crate::schedule::cron;
+use crate::{duration, label, timestamp};
 
 /// Most labels of a selector.
 pub(super) const MAX_LABELS: usize = 32;

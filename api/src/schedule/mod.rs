@@ -7,7 +7,8 @@
 pub mod cron;
 mod window;
 
-use jiff::{SignedDuration, Timestamp, tz::TimeZone};
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
 
 pub use cron::{Cron, InvalidCron};
 pub use window::{LONGEST, Window, instant};

@@ -1,10 +1,8 @@
 //! A stretch of time that comes again and again, resolved to instants.
 
-use jiff::{
-    SignedDuration, Span, Timestamp,
-    civil::{Date, DateTime},
-    tz::{AmbiguousOffset, TimeZone},
-};
+use jiff::civil::{Date, DateTime};
+use jiff::tz::{AmbiguousOffset, TimeZone};
+use jiff::{SignedDuration, Span, Timestamp};
 
 use super::cron::Cron;
 

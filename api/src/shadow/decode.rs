@@ -9,7 +9,8 @@ use thiserror::Error;
 use super::{
     Activity, BottlerocketShadow, BottlerocketShadowStatus, FailureKind, FailureVerdict, OnTimeout, Pin, State, Verdict,
 };
-use crate::{record::ApprovalId, timestamp};
+use crate::record::ApprovalId;
+use crate::timestamp;
 
 /// The Node a shadow belongs to, from its owner reference.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,10 +1,9 @@
 //! Building the programs into the cache, once for all who want them.
 
-use std::fs;
 use std::io::ErrorKind;
 use std::path::Path;
-use std::thread;
 use std::time::{Duration, Instant};
+use std::{fs, thread};
 
 use anyhow::{Context, bail, ensure};
 

@@ -1,11 +1,10 @@
 //! What the API holds when a test fails.
 
 use std::fs::{self, File};
-use std::io;
 use std::path::Path;
 use std::process::{Child, Stdio};
-use std::thread;
 use std::time::{Duration, Instant};
+use std::{io, thread};
 
 use super::assets::Assets;
 use super::folder::Folder;

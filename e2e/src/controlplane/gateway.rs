@@ -41,7 +41,7 @@ pub enum Link {
     Cut,
 }
 
-/// A port of this machine behind which the API is, in plain HTTP. Dropping it cuts what is open.
+/// A port of this machine that leads to the API, in plain HTTP. Dropping it cuts what is open.
 pub struct Gateway {
     url: String,
     link: watch::Sender<Link>,

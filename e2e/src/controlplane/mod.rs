@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! environment ─► cache, assets ◄─ build ◄─ go      which programs, and from where
-//! slots ─► site { folder, processes ◄─ spawner }    what one control plane holds, and gives back when it is dropped
+//! slots ─► site { folder, processes ◄─ spawner }    what one control plane holds, and releases when it is dropped
 //! pki, kubeconfig, ports ─► flags ─► start          how its servers are started
 //! ControlPlane ─► kubectl, access, wait, stages     what tests do with it
 //! gateway                                           a link to its API that can be made bad

@@ -1,9 +1,8 @@
 //! What one control plane holds of the machine.
 
-use std::fs;
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
-use std::thread;
+use std::{fs, thread};
 
 use anyhow::Context;
 
@@ -27,7 +26,7 @@ pub(super) struct Site {
     pub(super) folder: Folder,
     pub(super) processes: Processes,
     keeping: Mutex<Keeping>,
-    // Given back when all else is: fields are dropped after `drop`.
+    // Released after everything else: fields are dropped after `drop`.
     _slot: Slot,
 }
 

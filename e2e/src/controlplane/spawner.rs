@@ -7,12 +7,11 @@
 //! ended by then nothing is ever sent, and the child would live on. So it looks afterwards whether its parent is still there.
 
 use std::ffi::OsStr;
-use std::io;
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command};
 use std::sync::LazyLock;
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
-use std::thread;
+use std::{io, thread};
 
 use anyhow::Context;
 

@@ -24,8 +24,8 @@ pub(super) struct Toolset {
     pub(super) programs: &'static [&'static str],
     /// Programs whose main package is called something else: what it is called, and the file.
     pub(super) renamed: &'static [(&'static str, &'static str)],
-    /// A module and a folder of it whose YAML files are wanted beside the programs. A module that no program is of has its version
-    /// with it.
+    /// A module, and a folder in it whose YAML files are copied beside the programs. The module carries its version where none of the
+    /// programs comes from it.
     pub(super) manifests: Option<(&'static str, &'static str)>,
 }
 
@@ -66,7 +66,7 @@ pub(super) const PROMETHEUS_OPERATOR: Toolset = Toolset {
     manifests: Some(("github.com/prometheus-operator/prometheus-operator@v0.85.0", "example/prometheus-operator-crd")),
 };
 
-/// What makes a machine a node of Kubernetes' own: in the versions of [`CONTROL_PLANE`], so that a build after that one is short.
+/// The programs of a node, in the versions of [`CONTROL_PLANE`], so that a build after that one is short.
 pub(super) const KUBELET: Toolset = Toolset {
     name: "kubelet",
     title: "the kubelet",

@@ -57,7 +57,7 @@ pub(super) enum Choice {
     Ours,
     /// With a kubeconfig for it.
     Original(PathBuf),
-    /// The one that the pod is of. With a kubeconfig for the original.
+    /// The agent whose pod it is. The original needs a kubeconfig.
     OfThePod(PathBuf),
 }
 

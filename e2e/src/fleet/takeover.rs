@@ -130,7 +130,7 @@ impl Agentless {
         Ok(pods.iter().filter(|pod| is_of(pod, Kind::Original)).count())
     }
 
-    /// Runs on each node the agent that its pod is of, from now on again for each pod that comes in its place.
+    /// Runs the agent of the pod on each node, and another one for each pod that takes its place.
     ///
     /// # Errors
     /// When one of them cannot be started.
@@ -150,7 +150,7 @@ impl Agentless {
         Launcher { site, host: host.clone(), apiserver_port, choice }
     }
 
-    /// The fleet with these kubelets, one for each host, and what some of their agents call the apiserver through.
+    /// The fleet with these kubelets, one for each host, and with the taps through which some of their agents call the apiserver.
     pub(super) fn with_kubelets(self, kubelets: Vec<Kubelet>, taps: BTreeMap<String, Tap>) -> Fleet {
         let Self { installed, webhook, cluster } = self;
         let Bare { programs, repository, plane, .. } = cluster;

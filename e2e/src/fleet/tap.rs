@@ -9,7 +9,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tokio_util::task::AbortOnDropHandle;
 
-/// A port of this machine behind which another one is. Dropping it cuts what is open.
+/// A port of this machine that leads to another one. Dropping it cuts what is open.
 pub(super) struct Tap {
     port: u16,
     connections: Arc<AtomicU64>,

@@ -91,7 +91,7 @@ impl Repository {
         });
     }
 
-    /// Takes back every release of a version.
+    /// Withdraws every release of a version.
     pub fn withdraw(&self, version: &Version) {
         self.write(|content| content.releases.retain(|known| known.image.version != *version));
     }
@@ -147,7 +147,7 @@ impl Offer {
 }
 
 /// The one of `offers` (newest first) that a host running `running` would install: the locked version if that is another
-/// one, else the first that is newer, or any when the running version was taken back.
+/// one, else the first that is newer, or any when the running version was withdrawn.
 pub(super) fn choose<'a>(offers: &'a [Offer], running: &Version, lock: &Lock) -> Option<&'a Offer> {
     match lock.version() {
         Some(locked) if locked == *running => None,

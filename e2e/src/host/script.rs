@@ -32,7 +32,7 @@ pub enum Moment {
 pub enum Deed {
     /// A release appears in the repository.
     Publish(Release),
-    /// A version is taken back from it.
+    /// A version is withdrawn from it.
     Withdraw(Version),
     /// The repository is in this reach of all hosts from now on.
     Reach(Reach),

@@ -6,10 +6,10 @@
 
 use std::collections::BTreeMap;
 
-use api::{Policy, Shadow, shadow::Desired};
+use api::shadow::Desired;
+use api::{Policy, Shadow};
 use jiff::{SignedDuration, Timestamp};
 
-use super::GRACE;
 use super::breach::{Breach, Rule};
 use super::cluster::{Cluster, TrackedNode};
 use super::facts::ShadowFacts;
@@ -17,7 +17,7 @@ use super::memory::Memory;
 use super::owner::owner;
 use super::spec_change::{SpecChange, spec_change};
 use super::views::{View, within_grace};
-use super::{in_flight, versions, windows};
+use super::{GRACE, in_flight, versions, windows};
 
 /// The furthest ahead that an approval may expire.
 const FURTHEST_EXPIRY: SignedDuration = SignedDuration::from_mins(10);

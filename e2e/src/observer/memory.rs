@@ -2,7 +2,8 @@
 
 use std::collections::VecDeque;
 
-use api::{ApprovalId, shadow::Desired};
+use api::ApprovalId;
+use api::shadow::Desired;
 use jiff::Timestamp;
 
 use super::facts::NodeFacts;

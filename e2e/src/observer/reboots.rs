@@ -4,7 +4,8 @@
 //! after the host. A pod that came onto the node within
 //! [`super::GRACE`] before is excused: no drain could have seen it. So are the operator's own pods, which may stay.
 
-use api::{DisruptionRecord, Shadow, State, shadow::OnTimeout};
+use api::shadow::OnTimeout;
+use api::{DisruptionRecord, Shadow, State};
 use jiff::{SignedDuration, Timestamp};
 use semver::Version;
 

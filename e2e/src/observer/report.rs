@@ -1,4 +1,4 @@
-//! What the observer has to say in the end.
+//! What the observer reports in the end.
 
 use std::collections::BTreeMap;
 use std::fmt;

@@ -2,7 +2,8 @@
 //!
 //! What it had been is what the observer saw before the first record, not what the record claims.
 
-use api::{State, shadow::Desired};
+use api::State;
+use api::shadow::Desired;
 use jiff::Timestamp;
 
 use super::breach::{Breach, Rule};

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use api::{State, shadow::Observed};
+use api::State;
+use api::shadow::Observed;
 use jiff::Timestamp;
 use semver::Version;
 

@@ -38,7 +38,7 @@ pub(super) struct World {
 }
 
 impl World {
-    /// Idle nodes under one policy that lets `limit` of them be in flight. Everything is listed a minute ago.
+    /// Idle nodes under one policy that lets `limit` of them be in flight. Everything was listed a minute ago.
     pub(super) fn new(nodes: &[&str], limit: Value) -> Self {
         let mut world = Self {
             judge: Judge::new(NAMESPACE),

@@ -1,6 +1,7 @@
 //! What a write of a shadow's spec changes.
 
-use api::{State, shadow::Desired};
+use api::State;
+use api::shadow::Desired;
 
 /// What a write of a shadow's spec changes, as far as limits and policies have a say in it. To go back to Idle, to restore a node and to
 /// finish its update is never refused.

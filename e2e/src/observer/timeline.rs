@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use api::{Shadow, State, shadow::Desired};
+use api::shadow::Desired;
+use api::{Shadow, State};
 use jiff::Timestamp;
 
 use super::facts::NodeFacts;

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use api::{names, shadow::Verdict};
+use api::names;
+use api::shadow::Verdict;
 use e2e::controlplane::wait::eventually;
 use e2e::fleet::{Fleet, FleetOptions};
 use e2e::host::{OnBoot, Release};

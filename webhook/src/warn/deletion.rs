@@ -2,13 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use api::{
-    UpdatePolicy,
-    policy::{
-        claim::{self, Foremost},
-        parse,
-    },
-};
+use api::UpdatePolicy;
+use api::policy::claim::{self, Foremost};
+use api::policy::parse;
 
 use super::nodes;
 use crate::cluster::{Cluster, StoredPolicy};

@@ -1,6 +1,7 @@
 //! What a policy says, without looking at others.
 
-use api::{Policy, amount::Amount};
+use api::Policy;
+use api::amount::Amount;
 use jiff::SignedDuration;
 
 /// `matched` is how many nodes the policy selects, where that is known.

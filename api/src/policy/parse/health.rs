@@ -4,14 +4,10 @@ use std::collections::BTreeSet;
 
 use jiff::SignedDuration;
 
-use crate::{
-    duration,
-    health::{DEFAULT_TIMEOUT, HealthGate, NodeCheck, NodePath},
-    policy::{
-        Health, HealthCheck,
-        fault::{Fault, Findings},
-    },
-};
+use crate::duration;
+use crate::health::{DEFAULT_TIMEOUT, HealthGate, NodeCheck, NodePath};
+use crate::policy::fault::{Fault, Findings};
+use crate::policy::{Health, HealthCheck};
 
 pub(super) fn read(raw: &Health, findings: &mut Findings) -> Option<HealthGate> {
     let timeout = raw.timeout.as_deref().map_or(Ok(DEFAULT_TIMEOUT), duration::parse);

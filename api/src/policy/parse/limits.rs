@@ -4,11 +4,8 @@ use garde::Validate as _;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 
-use crate::policy::{
-    UpdatePolicySpec,
-    fault::{Fault, Findings},
-    selector_is_bounded,
-};
+use crate::policy::fault::{Fault, Findings};
+use crate::policy::{UpdatePolicySpec, selector_is_bounded};
 
 /// Notes every field that is longer, shorter, larger or smaller than the schema allows.
 pub(super) fn note(spec: &UpdatePolicySpec, findings: &mut Findings) {

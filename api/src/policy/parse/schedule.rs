@@ -2,15 +2,10 @@
 
 use jiff::tz::TimeZone;
 
-use crate::{
-    duration,
-    policy::{
-        Blackout as RawBlackout, Schedule as RawSchedule, Window as RawWindow,
-        fault::{Fault, Findings},
-    },
-    schedule::{Blackout, Cron, LONGEST, Schedule, Window},
-    timestamp,
-};
+use crate::policy::fault::{Fault, Findings};
+use crate::policy::{Blackout as RawBlackout, Schedule as RawSchedule, Window as RawWindow};
+use crate::schedule::{Blackout, Cron, LONGEST, Schedule, Window};
+use crate::{duration, timestamp};
 
 pub(super) fn read(raw: &RawSchedule, findings: &mut Findings) -> Option<Schedule> {
     let zone = raw.time_zone.as_deref().map_or(Ok(TimeZone::UTC), time_zone);

@@ -3,10 +3,8 @@
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, LabelSelectorRequirement};
 use kube::core::Selector;
 
-use crate::{
-    label,
-    policy::fault::{Fault, Findings},
-};
+use crate::label;
+use crate::policy::fault::{Fault, Findings};
 
 const FIELD: &str = "spec.nodeSelector";
 

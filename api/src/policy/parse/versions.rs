@@ -4,14 +4,10 @@ use std::collections::BTreeSet;
 
 use semver::VersionReq;
 
-use crate::{
-    duration,
-    policy::{
-        After, UpdatePolicy, Versions,
-        fault::{Fault, Findings},
-    },
-    versions::{Promotion, VersionRule, is_policy_name},
-};
+use crate::duration;
+use crate::policy::fault::{Fault, Findings};
+use crate::policy::{After, UpdatePolicy, Versions};
+use crate::versions::{Promotion, VersionRule, is_policy_name};
 
 pub(super) fn read(raw: &Versions, findings: &mut Findings) -> Option<VersionRule> {
     let constraint = raw.constraint.as_deref().map(constraint).transpose();

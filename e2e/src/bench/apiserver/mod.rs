@@ -1,4 +1,4 @@
-//! `cargo bench-apiserver`: what one replica of the apiserver bears, beside the ways of the original operator, on the same
+//! `cargo bench-apiserver`: what one replica of the apiserver bears, beside the methods of the original operator, on the same
 //! control plane in the same run.
 //!
 //! ```text

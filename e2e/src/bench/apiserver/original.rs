@@ -1,4 +1,4 @@
-//! The ways of the original operator's apiserver, as requests of this process: without its HTTPS and its own program, so better
+//! The methods of the original operator's apiserver, as requests of this process: without its HTTPS and its own program, so better
 //! than it can be.
 
 use std::time::Duration;

@@ -1,27 +1,23 @@
 //! On a real control plane: from an edit to the first write, and what an idle controller asks for.
 
-use std::{
-    path::Path,
-    time::{Duration, Instant},
-};
+use std::path::Path;
+use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use api::{BottlerocketShadow, State, UpdatePolicy, names};
-use e2e::controlplane::{ControlPlane, Process, Program, wait::eventually};
-use e2e::fleet::{
-    Programs,
-    installation::{free_ports, is_ready},
-};
+use e2e::controlplane::wait::eventually;
+use e2e::controlplane::{ControlPlane, Process, Program};
+use e2e::fleet::Programs;
+use e2e::fleet::installation::{free_ports, is_ready};
 use futures::TryStreamExt as _;
 use k8s_openapi::api::core::v1::Node;
-use kube::{
-    Api, ResourceExt as _,
-    api::{Patch, PatchParams, PostParams, WatchEvent, WatchParams},
-};
+use kube::api::{Patch, PatchParams, PostParams, WatchEvent, WatchParams};
+use kube::{Api, ResourceExt as _};
 use serde_json::{Value, json};
 use tokio::time::{sleep, timeout};
 
-use crate::{fleet, memory::ticks};
+use crate::fleet;
+use crate::memory::ticks;
 
 const NODES: usize = 20;
 const RUNS: usize = 11;

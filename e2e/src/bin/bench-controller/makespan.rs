@@ -4,13 +4,12 @@
 use std::collections::BTreeSet;
 
 use api::{BottlerocketShadow, State};
-use controller::{
-    action::{Verb, stored},
-    plan::plan,
-    snapshot::{Objects, Parsed, WatchedNode, WatchedShadow},
-};
+use controller::action::{Verb, stored};
+use controller::plan::plan;
+use controller::snapshot::{Objects, Parsed, WatchedNode, WatchedShadow};
 use jiff::{SignedDuration, Timestamp};
-use kube::{ResourceExt as _, core::DeserializeGuard};
+use kube::ResourceExt as _;
+use kube::core::DeserializeGuard;
 use serde_json::json;
 
 use crate::fleet;

@@ -1,14 +1,15 @@
 //! What a controller takes of its machine with a large cluster: the program itself, against a stub of the API server.
 
-use std::{path::Path, process::Stdio, time::Duration};
+use std::path::Path;
+use std::process::Stdio;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use e2e::controlplane::wait::eventually;
-use e2e::fleet::{
-    Programs,
-    installation::{free_ports, is_ready},
-};
-use tokio::{process::Command, time::sleep};
+use e2e::fleet::Programs;
+use e2e::fleet::installation::{free_ports, is_ready};
+use tokio::process::Command;
+use tokio::time::sleep;
 
 use crate::stub;
 

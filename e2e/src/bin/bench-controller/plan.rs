@@ -1,13 +1,13 @@
 //! How long a decision takes, at sizes that show how it grows.
 
-use std::{collections::BTreeSet, hint::black_box, time::Duration};
+use std::collections::BTreeSet;
+use std::hint::black_box;
+use std::time::Duration;
 
-use controller::{
-    check::check,
-    plan::plan,
-    snapshot::{Objects, Parsed, Snapshot},
-    status::statuses,
-};
+use controller::check::check;
+use controller::plan::plan;
+use controller::snapshot::{Objects, Parsed, Snapshot};
+use controller::status::statuses;
 use jiff::Timestamp;
 use serde_json::json;
 

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use api::{Policy, UpdatePolicy, policy::parse};
+use api::policy::parse;
+use api::{Policy, UpdatePolicy};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry;
 use kube::core::Selector;
 

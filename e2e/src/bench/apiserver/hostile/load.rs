@@ -1,4 +1,4 @@
-//! The honest load: agents in their ways, each from an address of its own.
+//! The honest load: agents that report, wait and come with new tokens, each from an address of its own.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};

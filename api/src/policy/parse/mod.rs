@@ -10,11 +10,13 @@ mod versions;
 use jiff::SignedDuration;
 use kube::core::Selector;
 
-use super::{
-    Drain, OnTimeout, UpdatePolicy, UpdatePolicySpec,
-    fault::{Findings, InvalidPolicy},
-};
-use crate::{amount::Amount, duration, health::HealthGate, label, schedule::Schedule, versions::VersionRule};
+use super::fault::{Findings, InvalidPolicy};
+use super::{Drain, OnTimeout, UpdatePolicy, UpdatePolicySpec};
+use crate::amount::Amount;
+use crate::health::HealthGate;
+use crate::schedule::Schedule;
+use crate::versions::VersionRule;
+use crate::{duration, label};
 
 /// How long a drain may take where a policy does not say.
 pub const DEFAULT_DRAIN_TIMEOUT: SignedDuration = SignedDuration::from_mins(30);

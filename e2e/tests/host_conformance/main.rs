@@ -2,7 +2,7 @@
 //!
 //! Every line of the matrix and every exchange of the flow is replayed, byte for byte but for dates and timestamps; once on
 //! the machine itself and once through a socket, both in simulated time. What the recording did between two exchanges
-//! (settings changed, versions published, programs broken) is written down in `host_conformance/flow.rs`.
+//! (settings changed, versions published, programs broken) is written down in `flow.rs`.
 
 #![expect(
     clippy::expect_used,
@@ -11,13 +11,9 @@
     reason = "the functions that tests share fail as tests do"
 )]
 
-#[path = "host_conformance/capture.rs"]
 mod capture;
-#[path = "host_conformance/flow.rs"]
 mod flow;
-#[path = "host_conformance/rig.rs"]
 mod rig;
-#[path = "host_conformance/service.rs"]
 mod service;
 
 use capture::{Exchange, Line, normal};
@@ -27,12 +23,12 @@ use rig::Rig;
 const STATUS: &str = "/updates/status";
 
 fn matrix() -> Vec<Line> {
-    let lines = include_str!("bottlerocket-captures/matrix-v1.16.1.jsonl").lines();
+    let lines = include_str!("../bottlerocket-captures/matrix-v1.16.1.jsonl").lines();
     lines.map(Line::parse).collect()
 }
 
 fn exchanges() -> Vec<Exchange> {
-    capture::exchanges(include_str!("bottlerocket-captures/flow-v1.16.1.txt"))
+    capture::exchanges(include_str!("../bottlerocket-captures/flow-v1.16.1.txt"))
 }
 
 /// Brings a fresh host into the state that a line of the matrix begins with.

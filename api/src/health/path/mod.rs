@@ -11,10 +11,9 @@ mod reach;
 pub(crate) mod subset;
 mod unsupported;
 
-use jsonpath_rust::{
-    parser::{model::JpQuery, parse_json_path},
-    query::js_path_process,
-};
+use jsonpath_rust::parser::model::JpQuery;
+use jsonpath_rust::parser::parse_json_path;
+use jsonpath_rust::query::js_path_process;
 use serde_json::Value;
 use thiserror::Error;
 
