@@ -13,7 +13,7 @@ pub enum Verb {
     /// Begin: download and stage.
     Start,
     /// The approval: disrupt and reboot.
-    Go,
+    Approve,
     /// Let an approval that was not used yet hold for longer.
     Renew,
     /// Say anew how the node is disrupted: the policy was edited. The approval stays as it is.
@@ -21,17 +21,17 @@ pub enum Verb {
     /// Take an unused go back; the image stays staged.
     Withdraw,
     /// Back to Idle before any disruption: an unused approval is taken back, a staged image is given up.
-    Return,
+    Unschedule,
     /// An approval was taken back after it had been used: the same approval again, so that the disruption finishes.
-    PutBack,
+    Reinstate,
     /// The update is healthy: give the node back.
-    GiveBack,
+    Restore,
     /// It is given back: Idle.
     Finish,
     /// Something failed: Idle, so that the agent gives back what it did.
-    Reset,
+    Abort,
     /// Forget the update that is over.
-    Rest,
+    Clear,
     /// The shadow has no Node, or one that is not managed.
     Delete,
 }
@@ -40,16 +40,16 @@ impl Verb {
     /// Every verb.
     pub const ALL: [Self; 12] = [
         Self::Start,
-        Self::Go,
+        Self::Approve,
         Self::Renew,
         Self::Adjust,
         Self::Withdraw,
-        Self::Return,
-        Self::PutBack,
-        Self::GiveBack,
+        Self::Unschedule,
+        Self::Reinstate,
+        Self::Restore,
         Self::Finish,
-        Self::Reset,
-        Self::Rest,
+        Self::Abort,
+        Self::Clear,
         Self::Delete,
     ];
 
@@ -58,16 +58,16 @@ impl Verb {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Start => "start",
-            Self::Go => "go",
+            Self::Approve => "approve",
             Self::Renew => "renew",
             Self::Adjust => "adjust",
             Self::Withdraw => "withdraw",
-            Self::Return => "return",
-            Self::PutBack => "put_back",
-            Self::GiveBack => "give_back",
+            Self::Unschedule => "unschedule",
+            Self::Reinstate => "reinstate",
+            Self::Restore => "restore",
             Self::Finish => "finish",
-            Self::Reset => "reset",
-            Self::Rest => "rest",
+            Self::Abort => "abort",
+            Self::Clear => "clear",
             Self::Delete => "delete",
         }
     }
@@ -75,13 +75,13 @@ impl Verb {
     /// Whether `check()` may keep it from being executed. Finishing and giving back always go through.
     #[must_use]
     pub const fn is_limited(self) -> bool {
-        matches!(self, Self::Start | Self::Go | Self::Renew)
+        matches!(self, Self::Start | Self::Approve | Self::Renew)
     }
 
     /// Whether it takes an approval back that an agent may be about to use.
     #[must_use]
     pub const fn withdraws_an_approval(self) -> bool {
-        matches!(self, Self::Withdraw | Self::Return)
+        matches!(self, Self::Withdraw | Self::Unschedule)
     }
 }
 

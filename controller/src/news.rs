@@ -106,19 +106,21 @@ pub fn of_action(snapshot: &Snapshot, action: &Action) -> Option<News> {
     let is_acknowledged = node.failure_acknowledged.is_some() && node.failure_acknowledged == action.before.version;
     let (subject, note) = match action.verb {
         Verb::Start => (Subject::Started, format!("update to {version} begins under policy {policy}")),
-        Verb::Go => (Subject::Go, format!("the node may be drained and rebooted into {version} under policy {policy}")),
+        Verb::Approve => {
+            (Subject::Go, format!("the node may be drained and rebooted into {version} under policy {policy}"))
+        }
         Verb::Finish => {
             let runs = observed.map_or_else(String::new, |observed| observed.current_version.to_string());
             (Subject::Done, format!("the node is given back and runs {runs}"))
         }
-        Verb::Reset if node.hold.is_some() && observed.is_some_and(is_on_its_way) => {
+        Verb::Abort if node.hold.is_some() && observed.is_some_and(is_on_its_way) => {
             let reason = node.hold.as_deref().unwrap_or_default();
             (Subject::Failed, format!("update to {version} is broken off: held by annotation: {reason}"))
         }
-        Verb::Reset if observed.is_some_and(has_not_erred) && is_acknowledged => {
+        Verb::Abort if observed.is_some_and(has_not_erred) && is_acknowledged => {
             (Subject::Acknowledged, format!("the failure on {version} is acknowledged: the node is given back"))
         }
-        Verb::Reset => match observed.filter(|observed| observed.state == State::ErrorReset) {
+        Verb::Abort => match observed.filter(|observed| observed.state == State::ErrorReset) {
             Some(observed) => (Subject::Failed, format!("update to {version}: {}", failure(observed))),
             None => {
                 let reports = observed.map_or("no state at all", |observed| observed.state.as_str());
@@ -273,7 +275,7 @@ mod tests {
         };
         let snapshot = Snapshot::build(at(0), &objects);
         let before = snapshot.shadows["a"].readable().unwrap();
-        let action = Action::new(Verb::Reset, before, api::shadow::Desired::default());
+        let action = Action::new(Verb::Abort, before, api::shadow::Desired::default());
         let news = of_action(&snapshot, &action).unwrap();
         (news.subject.reason(), news.note)
     }

@@ -7,7 +7,7 @@ use api::policy::DrainRule;
 use crate::{
     action::Action,
     check::Objection,
-    plan::{Plan, Standing},
+    plan::{NodePlan, Plan},
 };
 
 /// One line for each write, each node and each objection.
@@ -70,7 +70,7 @@ fn action_line(action: &Action) -> String {
     text
 }
 
-fn standing_line(standing: &Standing) -> String {
+fn standing_line(standing: &NodePlan) -> String {
     let owners = if standing.owners.is_empty() { "nobody".to_owned() } else { standing.owners.join("+") };
     let progress = match (standing.in_flight, standing.up_to_date) {
         (true, _) => "in flight",

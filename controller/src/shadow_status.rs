@@ -7,7 +7,7 @@ use api::{
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
 use crate::{
-    plan::{BOOTED, Plan, Standing},
+    plan::{BOOTED, NodePlan, Plan},
     snapshot::Snapshot,
 };
 
@@ -36,7 +36,7 @@ pub fn changed(snapshot: &Snapshot, plan: &Plan) -> Vec<ShadowStatus> {
     plan.nodes.iter().filter_map(|(node, standing)| status(snapshot, node, standing)).collect()
 }
 
-fn status(snapshot: &Snapshot, node: &str, standing: &Standing) -> Option<ShadowStatus> {
+fn status(snapshot: &Snapshot, node: &str, standing: &NodePlan) -> Option<ShadowStatus> {
     let shadow = snapshot.shadows.get(node).and_then(|shadow| shadow.readable())?;
     // Before the first report there is no status that conditions could be applied to.
     let observed = shadow.observed.as_ref()?;

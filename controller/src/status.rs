@@ -17,7 +17,7 @@ use semver::Version;
 
 use crate::{
     check::Objection,
-    plan::{Plan, Release, Standing, Window},
+    plan::{NodePlan, Plan, Release, Window},
     snapshot::{NotAccepted, PolicyFacts, ShadowFacts, Snapshot},
 };
 
@@ -41,7 +41,7 @@ fn status(
     snapshot: &Snapshot,
     plan: &Plan,
     objections: &[Objection],
-    (policy, nodes): (&PolicyFacts, &[(&String, &Standing)]),
+    (policy, nodes): (&PolicyFacts, &[(&String, &NodePlan)]),
 ) -> UpdatePolicyStatus {
     let counts = count(nodes);
     let statements = [
@@ -102,7 +102,7 @@ pub fn version_seen(version: &Version, release: &Release) -> VersionSeen {
     }
 }
 
-fn count(nodes: &[(&String, &Standing)]) -> NodeCounts {
+fn count(nodes: &[(&String, &NodePlan)]) -> NodeCounts {
     let mut counts = NodeCounts::default();
     for (_, standing) in nodes {
         counts.matched += 1;
@@ -167,7 +167,7 @@ const fn needs_somebody(reason: HoldReason) -> bool {
 }
 
 /// Of nodes that wait for somebody one is named: what is true of it is most likely true of the others.
-fn progressing(policy: &PolicyFacts, counts: &NodeCounts, nodes: &[(&String, &Standing)]) -> Statement {
+fn progressing(policy: &PolicyFacts, counts: &NodeCounts, nodes: &[(&String, &NodePlan)]) -> Statement {
     let paused = policy.accepted.as_ref().is_ok_and(|accepted| accepted.paused);
     let held = nodes.iter().filter_map(|(node, standing)| Some((node, standing, standing.hold.as_ref()?)));
     let blocked: Vec<_> = held.filter(|(_, _, hold)| needs_somebody(hold.reason)).collect();
@@ -200,7 +200,7 @@ fn up_to_date(counts: &NodeCounts) -> Statement {
     }
 }
 
-fn conflict(nodes: &[(&String, &Standing)]) -> Statement {
+fn conflict(nodes: &[(&String, &NodePlan)]) -> Statement {
     match nodes.iter().find(|(_, standing)| standing.owners.len() > 1) {
         None => state(PolicyCondition::Conflict, false, "NoConflict", "no other policy claims its nodes"),
         Some((node, standing)) => {
@@ -215,7 +215,7 @@ fn conflict(nodes: &[(&String, &Standing)]) -> Statement {
 fn degraded(
     snapshot: &Snapshot,
     policy: &PolicyFacts,
-    nodes: &[(&String, &Standing)],
+    nodes: &[(&String, &NodePlan)],
     objections: &[Objection],
 ) -> Statement {
     let kind = PolicyCondition::Degraded;
@@ -223,7 +223,7 @@ fn degraded(
     if let Some(Objection { node, verb, broken }) = objection {
         return state(kind, true, "PlanRefused", format!("{} of node {node} was refused: {broken}", verb.as_str()));
     }
-    let unreadable = |standing: &Standing| {
+    let unreadable = |standing: &NodePlan| {
         standing.hold.as_ref().filter(|hold| hold.reason == HoldReason::Unreadable).map(|hold| hold.message.clone())
     };
     let elsewhere = || {

@@ -173,7 +173,7 @@ fn follows(now: Timestamp, shadow: &Shadow, observed: &Observed, action: &Action
                 && after.version.is_some()
                 && after.disrupt_not_after.is_none()
         }
-        Verb::Go => observed.state == State::StagedAndPerformedUpdate && after.version == before.version,
+        Verb::Approve => observed.state == State::StagedAndPerformedUpdate && after.version == before.version,
         Verb::Renew => after.version == before.version && after.since == before.since,
         _ => true,
     };

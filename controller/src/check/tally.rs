@@ -41,11 +41,11 @@ pub(super) struct Tally<'a> {
 
 impl<'a> Tally<'a> {
     pub(super) fn take(snapshot: &'a Snapshot, plan: &'a Plan) -> Self {
-        let takes_back = |action: &&Action| matches!(action.verb, Verb::Withdraw | Verb::Return | Verb::Delete);
+        let takes_back = |action: &&Action| matches!(action.verb, Verb::Withdraw | Verb::Unschedule | Verb::Delete);
         let taken_back = plan.actions.iter().filter(takes_back).map(|action| action.node.as_str()).collect();
         let mut tally = Self { snapshot, out: BTreeMap::new(), taken_back, failed: BTreeMap::new() };
         // A failed node that is given back counts again.
-        let back = plan.actions.iter().filter(|action| action.verb == Verb::GiveBack);
+        let back = plan.actions.iter().filter(|action| action.verb == Verb::Restore);
         let back: BTreeSet<_> = back.map(|action| &action.node).collect();
         for (node, shadow) in snapshot.nodes_and_shadows() {
             let now = applying(snapshot, node).map(|policy| policy.name.as_str());
@@ -113,7 +113,7 @@ impl<'a> Tally<'a> {
                 out.in_flight.add(node, topology_key);
                 out.in_flight.stays_within(policy, out.owned, Broken::InFlight)
             }
-            Verb::Go => {
+            Verb::Approve => {
                 out.disrupted.add(node, topology_key);
                 out.keep_approval.insert(&node.name);
                 out.disrupted.stays_within(policy, out.owned, Broken::Disrupted)

@@ -10,7 +10,7 @@ use api::{
 use jiff::Timestamp;
 use semver::Version;
 
-use super::in_flight::agent_is_silent;
+use super::agent;
 use crate::snapshot::{NodeFacts, ShadowFacts};
 
 /// The condition's type.
@@ -43,7 +43,7 @@ fn sight(node: &NodeFacts, observed: &Observed, version: Option<&Version>) -> Op
         Some(_) => Some((false, "AwaitBoot")),
         // An agent of the original operator stores no intent.
         None if observed.state == State::RebootedIntoUpdate => Some((true, "NewBoot")),
-        None if activating && agent_is_silent(node, Some(observed)) => Some((false, "AgentSilent")),
+        None if activating && agent::is_silent(node, Some(observed)) => Some((false, "AgentSilent")),
         None => None,
     }
 }

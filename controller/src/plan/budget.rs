@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use api::{HoldReason, State};
 
-use super::{Hold, phase::Phase, situation::Situation, topology::Topology, unavailable};
+use super::{hold::Hold, node_view::NodeView, phase::Phase, topology::Topology, unavailable};
 use crate::snapshot::PolicyFacts;
 
 /// What one policy has out.
@@ -13,7 +13,7 @@ struct Out<'a> {
     /// Nodes it applies to: what percentages are of.
     matched: usize,
     in_flight: usize,
-    /// Have an approval or marks, or are on their way back to Idle.
+    /// Have an approval or a record, or are on their way back to Idle.
     disrupted: usize,
     /// In flight, or unavailable for another reason.
     unavailable: usize,
@@ -22,31 +22,31 @@ struct Out<'a> {
     topology: Topology<'a>,
 }
 
-/// The counts that limits are held against, kept while a plan is drafted. A slot that a step frees is not counted as free
+/// The counts that limits are held against, kept while places are given out. A place that a write frees is not counted as free
 /// before the cluster shows it.
 #[derive(Debug, Default)]
 pub(super) struct Budgets<'a>(BTreeMap<&'a str, Out<'a>>);
 
 impl<'a> Budgets<'a> {
-    pub(super) fn count(situations: &[Situation<'a>]) -> Self {
+    pub(super) fn count(nodes: &[NodeView<'a>]) -> Self {
         let mut counts = Self::default();
-        for situation in situations {
-            if let Some(policy) = situation.owner.policy() {
+        for node in nodes {
+            if let Some(policy) = node.owner.policy() {
                 counts.of_mut(&policy.name).matched += 1;
             }
-            let disrupted = is_disrupted(situation);
-            let down = unavailable::is_down(situation);
-            for policy in situation.counts_for() {
+            let disrupted = is_disrupted(node);
+            let down = unavailable::is_down(node);
+            for policy in node.counts_for() {
                 let out = counts.of_mut(&policy.name);
-                out.unavailable += usize::from(situation.in_flight || down);
+                out.unavailable += usize::from(node.in_flight || down);
                 out.down += usize::from(disrupted || down);
-                if situation.in_flight {
+                if node.in_flight {
                     out.in_flight += 1;
-                    out.topology.add_in_flight(policy, situation.node);
+                    out.topology.add_in_flight(policy, node.node);
                 }
                 if disrupted {
                     out.disrupted += 1;
-                    out.topology.add_disrupted(policy, situation.node);
+                    out.topology.add_disrupted(policy, node.node);
                 }
             }
         }
@@ -65,38 +65,38 @@ impl<'a> Budgets<'a> {
     }
 
     /// Why the node may not start now, as far as counts go; the first reason that applies.
-    pub(super) fn forbid_start(&self, policy: &PolicyFacts, situation: &Situation<'a>) -> Option<Hold> {
+    pub(super) fn forbid_start(&self, policy: &PolicyFacts, node: &NodeView<'a>) -> Option<Hold> {
         let name = &policy.name;
         let (in_flight, unavailable) = self.of(policy).map_or((0, 0), |out| (out.in_flight, out.unavailable));
         if self.limit(policy).is_some_and(|limit| in_flight >= limit) {
             let message = format!("policy {name} allows no more nodes in flight");
             return Some(Hold::new(HoldReason::BudgetFull, message));
         }
-        let with_this = unavailable + usize::from(!unavailable::is_down(situation));
+        let with_this = unavailable + usize::from(!unavailable::is_down(node));
         if self.unavailable_limit(policy).is_some_and(|limit| with_this > limit) {
             let message = format!("policy {name} allows no more unavailable nodes");
             return Some(Hold::new(HoldReason::TooManyUnavailable, message));
         }
-        self.of(policy).and_then(|out| out.topology.forbid_start(policy, situation.node))
+        self.of(policy).and_then(|out| out.topology.forbid_start(policy, node.node))
     }
 
     /// Why the node may not get the approval now, as far as counts go; the first reason that applies.
-    pub(super) fn forbid_approval(&self, policy: &PolicyFacts, situation: &Situation<'a>) -> Option<Hold> {
+    pub(super) fn forbid_approval(&self, policy: &PolicyFacts, node: &NodeView<'a>) -> Option<Hold> {
         let name = &policy.name;
         let (disrupted, down) = self.of(policy).map_or((0, 0), |out| (out.disrupted, out.down));
         // A node that is out for an earlier failure counts already.
-        let is_out = is_disrupted(situation);
+        let is_out = is_disrupted(node);
         let disrupted = disrupted - usize::from(is_out && disrupted > 0);
         if self.limit(policy).is_some_and(|limit| disrupted >= limit) {
             let message = format!("policy {name} allows no further disruption now");
             return Some(Hold::new(HoldReason::BudgetFull, message));
         }
-        let with_this = down + usize::from(!unavailable::is_down(situation) && !is_out);
+        let with_this = down + usize::from(!unavailable::is_down(node) && !is_out);
         if self.unavailable_limit(policy).is_some_and(|limit| with_this > limit) {
             let message = format!("policy {name} allows no more unavailable nodes");
             return Some(Hold::new(HoldReason::TooManyUnavailable, message));
         }
-        self.of(policy).and_then(|out| out.topology.forbid_approval(policy, situation.node))
+        self.of(policy).and_then(|out| out.topology.forbid_approval(policy, node.node))
     }
 
     /// The most nodes that may be in flight, whatever limits them; `None` is no limit. Nodes that are unavailable without the
@@ -106,22 +106,32 @@ impl<'a> Budgets<'a> {
     }
 
     /// The node starts under the policy.
-    pub(super) fn add_start(&mut self, policy: &'a PolicyFacts, situation: &Situation<'a>) {
+    pub(super) fn add_start(&mut self, policy: &'a PolicyFacts, node: &NodeView<'a>) {
         let out = self.of_mut(&policy.name);
         out.in_flight += 1;
-        out.unavailable += usize::from(!unavailable::is_down(situation));
-        out.topology.add_in_flight(policy, situation.node);
+        out.unavailable += usize::from(!unavailable::is_down(node));
+        out.topology.add_in_flight(policy, node.node);
     }
 
     /// The node gets the approval under the policy.
-    pub(super) fn add_approval(&mut self, policy: &'a PolicyFacts, situation: &Situation<'a>) {
+    pub(super) fn add_approval(&mut self, policy: &'a PolicyFacts, node: &NodeView<'a>) {
         let out = self.of_mut(&policy.name);
-        if is_disrupted(situation) {
+        if is_disrupted(node) {
             return;
         }
         out.disrupted += 1;
-        out.down += usize::from(!unavailable::is_down(situation));
-        out.topology.add_disrupted(policy, situation.node);
+        out.down += usize::from(!unavailable::is_down(node));
+        out.topology.add_disrupted(policy, node.node);
+    }
+
+    /// How many nodes are in flight that count for the policy.
+    pub(super) fn in_flight(&self, policy: &PolicyFacts) -> usize {
+        self.of(policy).map_or(0, |out| out.in_flight)
+    }
+
+    /// How many of the policy's nodes are disrupted, or on their way back to Idle.
+    pub(super) fn disrupted(&self, policy: &PolicyFacts) -> usize {
+        self.of(policy).map_or(0, |out| out.disrupted)
     }
 
     /// How many nodes the policy applies to.
@@ -138,20 +148,20 @@ impl<'a> Budgets<'a> {
     }
 }
 
-fn is_disrupted(situation: &Situation<'_>) -> bool {
-    has_approval_or_record(situation) || is_giving_back(situation)
+fn is_disrupted(node: &NodeView<'_>) -> bool {
+    has_approval_or_record(node) || is_returning(node)
 }
 
-/// Whether the node has an approval, used or not, or the marks of one, and is not out for a failure. A shadow that cannot be read may have one.
-pub(super) fn has_approval_or_record(situation: &Situation<'_>) -> bool {
-    let asked = situation.digest.asked == Some(State::RebootedIntoUpdate);
-    !situation.has_failed && (asked || situation.digest.marked || situation.phase == Phase::Unreadable)
+/// Whether the node has an approval, used or not, or the record of one, and is not out for a failure. A shadow that cannot be read may have one.
+pub(super) fn has_approval_or_record(node: &NodeView<'_>) -> bool {
+    let asked = node.desired_state == Some(State::RebootedIntoUpdate);
+    !node.has_failed && (asked || node.has_record || node.phase == Phase::Unreadable)
 }
 
-/// Whether the node was asked to go back to Idle and has not said that it did. It may still be cordoned under a mark that no watch
+/// Whether the node was asked to go back to Idle and has not said that it did. It may still be cordoned under a record that no watch
 /// has shown yet: its place is free for another disruption only when it reports Idle.
-fn is_giving_back(situation: &Situation<'_>) -> bool {
-    let asked = situation.digest.asked == Some(State::Idle);
-    let reports = situation.digest.reports.is_some_and(|state| state != State::Idle);
-    situation.in_flight && asked && reports
+fn is_returning(node: &NodeView<'_>) -> bool {
+    let asked = node.desired_state == Some(State::Idle);
+    let reports = node.observed_state.is_some_and(|state| state != State::Idle);
+    node.in_flight && asked && reports
 }

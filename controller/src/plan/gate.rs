@@ -1,10 +1,14 @@
-//! The health gate: what must be so before a node that came up in its new version is given back.
+//! The health gate: what must be so before a node that came up in its new version is restored.
 
-use api::health::{DEFAULT_TIMEOUT, HealthGate, NodeCheck};
+use api::{
+    Shadow,
+    health::{DEFAULT_TIMEOUT, HealthGate, NodeCheck},
+    shadow::Observed,
+};
 use jiff::{SignedDuration, Timestamp};
 
-use super::{booted::Booted, situation::Situation};
-use crate::snapshot::{Snapshot, Step};
+use super::booted::Booted;
+use crate::snapshot::{NodeFacts, PolicyFacts, Snapshot, Step};
 
 /// Most characters of a Node's answer that are shown.
 const SHOWN: usize = 200;
@@ -20,48 +24,54 @@ pub(super) struct Closed {
 
 /// Whether the node passes: it runs the version it was to boot, its kubelet has reported under the new boot id, it is and has
 /// been Ready for long enough, and every check passes.
-pub(super) fn gate(situation: &Situation<'_>, snapshot: &Snapshot) -> Result<(), Closed> {
+pub(super) fn gate(
+    node: &NodeFacts,
+    shadow: Option<(&Shadow, &Observed)>,
+    booted: Option<Booted>,
+    rule: Option<(&PolicyFacts, &HealthGate)>,
+    snapshot: &Snapshot,
+) -> Result<(), Closed> {
     let closed = |why: &str| Err(Closed { why: why.to_owned(), until: None });
-    let (Some(shadow), Some(observed)) = (situation.readable(), situation.observed()) else {
-        return closed("the agent has not reported");
-    };
+    let Some((shadow, observed)) = shadow else { return closed("the agent has not reported") };
     if let Some(version) = shadow.desired.version.as_ref().filter(|version| **version != observed.current_version) {
         return closed(&format!("the node does not run {version}"));
     }
-    let Some(booted) = situation.booted.filter(|booted| booted.up) else {
+    let Some(booted) = booted.filter(|booted| booted.up) else {
         return closed("the kubelet has not reported the new boot");
     };
-    if !situation.node.ready {
+    if !node.ready {
         return closed("the node is not Ready");
     }
-    let rule = situation.health();
-    if let Some(at) = ready_long_enough(situation, booted, rule, snapshot.now).filter(|at| *at > snapshot.now) {
+    if let Some(at) = ready_long_enough(node, booted, rule, snapshot.now).filter(|at| *at > snapshot.now) {
         return Err(Closed { why: format!("the node must stay Ready until {at}"), until: Some(at) });
     }
-    let answers = snapshot.gated.get(&situation.node.name);
-    let node = answers.map_or(&serde_json::Value::Null, AsRef::as_ref);
-    let checks = rule.map(|rule| rule.checks.as_slice()).unwrap_or_default();
-    let policy = situation.gated_by();
-    let failing = policy.zip(Some(checks)).and_then(|(policy, checks)| {
-        checks.iter().find_map(|check| {
+    let object = snapshot.gated.get(&node.name).map_or(&serde_json::Value::Null, AsRef::as_ref);
+    let failing = rule.and_then(|(policy, rule)| {
+        rule.checks.iter().find_map(|check| {
             let place = policy.place(Step::Check(check.name.clone()));
-            snapshot.progress.at(place, || (!check.passes(node)).then(|| answer(check, node)))
+            snapshot.progress.at(place, || (!check.passes(object)).then(|| answer(check, object)))
         })
     });
     failing.map_or(Ok(()), |why| Err(Closed { why, until: None }))
+}
+
+/// When a node that has not come up, or is not healthy, has failed.
+pub(super) fn deadline(booted: Booted, rule: Option<(&PolicyFacts, &HealthGate)>) -> Option<Timestamp> {
+    let timeout = rule.map_or(DEFAULT_TIMEOUT, |(_, rule)| rule.timeout);
+    booted.since.checked_add(timeout).ok()
 }
 
 /// When the node will have been Ready for as long as asked. What counts from the first sight of the new boot: a reboot that was so fast
 /// that the node never turned NotReady, and a Node that tells no time, or one of the future: a clock that is not set yet after a boot
 /// must not keep the gate shut until the node has failed.
 fn ready_long_enough(
-    situation: &Situation<'_>,
+    node: &NodeFacts,
     booted: Booted,
-    rule: Option<&HealthGate>,
+    rule: Option<(&PolicyFacts, &HealthGate)>,
     now: Timestamp,
 ) -> Option<Timestamp> {
-    let least = rule.map(|rule| rule.min_ready).filter(|least| *least > SignedDuration::ZERO)?;
-    let ready = situation.node.ready_since.filter(|since| *since <= now);
+    let least = rule.map(|(_, rule)| rule.min_ready).filter(|least| *least > SignedDuration::ZERO)?;
+    let ready = node.ready_since.filter(|since| *since <= now);
     ready.map_or(booted.since, |ready| ready.max(booted.since)).checked_add(least).ok()
 }
 
@@ -69,10 +79,4 @@ fn answer(check: &NodeCheck, node: &serde_json::Value) -> String {
     let answers: String = check.path.answers(node).join(", ").chars().take(SHOWN).collect();
     let answers = if answers.is_empty() { "nothing".to_owned() } else { answers };
     format!("check {}: the Node says {answers}, expected is {}", check.name, check.expect.join(" or "))
-}
-
-/// When a node that has not come up, or is not healthy, has failed.
-pub(super) fn deadline(situation: &Situation<'_>) -> Option<Timestamp> {
-    let timeout = situation.health().map_or(DEFAULT_TIMEOUT, |rule| rule.timeout);
-    situation.booted?.since.checked_add(timeout).ok()
 }

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use api::HoldReason;
 use semver::Version;
 
-use super::{Hold, situation::Situation};
+use super::{hold::Hold, node_view::NodeView};
 use crate::snapshot::{PolicyFacts, Snapshot};
 
 /// Most failed nodes that are named.
@@ -18,13 +18,13 @@ const NAMED: usize = 5;
 pub(super) struct Failures<'a>(BTreeMap<&'a str, BTreeMap<Version, Vec<&'a str>>>);
 
 impl<'a> Failures<'a> {
-    pub(super) fn count(situations: &[Situation<'a>]) -> Self {
+    pub(super) fn count(nodes: &[NodeView<'a>]) -> Self {
         let mut failed: BTreeMap<&str, BTreeMap<Version, Vec<&str>>> = BTreeMap::new();
-        for situation in situations {
-            let Some(verdict) = &situation.failed else { continue };
-            for policy in situation.counts_for() {
+        for node in nodes {
+            let Some(verdict) = &node.failed else { continue };
+            for policy in node.counts_for() {
                 let versions = failed.entry(&policy.name).or_default();
-                versions.entry(verdict.version.clone()).or_default().push(situation.digest.name);
+                versions.entry(verdict.version.clone()).or_default().push(node.name);
             }
         }
         Self(failed)
@@ -65,12 +65,12 @@ impl<'a> Halts<'a> {
     }
 
     /// The newest version each policy is halted on and that `stands` says still matters to it, as a sentence.
-    pub(super) fn sentences(self, stands: impl Fn(&str, &Version) -> bool) -> BTreeMap<String, String> {
-        let last = |policy: &str, versions: BTreeMap<Version, Vec<&str>>| {
-            let (version, nodes) = versions.into_iter().rev().find(|(version, _)| stands(policy, version))?;
-            Some((policy.to_owned(), sentence(&version, &nodes)))
+    pub(super) fn sentences(&self, stands: impl Fn(&str, &Version) -> bool) -> BTreeMap<String, String> {
+        let last = |policy: &str, versions: &BTreeMap<Version, Vec<&str>>| {
+            let (version, nodes) = versions.iter().rev().find(|(version, _)| stands(policy, version))?;
+            Some((policy.to_owned(), sentence(version, nodes)))
         };
-        self.0.into_iter().filter_map(|(policy, versions)| last(policy, versions)).collect()
+        self.0.iter().filter_map(|(policy, versions)| last(policy, versions)).collect()
     }
 }
 

@@ -3,10 +3,10 @@
 use api::{State, shadow::Verdict};
 use jiff::Timestamp;
 
-use super::deadline;
+use super::{agent, deadline};
 use crate::snapshot::{NodeFacts, ShadowFacts};
 
-/// Whether a node is in flight: asked for or reporting anything but Idle, or carrying the operator's marks, with or without
+/// Whether a node is in flight: asked for or reporting anything but Idle, or carrying a disruption record, with or without
 /// a shadow; except when it has failed. A node whose Node object is gone has no facts and never gets here.
 #[must_use]
 pub fn in_flight(node: &NodeFacts, facts: Option<&ShadowFacts>, now: Timestamp) -> bool {
@@ -23,7 +23,7 @@ pub fn in_flight(node: &NodeFacts, facts: Option<&ShadowFacts>, now: Timestamp) 
     };
     let asked = shadow.desired.state != State::Idle;
     let reports = shadow.observed.as_ref().is_some_and(|observed| observed.state != State::Idle);
-    let silent = agent_is_silent(node, shadow.observed.as_ref())
+    let silent = agent::is_silent(node, shadow.observed.as_ref())
         || facts.is_some_and(|facts| deadline::original_is_gone(node, facts, now));
     if !node.managed || (!asked && silent) {
         // Nobody is left who could act on it, and nothing on the Node is left to undo.
@@ -33,20 +33,15 @@ pub fn in_flight(node: &NodeFacts, facts: Option<&ShadowFacts>, now: Timestamp) 
 }
 
 /// Whether the stored verdict keeps the node out of the counts: it is about what the node is asked for, or has just been asked to
-/// give back, and nobody has acknowledged it. The failure of an original agent is given back like any other update.
+/// restore, and nobody has acknowledged it. The failure of an original agent is restored like any other update.
 pub(super) fn has_failed(node: &NodeFacts, facts: &ShadowFacts) -> bool {
     let Some(shadow) = facts.readable() else { return false };
     let Some(failed) = shadow.observed.as_ref().and_then(|observed| observed.failed.as_ref()) else { return false };
-    let marked_for_it = matches!(&node.record, Ok(Some(record)) if record.approval.version == failed.version);
+    let record_is_about_it = matches!(&node.record, Ok(Some(record)) if record.approval.version == failed.version);
     let about_it = match shadow.desired.state {
         State::RebootedIntoUpdate => shadow.desired.version.as_ref() == Some(&failed.version),
-        State::Idle => marked_for_it,
+        State::Idle => record_is_about_it,
         _ => false,
     };
     about_it && failed.kind != Verdict::Unknown && !node.acknowledges(&failed.version)
-}
-
-/// Whether our agent on the node is not heard from. Agents of the original operator have no probe: they are never silent.
-pub(super) fn agent_is_silent(node: &NodeFacts, observed: Option<&api::shadow::Observed>) -> bool {
-    observed.is_some_and(|observed| observed.agent_version.is_some()) && !node.agent_ready
 }

@@ -1,53 +1,71 @@
 //! What to write now, and why nothing is written for the rest.
 //!
 //! [`plan`] is a function of one [`Snapshot`]: the same snapshot gives the same plan, and a cluster in which nothing is left
-//! to do gives an empty one. It is a list of named steps over one draft; each step lives in a file of its own.
+//! to do gives an empty one.
 //!
-//! Where a rule is: what stands in one node's way in `eligible`, how many may go at once in `budget`, when in `window`, which
-//! version in `releases`, what counts as healthy in `gate`, who has failed in `verdict`, and what follows for the others in `halt`.
+//! ```text
+//! view      the facts, and what follows from each node alone: phase, owner, verdict, health gate
+//! rules     what is the same for every node: windows, releases, halts
+//! decide    the table: what is decided for each node by itself, phase by phase
+//! allocate  what there is a limited number of: places to stage an image, approvals
+//! ```
+//!
+//! Where a rule is: what stands in one node's way in `blocking`, what its policy lets it do in `permission`, how many may go on at once
+//! in `budget`, when in `window`, which version in `releases`, what counts as healthy in `gate`, who has failed in `verdict`, and what
+//! follows for the others in `halt`.
 
-mod abort;
-mod advance;
-mod approval;
+mod agent;
+mod allocate;
 mod backoff;
+mod blocking;
 mod booted;
 mod budget;
-mod cleanup;
 mod deadline;
-mod digest;
-mod draft;
-mod eligible;
+mod decide;
+mod decision;
+mod desired;
 mod gate;
 mod halt;
+mod hold;
 mod in_flight;
+mod node_plan;
+mod node_view;
 mod offers;
 mod order;
 mod ownership;
+mod permission;
 mod phase;
 mod releases;
-mod retreat;
-mod settings;
-mod situation;
-mod standing;
-mod start;
-mod survey;
+mod rules;
 mod topology;
 mod unavailable;
 mod verdict;
+mod view;
 mod window;
 
 use std::collections::BTreeMap;
 
-use api::{HoldReason, shadow::Observed};
+use api::shadow::Desired;
 use jiff::Timestamp;
 use semver::Version;
 
-use crate::{action::Action, snapshot::Snapshot};
+use crate::{
+    action::{Action, Verb},
+    snapshot::{PolicyFacts, ShadowFacts, Snapshot},
+};
+use allocate::allocate;
 pub use booted::{Booted, CONDITION as BOOTED};
-use draft::Draft;
+use budget::Budgets;
+use decide::decide;
+use decision::{Decision, Next};
+pub use hold::Hold;
 pub use in_flight::in_flight;
+pub use node_plan::NodePlan;
+use node_plan::node_plans;
+use node_view::NodeView;
 pub use releases::Release;
-pub use standing::Standing;
+use rules::Rules;
+use view::View;
 pub use window::Window;
 
 /// What to write now, and why nothing is written for the rest.
@@ -55,8 +73,8 @@ pub use window::Window;
 pub struct Plan {
     /// The writes, at most one for each shadow.
     pub actions: Vec<Action>,
-    /// Where every managed node stands, by name.
-    pub nodes: BTreeMap<String, Standing>,
+    /// What is said of every managed node, by name.
+    pub nodes: BTreeMap<String, NodePlan>,
     /// What would start if nothing but the pause were lifted, by policy.
     pub next: BTreeMap<String, Vec<(String, Version)>>,
     /// How many nodes are in flight, by the policies whose limits they count for; nothing where none is.
@@ -73,41 +91,60 @@ pub struct Plan {
     pub wake_at: Option<Timestamp>,
 }
 
-/// Why a node does not move.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Hold {
-    /// The typed reason.
-    pub reason: HoldReason,
-    /// One sentence. It must not carry numbers that change without a change for this node: each new text is a write.
-    pub message: String,
-}
-
-impl Hold {
-    fn new(reason: HoldReason, message: impl Into<String>) -> Self {
-        Self { reason, message: message.into() }
-    }
-}
-
 /// Decides what to write now.
 #[must_use]
 pub fn plan(snapshot: &Snapshot) -> Plan {
-    let mut draft = Draft::new(snapshot);
-    cleanup::delete_orphans(&mut draft);
-    abort::break_off_what_is_held(&mut draft);
-    verdict::give_back_what_is_acknowledged(&mut draft);
-    advance::finish_what_is_under_way(&mut draft);
-    retreat::return_what_became_ineligible(&mut draft);
-    approval::give_and_take_back(&mut draft);
-    settings::follow_edits(&mut draft);
-    start::begin(&mut draft);
-    advance::hold_the_silent(&mut draft);
-    verdict::hold_the_failed(&mut draft);
-    advance::hold_the_locked(&mut draft);
-    advance::rest(&mut draft);
-    draft.finish()
+    let mut view = View::of(snapshot);
+    let mut budgets = Budgets::count(&view.nodes);
+    let rules = Rules::of(snapshot, &mut view, &budgets);
+    let View { nodes, orphans, .. } = view;
+    let decisions = nodes.iter().map(|node| decide(node, &rules)).collect();
+    let (decisions, next) = allocate(&nodes, &rules, &mut budgets, decisions);
+
+    let limit = |policy: &PolicyFacts| Some((policy.name.clone(), budgets.most_in_flight(policy)?));
+    let wake_at = decisions.iter().filter_map(|decision| decision.wake_at).chain(rules.change_at()).min();
+    let in_flight = in_flight_by_policy(&nodes);
+    let halted = rules.halted();
+    let (writes, holds) = parts(decisions);
+    let nodes = node_plans(nodes, &rules, holds.into_iter());
+    let (windows, releases) = rules.into_parts();
+    Plan {
+        actions: in_order_of_names(writes, orphans),
+        nodes,
+        next,
+        in_flight,
+        limits: snapshot.policies.values().filter_map(limit).collect(),
+        windows,
+        releases,
+        halted,
+        wake_at,
+    }
 }
 
-/// Whether an agent of the original operator sent the report: it tells no version of its own.
-fn has_original_agent(observed: &Observed) -> bool {
-    observed.agent_version.is_none()
+fn parts(decisions: Vec<Decision<'_>>) -> (Vec<Action>, Vec<Option<Hold>>) {
+    let mut writes = Vec::new();
+    let holds = decisions.into_iter().map(|decision| {
+        if let Next::Write(action) = decision.next {
+            writes.push(*action);
+        }
+        decision.hold
+    });
+    let holds = holds.collect();
+    (writes, holds)
+}
+
+/// The writes, and the deletion of the shadows that have no Node any more.
+fn in_order_of_names(mut writes: Vec<Action>, orphans: Vec<&ShadowFacts>) -> Vec<Action> {
+    let orphans = orphans.into_iter().filter_map(ShadowFacts::readable);
+    writes.extend(orphans.map(|shadow| Action::new(Verb::Delete, shadow, Desired::default())));
+    writes.sort_by(|one, other| one.node.cmp(&other.node));
+    writes
+}
+
+fn in_flight_by_policy(nodes: &[NodeView<'_>]) -> BTreeMap<String, usize> {
+    let mut counted = BTreeMap::new();
+    for policy in nodes.iter().filter(|node| node.in_flight).flat_map(NodeView::counts_for) {
+        *counted.entry(policy.name.clone()).or_default() += 1;
+    }
+    counted
 }

@@ -2,10 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use api::shadow::{Desired, Observed};
+use api::{
+    shadow::{Desired, Observed},
+    versions,
+};
 use semver::Version;
 
-use super::has_original_agent;
+use super::agent;
 
 /// What some nodes of one policy tell of versions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -19,7 +22,7 @@ pub(super) struct Offer<'a> {
     /// What their hosts are offered.
     pub(super) available: &'a [Version],
     /// What they are asked for.
-    pub(super) ordered: Option<&'a Version>,
+    pub(super) desired: Option<&'a Version>,
     /// Whether agents of the original operator serve them.
     pub(super) original: bool,
     /// An administrator's version-lock.
@@ -33,8 +36,8 @@ impl<'a> Offer<'a> {
             current: &observed.current_version,
             target: &observed.target_version,
             available: &observed.available_versions,
-            ordered: desired.version.as_ref(),
-            original: has_original_agent(observed),
+            desired: desired.version.as_ref(),
+            original: agent::is_original(observed),
             lock: observed.version_lock.as_deref(),
         }
     }
@@ -69,6 +72,11 @@ impl<'a> Offers<'a> {
     }
 }
 
+/// Whether `lock`, an administrator's version-lock, names `version`.
+pub(super) fn is_locked_to(lock: Option<&str>, version: &Version) -> bool {
+    lock.and_then(versions::locked).as_ref() == Some(version)
+}
+
 #[cfg(test)]
 mod tests {
     use api::State;
@@ -96,7 +104,7 @@ mod tests {
     #[test]
     fn whatever_bears_on_the_version_a_node_takes_makes_another_offer() {
         let (rests, observed) = (Desired::default(), observed(50));
-        let ordered = Desired { version: Some(Version::new(1, 51, 0)), ..Desired::default() };
+        let desired = Desired { version: Some(Version::new(1, 51, 0)), ..Desired::default() };
         let others = [
             Observed { agent_version: None, ..observed.clone() },
             Observed { target_version: Version::new(1, 52, 0), ..observed.clone() },
@@ -106,7 +114,7 @@ mod tests {
         let mut offers = Offers::default();
         let mut numbers = vec![offers.add(None, &rests, &observed)];
         numbers.extend(others.iter().map(|other| offers.add(None, &rests, other)));
-        numbers.extend([offers.add(None, &ordered, &observed), offers.add(Some("default"), &rests, &observed)]);
+        numbers.extend([offers.add(None, &desired, &observed), offers.add(Some("default"), &rests, &observed)]);
         assert_eq!(numbers, [0, 1, 2, 3, 4, 5, 6]);
     }
 

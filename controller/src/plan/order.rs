@@ -1,11 +1,10 @@
 //! Who goes first. The order is total and explained by data a person can look up: what somebody asked for now, then fewest
 //! failures, then the oldest version, then the topology value, then the name. What is unfinished goes before all that: its place
-//! is counted before anybody starts, and approvals are given in an earlier step.
+//! is counted before anybody starts, and approvals are given before starts.
 
-use api::shadow::Observed;
 use semver::Version;
 
-use super::{draft::Draft, topology};
+use super::{node_view::NodeView, rules::Rules, topology};
 
 /// The key that nodes are sorted by; the smallest goes first.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -19,14 +18,12 @@ pub(super) struct Rank<'a> {
 }
 
 /// The rank of the node at `at`, which would take `version`.
-pub(super) fn rank<'a>(draft: &Draft<'a>, at: usize, version: &Version) -> Rank<'a> {
-    let situation = &draft.situations[at];
-    let policy = situation.owner.policy();
+pub(super) fn rank<'a>(rules: &Rules<'a>, node: &NodeView<'a>, at: usize, version: &Version) -> Rank<'a> {
     Rank {
-        not_asked_for_now: situation.digest.update_now != Some(version),
-        failures: situation.digest.failures,
-        version: draft.offer(at).map(|offer| offer.current),
-        topology: policy.and_then(|policy| topology::value(policy, situation.node)),
+        not_asked_for_now: node.update_now != Some(version),
+        failures: node.failures,
+        version: rules.offer(node).map(|offer| offer.current),
+        topology: node.owner.policy().and_then(|policy| topology::value(policy, node.node)),
         at,
     }
 }
@@ -36,10 +33,4 @@ pub(super) fn in_order<'a>(ranks: impl IntoIterator<Item = Rank<'a>>) -> Vec<usi
     let mut ranks: Vec<_> = ranks.into_iter().collect();
     ranks.sort();
     ranks.into_iter().map(|rank| rank.at).collect()
-}
-
-/// Failures in a row, and drains that did not end.
-pub(super) fn failures(observed: &Observed) -> u32 {
-    let aborted = observed.failure.as_ref().map_or(0, |failure| failure.attempts);
-    observed.crash_count.saturating_add(aborted)
 }

@@ -21,23 +21,23 @@ pub(super) enum Phase {
     Approved,
     /// The approval is used: what has begun finishes.
     Disrupting,
-    /// The original operator has begun with it and left no marks. The apiserver writes them within seconds; under another order it
+    /// The original operator has begun with it and left no record. The apiserver writes one within seconds; under another spec it
     /// would take what was done for an administrator's, and leave it.
     Unadopted,
-    /// An approval was taken back after the disruption had begun under it: the Node carries its marks.
-    Begun,
+    /// An approval was withdrawn after the disruption had begun under it: the Node carries its record.
+    WithdrawnTooLate,
     /// The node came up in the new version.
     Booted,
-    /// It is being given back.
-    GivingBack,
-    /// It is given back; the last word is ours.
-    GivenBack,
+    /// It is being restored.
+    Restoring,
+    /// It is restored; the last word is ours.
+    Restored,
     /// The agent reports a failure; the word is ours.
     Failed,
     /// It is asked to go back to Idle and has not said so yet.
     Returning,
     /// Asked and reported do not fit together: it is asked to go back to Idle.
-    Odd,
+    Inconsistent,
 }
 
 pub(super) fn phase(node: &NodeFacts, shadow: Option<&ShadowFacts>) -> Phase {
@@ -47,29 +47,31 @@ pub(super) fn phase(node: &NodeFacts, shadow: Option<&ShadowFacts>) -> Phase {
         Some(ShadowFacts::Readable(shadow)) => match &shadow.observed {
             None if shadow.desired.state == State::Idle => Phase::Unreported,
             None if is_unadopted(node, shadow) => Phase::Unadopted,
-            None => Phase::Odd,
+            None => Phase::Inconsistent,
             Some(_) if is_unadopted(node, shadow) => Phase::Unadopted,
-            Some(observed) => reported(node, shadow, observed),
+            Some(observed) => with_status(node, shadow, observed),
         },
     }
 }
 
-fn reported(node: &NodeFacts, shadow: &Shadow, observed: &Observed) -> Phase {
+fn with_status(node: &NodeFacts, shadow: &Shadow, observed: &Observed) -> Phase {
     use State::{ErrorReset, Idle, MonitoringUpdate, RebootedIntoUpdate, StagedAndPerformedUpdate};
     match (shadow.desired.state, observed.state) {
         (Idle | ErrorReset, Idle) if !node.has_record() => Phase::Resting,
         (Idle | ErrorReset, _) => Phase::Returning,
         (_, ErrorReset) => Phase::Failed,
         (StagedAndPerformedUpdate, RebootedIntoUpdate) if follows_a_failure(shadow, observed) => Phase::Staging,
-        (StagedAndPerformedUpdate, Idle | StagedAndPerformedUpdate) if has_begun(node, shadow) => Phase::Begun,
+        (StagedAndPerformedUpdate, Idle | StagedAndPerformedUpdate) if has_begun(node, shadow) => {
+            Phase::WithdrawnTooLate
+        }
         (StagedAndPerformedUpdate, Idle) => Phase::Staging,
         (StagedAndPerformedUpdate, StagedAndPerformedUpdate) => Phase::Staged,
-        (RebootedIntoUpdate, Idle | StagedAndPerformedUpdate) => going(node, shadow, observed),
+        (RebootedIntoUpdate, Idle | StagedAndPerformedUpdate) => approved(node, shadow, observed),
         (RebootedIntoUpdate, RebootedIntoUpdate) => Phase::Booted,
-        (MonitoringUpdate, MonitoringUpdate) => Phase::GivenBack,
-        (MonitoringUpdate, _) => Phase::GivingBack,
+        (MonitoringUpdate, MonitoringUpdate) => Phase::Restored,
+        (MonitoringUpdate, _) => Phase::Restoring,
         (StagedAndPerformedUpdate, RebootedIntoUpdate | MonitoringUpdate) | (RebootedIntoUpdate, MonitoringUpdate) => {
-            Phase::Odd
+            Phase::Inconsistent
         }
     }
 }
@@ -89,15 +91,15 @@ fn follows_a_failure(shadow: &Shadow, observed: &Observed) -> bool {
     observed.failed.as_ref().is_some_and(|failed| shadow.desired.version.as_ref() > Some(&failed.version))
 }
 
-/// Whether the Node carries the marks of an approval for the very version that is asked for.
+/// Whether the Node carries the record of an approval for the very version that is asked for.
 fn has_begun(node: &NodeFacts, shadow: &Shadow) -> bool {
     matches!(&node.record, Ok(Some(record)) if Some(&record.approval.version) == shadow.desired.version.as_ref())
 }
 
-/// Under RebootedIntoUpdate. An order without an expiry is the original operator's: until the Node shows that it was used, it
+/// Under RebootedIntoUpdate. A spec without an expiry is the original operator's: until the Node shows that it was used, it
 /// is a staged node that waits for an approval of ours.
-fn going(node: &NodeFacts, shadow: &Shadow, observed: &Observed) -> Phase {
-    // The marks of an update that failed before this one was started.
+fn approved(node: &NodeFacts, shadow: &Shadow, observed: &Observed) -> Phase {
+    // The record of an update that failed before this one was started.
     let left_over = |record: &DisruptionRecord| {
         observed.state != State::RebootedIntoUpdate && shadow.desired.version.as_ref() > Some(&record.approval.version)
     };
@@ -106,7 +108,7 @@ fn going(node: &NodeFacts, shadow: &Shadow, observed: &Observed) -> Phase {
         (Some(approval), Ok(Some(DisruptionRecord { approval: used, .. }))) if *used == approval => Phase::Disrupting,
         (None, Ok(None)) => Phase::Staged,
         (Some(_), Ok(None)) => Phase::Approved,
-        // Marks of another approval, or marks that cannot be read: whatever it is, it has begun.
+        // The record of another approval, or one that cannot be read: whatever it is, it has begun.
         _ => Phase::Disrupting,
     }
 }

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use api::HoldReason;
 
-use super::Hold;
+use super::hold::Hold;
 use crate::snapshot::{NodeFacts, PolicyFacts};
 
 /// How many nodes of each value are in flight, and how many are disrupted.
@@ -20,6 +20,11 @@ pub(super) struct Topology<'a> {
 pub(super) fn value<'a>(policy: &PolicyFacts, node: &'a NodeFacts) -> Option<Option<&'a str>> {
     let key = policy.accepted.as_ref().ok()?.topology_key.as_ref()?;
     Some(node.labels.get(key).map(String::as_str))
+}
+
+/// Whether the policy has a `topologyKey`.
+pub(super) fn is_limited(policy: &PolicyFacts) -> bool {
+    policy.accepted.as_ref().is_ok_and(|accepted| accepted.topology_key.is_some())
 }
 
 impl<'a> Topology<'a> {

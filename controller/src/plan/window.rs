@@ -3,7 +3,7 @@
 use api::{HoldReason, schedule::Schedule};
 use jiff::Timestamp;
 
-use super::{Hold, situation::Situation};
+use super::hold::Hold;
 use crate::snapshot::{PolicyFacts, Snapshot, Step};
 
 /// A policy's schedule at one instant.
@@ -34,11 +34,6 @@ fn of(schedule: &Schedule, now: Timestamp) -> Window {
         next_opens_at: if open { None } else { schedule.next_opening(now) },
         blackout,
     }
-}
-
-/// Whether somebody lets the schedule not apply to the node for this version.
-pub(super) fn is_ignored(situation: &Situation<'_>, version: &semver::Version) -> bool {
-    situation.node.ignore_window.as_ref() == Some(version)
 }
 
 /// Why no disruption may begin now.

@@ -56,7 +56,7 @@ mod tests {
     #[test]
     fn what_takes_back_and_finishes_is_written_before_what_begins() {
         let starts = (0..MOST).map(|node| action(Verb::Start, node));
-        let others = [action(Verb::Withdraw, 1000), action(Verb::GiveBack, 1001)];
+        let others = [action(Verb::Withdraw, 1000), action(Verb::Restore, 1001)];
         let portion = of_actions(starts.chain(others.clone()).collect());
         assert_eq!(portion.now[..2], others);
         assert_eq!(portion.now[2].node, "0", "the order of the plan is kept");

@@ -9,8 +9,8 @@ use crate::{action, assert_objects, assert_objects_to_both, outdated, set, tampe
 fn it_objects_to_a_write_that_does_not_fit_the_snapshot() {
     let twice = tampered(|_, plan| plan.actions.extend(plan.actions.first().cloned()));
     assert_objects(&twice, "a", Verb::Start, Broken::Precondition);
-    let older = tampered(|_, plan| action(plan, Verb::Go).resource_version = "0".to_owned());
-    assert_objects(&older, "b", Verb::Go, Broken::Precondition);
+    let older = tampered(|_, plan| action(plan, Verb::Approve).resource_version = "0".to_owned());
+    assert_objects(&older, "b", Verb::Approve, Broken::Precondition);
     let of_an_earlier_node =
         outdated(|cluster| cluster.shadows.get_mut("a").unwrap().owner = Some("uid-of-an-earlier-node".to_owned()));
     assert_objects(&of_an_earlier_node, "a", Verb::Start, Broken::Precondition);
@@ -32,8 +32,9 @@ fn it_objects_in_a_pause() {
 fn it_objects_to_orders_that_do_not_follow() {
     let without_version = tampered(|_, plan| action(plan, Verb::Start).desired.version = None);
     assert_objects(&without_version, "a", Verb::Start, Broken::Desired);
-    let into_another = tampered(|_, plan| action(plan, Verb::Go).desired.version = Some("1.21.0".parse().unwrap()));
-    assert_objects(&into_another, "b", Verb::Go, Broken::Desired);
+    let into_another =
+        tampered(|_, plan| action(plan, Verb::Approve).desired.version = Some("1.21.0".parse().unwrap()));
+    assert_objects(&into_another, "b", Verb::Approve, Broken::Desired);
 }
 
 #[test]
@@ -41,16 +42,16 @@ fn it_objects_to_an_approval_that_expires_at_a_wrong_time() {
     for minutes in [0, 11] {
         let wrong = tampered(|snapshot, plan| {
             let expiry = snapshot.now.checked_add(SignedDuration::from_mins(minutes)).ok();
-            action(plan, Verb::Go).desired.disrupt_not_after = expiry;
+            action(plan, Verb::Approve).desired.disrupt_not_after = expiry;
         });
-        assert_objects(&wrong, "b", Verb::Go, Broken::Expiry);
+        assert_objects(&wrong, "b", Verb::Approve, Broken::Expiry);
     }
 }
 
 #[test]
 fn it_objects_to_more_than_settings_in_an_adjustment() {
     let adjusted = tampered(|_, plan| {
-        let approval = action(plan, Verb::Go);
+        let approval = action(plan, Verb::Approve);
         approval.verb = Verb::Adjust;
     });
     assert_objects(&adjusted, "b", Verb::Adjust, Broken::Adjustment);

@@ -50,7 +50,7 @@ shadows:
 "#;
 
 /// The actions of the plan for the cluster as it is.
-const STARTS_A_AND_LETS_B_GO: [(&str, Verb); 2] = [("a", Verb::Start), ("b", Verb::Go)];
+const STARTS_A_AND_LETS_B_GO: [(&str, Verb); 2] = [("a", Verb::Start), ("b", Verb::Approve)];
 
 fn cluster() -> Cluster {
     serde_saphyr::from_str(CLUSTER).unwrap()
@@ -137,7 +137,7 @@ fn it_does_not_object_to_the_plan_itself() {
 
 #[test]
 fn what_it_objects_to_is_not_executed_and_degrades_the_policy() {
-    let (snapshot, plan) = tampered(|_, plan| action(plan, Verb::Go).desired.version = None);
+    let (snapshot, plan) = tampered(|_, plan| action(plan, Verb::Approve).desired.version = None);
     let objections = check(&snapshot, &plan);
     let executed: Vec<_> = unobjected(&plan, &objections).map(|action| action.desired.state).collect();
     assert_eq!(executed, [State::StagedAndPerformedUpdate], "the start alone");

@@ -27,14 +27,14 @@ fn it_objects_to_nodes_that_must_be_left_alone() {
         |node| node.taints.push("karpenter.sh/disrupted".to_owned()),
     ];
     for edit in edits {
-        assert_objects(&outdated(|cluster| edit(node(cluster, "b"))), "b", Verb::Go, Broken::Node);
+        assert_objects(&outdated(|cluster| edit(node(cluster, "b"))), "b", Verb::Approve, Broken::Node);
     }
 }
 
 #[test]
 fn it_objects_to_marks_that_cannot_be_read() {
     let unreadable = outdated(|cluster| annotate(cluster, "b", DISRUPTION_RECORD_ANNOTATION, "{"));
-    assert_objects(&unreadable, "b", Verb::Go, Broken::Node);
+    assert_objects(&unreadable, "b", Verb::Approve, Broken::Node);
 }
 
 #[test]
@@ -47,7 +47,7 @@ fn an_agent_of_the_original_operator_is_never_silent() {
 
 #[test]
 fn a_cordoned_node_is_left_alone_unless_it_is_asked_for_now() {
-    for (name, verb) in [("a", Verb::Start), ("b", Verb::Go)] {
+    for (name, verb) in [("a", Verb::Start), ("b", Verb::Approve)] {
         let asked_for = |cluster: &mut Cluster, version: &str| {
             node(cluster, name).cordoned = true;
             annotate(cluster, name, UPDATE_NOW_ANNOTATION, version);
@@ -95,7 +95,7 @@ fn passes_where_c_is_held(edit: impl FnOnce(&mut Cluster)) {
 
 #[test]
 fn it_objects_to_a_node_that_has_failed_on_the_version_before() {
-    for (name, verb) in [("a", Verb::Start), ("b", Verb::Go)] {
+    for (name, verb) in [("a", Verb::Start), ("b", Verb::Approve)] {
         assert_objects(&outdated(|cluster| has_failed(cluster, name, "1.20.0")), name, verb, Broken::Node);
         assert_objects(&outdated(|cluster| has_met(cluster, name, "Fallback")), name, verb, Broken::Node);
         let another_acknowledged = outdated(|cluster| {

@@ -25,8 +25,8 @@ fn is_blacked_out(cluster: &mut Cluster) {
 
 #[test]
 fn it_objects_to_an_approval_while_the_schedule_is_closed_and_not_to_a_start() {
-    assert_objects(&outdated(is_closed), "b", Verb::Go, Broken::Window);
-    assert_objects(&outdated(is_blacked_out), "b", Verb::Go, Broken::Window);
+    assert_objects(&outdated(is_closed), "b", Verb::Approve, Broken::Window);
+    assert_objects(&outdated(is_blacked_out), "b", Verb::Approve, Broken::Window);
 }
 
 #[test]
@@ -44,13 +44,13 @@ fn it_objects_to_a_start_of_an_original_agent_while_the_schedule_is_closed() {
     is_closed(&mut cluster);
     let snapshot = cluster.snapshot();
     let broken: Vec<_> = check(&snapshot, &plan).into_iter().map(|it| (it.node, it.verb, it.broken)).collect();
-    let both = [("a", Verb::Start), ("b", Verb::Go)].map(|(node, verb)| (node.to_owned(), verb, Broken::Window));
+    let both = [("a", Verb::Start), ("b", Verb::Approve)].map(|(node, verb)| (node.to_owned(), verb, Broken::Window));
     assert_eq!(broken, both);
 }
 
 #[test]
 fn it_objects_to_an_approval_that_outlasts_its_window() {
-    assert_objects(&outdated(closes_in_five_minutes), "b", Verb::Go, Broken::Window);
+    assert_objects(&outdated(closes_in_five_minutes), "b", Verb::Approve, Broken::Window);
     assert_passes(closes_in_five_minutes);
 }
 
@@ -62,6 +62,6 @@ fn a_schedule_is_ignored_for_one_version() {
             annotate(cluster, "b", IGNORE_WINDOW_ANNOTATION, version);
         };
         assert_passes(|cluster| ignored_for(cluster, "1.20.0"));
-        assert_objects(&outdated(|cluster| ignored_for(cluster, "1.21.0")), "b", Verb::Go, Broken::Window);
+        assert_objects(&outdated(|cluster| ignored_for(cluster, "1.21.0")), "b", Verb::Approve, Broken::Window);
     }
 }

@@ -74,7 +74,7 @@ fn it_objects_to_an_approval_on_a_way_back() {
     let plan = plan(&locked);
     assert_eq!(check(&locked, &plan), vec![]);
     observed(&mut cluster, "b")["version_lock"] = Value::Null;
-    assert_objects(&(cluster.snapshot(), plan), "b", Verb::Go, Broken::Version);
+    assert_objects(&(cluster.snapshot(), plan), "b", Verb::Approve, Broken::Version);
 }
 
 #[test]

@@ -58,7 +58,7 @@ proptest! {
             spec["schedule"] = json!({"blackouts": [{"start": "2026-11-22T01:00:00Z", "end": "2026-11-22T05:00:00Z"}]});
         }
         let snapshot = cluster.snapshot();
-        for action in plan(&snapshot).actions.iter().filter(|action| matches!(action.verb, Verb::Go | Verb::Renew)) {
+        for action in plan(&snapshot).actions.iter().filter(|action| matches!(action.verb, Verb::Approve | Verb::Renew)) {
             let exempt = &snapshot.nodes[&action.node].ignore_window;
             prop_assert!(exempt.is_some() && *exempt == action.desired.version, "{action:?}");
         }
@@ -67,7 +67,7 @@ proptest! {
     #[test]
     fn an_approval_ends_within_ten_minutes_and_no_later_than_its_window(cluster in cluster()) {
         let snapshot = cluster.snapshot();
-        for action in plan(&snapshot).actions.iter().filter(|action| matches!(action.verb, Verb::Go | Verb::Renew)) {
+        for action in plan(&snapshot).actions.iter().filter(|action| matches!(action.verb, Verb::Approve | Verb::Renew)) {
             let expiry = action.desired.disrupt_not_after.unwrap();
             prop_assert!(expiry > snapshot.now && expiry.duration_since(snapshot.now) <= LONGEST_GO, "{action:?}");
             let policy = snapshot.policies[action.desired.policy.as_ref().unwrap()].accepted.as_ref().unwrap();

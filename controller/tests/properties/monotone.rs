@@ -28,7 +28,7 @@ proptest! {
 
     #[test]
     fn a_higher_limit_gives_no_fewer_approvals(cluster in cluster(), limit in 1..4_i32) {
-        let approvals = |limit: i32| begin(&cluster, Verb::Go, "maxConcurrentUpdates", &json!(limit));
+        let approvals = |limit: i32| begin(&cluster, Verb::Approve, "maxConcurrentUpdates", &json!(limit));
         prop_assert!(approvals(limit) <= approvals(limit + 1));
     }
 
@@ -46,7 +46,7 @@ proptest! {
 
     #[test]
     fn an_open_schedule_starts_and_gives_no_fewer_approvals(cluster in cluster()) {
-        for verb in [Verb::Start, Verb::Go] {
+        for verb in [Verb::Start, Verb::Approve] {
             prop_assert!(count(&plan(&cluster.snapshot()), verb) <= begin(&cluster, verb, "schedule", &Value::Null));
         }
     }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use api::{HoldReason, State};
 use controller::{
     action::Verb,
-    plan::{Standing, plan},
+    plan::{NodePlan, plan},
 };
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -91,7 +91,7 @@ proptest! {
             lines.status.as_mut().unwrap()["current_state"] = json!("StagedAndPerformedUpdate");
         }
         let plan = plan(&cluster.snapshot());
-        prop_assert_eq!(count(&plan, Verb::Go), started.len(), "{:?}", plan.nodes);
+        prop_assert_eq!(count(&plan, Verb::Approve), started.len(), "{:?}", plan.nodes);
     }
 
     #[test]
@@ -106,7 +106,7 @@ proptest! {
                 _ => continue,
             };
             let policy = &standing.owners[0];
-            let is_out = |(other, theirs): (&String, &Standing)| {
+            let is_out = |(other, theirs): (&String, &NodePlan)| {
                 let started = plan.actions.iter().any(|action| action.node == *other && action.desired.state != State::Idle);
                 let node = &snapshot.nodes[other];
                 let began = snapshot.shadows.get(other).and_then(|shadow| shadow.readable());

@@ -63,13 +63,13 @@ impl Observer {
 
     /// A write of the controller has just taken effect.
     pub(crate) fn wrote(&mut self, world: &World, action: &Action, seen: Seen) {
-        if action.verb == Verb::GiveBack {
+        if action.verb == Verb::Restore {
             self.gives_back(world, action, seen);
         }
         let Some(policy) = &action.desired.policy else { return };
         let disrupts = match action.verb {
             Verb::Start => false,
-            Verb::Go | Verb::Renew => true,
+            Verb::Approve | Verb::Renew => true,
             _ => return,
         };
         self.starts += usize::from(!disrupts);

@@ -1,12 +1,14 @@
 //! Which version one node takes.
 
-use api::versions;
 use jiff::Timestamp;
 use semver::Version;
 
 use super::{Held, Releases};
 use crate::{
-    plan::{Hold, offers::Offer},
+    plan::{
+        hold::Hold,
+        offers::{Offer, is_locked_to},
+    },
     snapshot::PolicyFacts,
 };
 
@@ -81,9 +83,4 @@ fn offered(offer: Offer<'_>) -> impl Iterator<Item = &Version> {
         newer && *version != offer.current
     };
     offer.available.iter().chain(chosen).filter(moves)
-}
-
-/// Whether `lock`, an administrator's version-lock, names `version`.
-pub(crate) fn is_locked_to(lock: Option<&str>, version: &Version) -> bool {
-    lock.and_then(versions::locked).as_ref() == Some(version)
 }

@@ -14,10 +14,10 @@ use api::HoldReason;
 use jiff::Timestamp;
 use semver::Version;
 
-use super::{Hold, halt::Failures, survey::Survey};
+use super::{halt::Failures, hold::Hold, view::View};
 use crate::snapshot::{PolicyFacts, Snapshot};
 
-pub(super) use choice::{Choice, choose, is_locked_to, may_take};
+pub(super) use choice::{Choice, choose, may_take};
 
 /// What a policy knows of one version.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,8 +54,8 @@ pub(super) struct Held {
 pub(super) struct Releases<'a>(BTreeMap<&'a str, BTreeMap<Version, Release>>);
 
 impl<'a> Releases<'a> {
-    pub(super) fn of(snapshot: &'a Snapshot, survey: &Survey<'a>, failures: &Failures<'a>) -> Self {
-        let mut releases = seen::seen(snapshot, survey, failures);
+    pub(super) fn of(snapshot: &'a Snapshot, view: &View<'a>, failures: &Failures<'a>) -> Self {
+        let mut releases = seen::seen(snapshot, view, failures);
         promotion::promote(snapshot, &mut releases);
         for (name, releases) in &mut releases {
             if let Some(policy) = snapshot.policies.get(*name) {

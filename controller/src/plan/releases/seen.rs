@@ -12,7 +12,7 @@ use semver::Version;
 
 use super::Release;
 use crate::{
-    plan::{halt::Failures, phase::Phase, situation::Situation, survey::Survey},
+    plan::{halt::Failures, node_view::NodeView, phase::Phase, view::View},
     snapshot::Snapshot,
 };
 
@@ -23,14 +23,14 @@ const KEPT: usize = 64;
 
 type Listed<'a> = BTreeMap<&'a str, BTreeMap<Version, Release>>;
 
-pub(super) fn seen<'a>(snapshot: &'a Snapshot, survey: &Survey<'a>, failures: &Failures<'a>) -> Listed<'a> {
+pub(super) fn seen<'a>(snapshot: &'a Snapshot, view: &View<'a>, failures: &Failures<'a>) -> Listed<'a> {
     let stored: BTreeMap<&str, _> =
         snapshot.policies.values().map(|policy| (policy.name.as_str(), stored(policy, snapshot.now))).collect();
     let first_seen = |version: &Version| {
         let times = stored.values().filter_map(|releases: &BTreeMap<Version, Release>| releases.get(version));
         times.map(|release| release.first_seen).min().unwrap_or(snapshot.now)
     };
-    let alive = alive(survey);
+    let alive = alive(view);
     let mut listed = Listed::new();
     for (policy, known) in &stored {
         let alive = alive.get(policy);
@@ -95,24 +95,24 @@ pub(super) struct Alive<'a> {
     lists: Vec<(Vec<&'a Version>, usize)>,
 }
 
-fn alive<'a>(survey: &Survey<'a>) -> BTreeMap<&'a str, Alive<'a>> {
+fn alive<'a>(view: &View<'a>) -> BTreeMap<&'a str, Alive<'a>> {
     let mut alive: BTreeMap<&str, Alive<'a>> = BTreeMap::new();
-    for (offer, nodes) in survey.offers.iter() {
+    for (offer, nodes) in view.offers.iter() {
         let Some(policy) = offer.policy else { continue };
         let list: Vec<_> =
-            [offer.current].into_iter().chain(offer.ordered).chain([offer.target]).chain(offer.available).collect();
+            [offer.current].into_iter().chain(offer.desired).chain([offer.target]).chain(offer.available).collect();
         let alive = alive.entry(policy).or_default();
         *alive.nodes.entry(offer.current).or_default() += nodes;
         alive.versions.extend(&list);
         alive.lists.push((list, nodes));
     }
-    for situation in survey.situations.iter().filter(|situation| is_healthy(situation)) {
-        let offer = situation.offer.and_then(|offer| survey.offers.get(offer));
+    for node in view.nodes.iter().filter(|node| is_healthy(node)) {
+        let offer = node.offer.and_then(|offer| view.offers.get(offer));
         let Some((policy, current)) = offer.and_then(|offer| Some((offer.policy?, offer.current))) else { continue };
         let alive = alive.entry(policy).or_default();
-        alive.healthy.push((situation.digest.name, current));
+        alive.healthy.push((node.name, current));
         if alive.newest.is_none_or(|(_, newest)| newest < current) {
-            alive.newest = Some((situation.digest.name, current));
+            alive.newest = Some((node.name, current));
         }
     }
     alive
@@ -133,12 +133,12 @@ fn longest_run(
     longest.or_else(|| newest.filter(|(_, runs)| *runs >= version).map(|(node, _)| (node.to_owned(), now)))
 }
 
-/// At rest, given back, or on its way to another version but not disrupted for it yet; Ready and not failed.
-fn is_healthy(situation: &Situation<'_>) -> bool {
-    let runs = match situation.phase {
-        Phase::Resting | Phase::GivenBack => true,
-        Phase::Staging | Phase::Staged | Phase::Approved => !situation.digest.marked,
+/// At rest, restored, or on its way to another version but not disrupted for it yet; Ready and not failed.
+fn is_healthy(node: &NodeView<'_>) -> bool {
+    let runs = match node.phase {
+        Phase::Resting | Phase::Restored => true,
+        Phase::Staging | Phase::Staged | Phase::Approved => !node.has_record,
         _ => false,
     };
-    runs && situation.digest.ready && situation.failed.is_none()
+    runs && node.ready && node.failed.is_none()
 }

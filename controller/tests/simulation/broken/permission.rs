@@ -74,7 +74,7 @@ fn an_approval_that_is_not_taken_back_is_caught() {
 
 #[test]
 fn a_held_node_that_does_not_go_back_to_idle_is_caught() {
-    let rules = Rules { plan: |snapshot| without(snapshot, Verb::Return), plain: true, ..RULES };
+    let rules = Rules { plan: |snapshot| without(snapshot, Verb::Unschedule), plain: true, ..RULES };
     caught(rules, &[Breach::Held]);
 }
 

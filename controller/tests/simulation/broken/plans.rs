@@ -121,7 +121,7 @@ pub(super) fn forgetful_of_the_beginning(snapshot: &Snapshot) -> Plan {
 
 pub(super) fn with_approvals_for_an_hour(snapshot: &Snapshot) -> Plan {
     let mut plan = plan(snapshot);
-    for action in plan.actions.iter_mut().filter(|action| action.verb == Verb::Go) {
+    for action in plan.actions.iter_mut().filter(|action| action.verb == Verb::Approve) {
         action.desired.disrupt_not_after = snapshot.now.checked_add(SignedDuration::from_hours(1)).ok();
     }
     plan
@@ -133,7 +133,7 @@ pub(super) fn restless(snapshot: &Snapshot) -> Plan {
     let written: Vec<_> = plan.actions.iter().map(|action| action.shadow.clone()).collect();
     let shadows = snapshot.shadows.values().filter_map(|shadow| shadow.readable());
     let others = shadows.filter(|shadow| !written.contains(&shadow.name));
-    plan.actions.extend(others.map(|shadow| Action::new(Verb::Rest, shadow, shadow.desired.clone())));
+    plan.actions.extend(others.map(|shadow| Action::new(Verb::Clear, shadow, shadow.desired.clone())));
     plan
 }
 
@@ -147,7 +147,7 @@ pub(super) fn without(snapshot: &Snapshot, verb: Verb) -> Plan {
 pub(super) fn generous(snapshot: &Snapshot) -> Plan {
     let mut right = plan(snapshot);
     let approvals: Vec<Action> =
-        limitless(snapshot).actions.into_iter().filter(|action| action.verb == Verb::Go).collect();
+        limitless(snapshot).actions.into_iter().filter(|action| action.verb == Verb::Approve).collect();
     right.actions.retain(|action| approvals.iter().all(|approval| approval.shadow != action.shadow));
     right.actions.extend(approvals);
     right

@@ -30,13 +30,13 @@ fn a_reboot_without_a_drain_is_caught() {
 
 #[test]
 fn a_node_that_is_never_given_back_is_caught() {
-    let rules = Rules { plan: |snapshot| without(snapshot, Verb::GiveBack), ..RULES };
+    let rules = Rules { plan: |snapshot| without(snapshot, Verb::Restore), ..RULES };
     caught(rules, &[Breach::NoProgress]);
 }
 
 #[test]
 fn a_failure_that_nobody_answers_is_caught() {
-    let rules = Rules { plan: |snapshot| without(snapshot, Verb::Reset), ..RULES };
+    let rules = Rules { plan: |snapshot| without(snapshot, Verb::Abort), ..RULES };
     caught(rules, &[Breach::NoProgress]);
 }
 

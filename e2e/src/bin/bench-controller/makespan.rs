@@ -126,8 +126,8 @@ impl Rollout {
             let after = |step: usize| self.now + SignedDuration::from_secs(STEPS[step]);
             host.next = match action.verb {
                 Verb::Start => Some((after(0), State::StagedAndPerformedUpdate)),
-                Verb::Go => Some((after(1), State::RebootedIntoUpdate)),
-                Verb::GiveBack => Some((after(2), State::MonitoringUpdate)),
+                Verb::Approve => Some((after(1), State::RebootedIntoUpdate)),
+                Verb::Restore => Some((after(2), State::MonitoringUpdate)),
                 Verb::Finish => Some((after(3), State::Idle)),
                 _ => host.next.take(),
             };

@@ -1,15 +1,17 @@
-//! Where the nodes stand, for statuses, conditions and metrics.
+//! What a plan says of each node, for statuses, conditions and metrics.
 
 use std::{collections::BTreeMap, sync::Arc};
 
 use api::{HoldReason, shadow::Failed};
 
-use super::{Hold, booted::Booted, ownership::Owner, phase::Phase, releases::Choice, situation::Situation};
+use super::{
+    booted::Booted, hold::Hold, node_view::NodeView, ownership::Owner, phase::Phase, releases::Choice, rules::Rules,
+};
 use crate::snapshot::ShadowFacts;
 
-/// Where one node stands.
+/// What a plan says of one node.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Standing {
+pub struct NodePlan {
     /// The policy that applies to it; several when they conflict. Nodes of one policy share it.
     pub owners: Arc<[String]>,
     /// Whether it is in flight.
@@ -24,36 +26,34 @@ pub struct Standing {
     pub failed: Option<Box<Failed>>,
 }
 
-/// The standings of the managed nodes, by name; `holds` are by position. The situations are given away, so that their memory serves.
-pub(super) fn standings<'a>(
-    situations: Vec<Situation<'a>>,
-    choices: &[Choice<'_>],
-    holds: Vec<Option<Hold>>,
-) -> BTreeMap<String, Standing> {
+/// What is said of the managed nodes, by name; `holds` are by position. The views are given away, so that their memory serves.
+pub(super) fn node_plans<'a>(
+    nodes: Vec<NodeView<'a>>,
+    rules: &Rules<'a>,
+    holds: impl Iterator<Item = Option<Hold>>,
+) -> BTreeMap<String, NodePlan> {
     let mut owners = Owners::default();
-    let nodes = situations.into_iter().zip(holds).filter(|(situation, _)| situation.digest.managed);
-    let standing = |(situation, hold): (Situation<'a>, _)| {
-        let takes = situation.offer.and_then(|offer| choices.get(offer));
-        let standing = Standing {
-            owners: owners.of(&situation.owner),
-            in_flight: situation.in_flight,
-            up_to_date: situation.phase == Phase::Resting && takes == Some(&Choice::Current),
-            hold: unreadable(&situation).or(hold),
-            booted: situation.booted,
-            failed: situation.failed,
+    let node_plan = |(node, hold): (NodeView<'a>, _)| {
+        let plan = NodePlan {
+            owners: owners.of(&node.owner),
+            in_flight: node.in_flight,
+            up_to_date: node.phase == Phase::Resting && *rules.choice(&node) == Choice::Current,
+            hold: unreadable(&node).or(hold),
+            booted: node.booted,
+            failed: node.failed,
         };
-        (situation.digest.name.to_owned(), standing)
+        (node.name.to_owned(), plan)
     };
-    nodes.map(standing).collect()
+    nodes.into_iter().zip(holds).filter(|(node, _)| node.managed).map(node_plan).collect()
 }
 
 /// That something of the node cannot be read says more than any other reason.
-fn unreadable(situation: &Situation<'_>) -> Option<Hold> {
+fn unreadable(node: &NodeView<'_>) -> Option<Hold> {
     let unreadable = |message: String| Some(Hold::new(HoldReason::Unreadable, message));
-    if let Some(Err(error)) = situation.digest.marked.then_some(&situation.node.record) {
-        return unreadable(format!("Node {}: {error}", situation.digest.name));
+    if let Some(Err(error)) = node.has_record.then_some(&node.node.record) {
+        return unreadable(format!("Node {}: {error}", node.name));
     }
-    match situation.shadow.filter(|_| situation.phase == Phase::Unreadable) {
+    match node.shadow.filter(|_| node.phase == Phase::Unreadable) {
         Some(ShadowFacts::Unreadable { reason, .. }) => unreadable(reason.clone()),
         _ => None,
     }

@@ -1,0 +1,127 @@
+//! The cluster-wide part: who gets what there is a limited number of.
+//!
+//! First what exceeds a limit that was lowered is taken from those who are last in order, then places are given to those who are first.
+
+mod excess;
+
+use std::collections::BTreeMap;
+
+use api::{State, shadow::Desired};
+use semver::Version;
+
+use super::{
+    budget::Budgets,
+    decision::{Candidate, Decision, Limited, Next},
+    desired,
+    hold::Hold,
+    node_view::NodeView,
+    order::{in_order, rank},
+    permission::{approval_expiry, is_paused},
+    rules::Rules,
+};
+use crate::{action::Verb, snapshot::PolicyFacts};
+
+/// What would start if nothing but the pause were lifted, by policy: the nodes and their versions.
+pub(super) type DryRun = BTreeMap<String, Vec<(String, Version)>>;
+
+/// The decisions while places are given out.
+struct Allocation<'v, 'a> {
+    nodes: &'v [NodeView<'a>],
+    rules: &'v Rules<'a>,
+    budgets: &'v mut Budgets<'a>,
+    /// By the position of the node.
+    decisions: Vec<Decision<'a>>,
+    dry_run: DryRun,
+}
+
+/// Gives out the places that `budgets` has. What gets none is held with its reason.
+pub(super) fn allocate<'v, 'a>(
+    nodes: &'v [NodeView<'a>],
+    rules: &'v Rules<'a>,
+    budgets: &'v mut Budgets<'a>,
+    decisions: Vec<Decision<'a>>,
+) -> (Vec<Decision<'a>>, DryRun) {
+    let mut allocation = Allocation { nodes, rules, budgets, decisions, dry_run: DryRun::new() };
+    let accepted = || rules.snapshot.policies.values().filter(|policy| policy.accepted.is_ok());
+    accepted().for_each(|policy| allocation.unschedule_excess(policy));
+    accepted().for_each(|policy| allocation.withdraw_excess(policy));
+    allocation.give(Limited::Approval);
+    allocation.give(Limited::Start);
+    (allocation.decisions, allocation.dry_run)
+}
+
+impl<'a> Allocation<'_, 'a> {
+    /// Gives to the candidates what there is of it, first in order first.
+    fn give(&mut self, of: Limited) {
+        let candidates = self.decisions.iter().enumerate().filter_map(|(at, decision)| match &decision.next {
+            Next::Candidate(candidate) if candidate.of == of => {
+                Some(rank(self.rules, &self.nodes[at], at, candidate.version))
+            }
+            _ => None,
+        });
+        for at in in_order(candidates) {
+            let asked = std::mem::replace(&mut self.decisions[at], Decision::wait());
+            self.decisions[at] = match asked.next {
+                Next::Candidate(candidate) => Decision { next: Next::Wait, ..asked }.with(self.placed(at, *candidate)),
+                _ => asked,
+            };
+        }
+    }
+
+    fn placed(&mut self, at: usize, candidate: Candidate<'a>) -> Decision<'a> {
+        let node = &self.nodes[at];
+        let Some(policy) = node.owner.policy() else { return candidate.otherwise };
+        match candidate.of {
+            Limited::Start => self.staged(node, policy, candidate),
+            Limited::Approval => self.approved(node, policy, candidate),
+        }
+    }
+
+    /// A node under a paused policy takes the place that it would have, so that the dry run says what would start.
+    fn staged(&mut self, node: &NodeView<'a>, policy: &'a PolicyFacts, candidate: Candidate<'a>) -> Decision<'a> {
+        let Candidate { version, otherwise, .. } = candidate;
+        let full = self.budgets.forbid_start(policy, node);
+        if full.is_none() {
+            self.budgets.add_start(policy, node);
+        }
+        if let Some(paused) = is_paused(policy) {
+            if full.is_none() {
+                let next = self.dry_run.entry(policy.name.clone()).or_default();
+                next.push((node.name.to_owned(), version.clone()));
+            }
+            return held(paused, otherwise);
+        }
+        let (None, Some(shadow)) = (&full, node.readable) else {
+            return full.map_or_else(Decision::wait, |full| held(full, otherwise));
+        };
+        let desired = Desired {
+            state: State::StagedAndPerformedUpdate,
+            since: Some(self.rules.now),
+            version: Some(version.clone()),
+            policy: Some(policy.name.clone()),
+            ..desired::under(policy, Desired::default())
+        };
+        Decision::write(Verb::Start, shadow, desired)
+    }
+
+    fn approved(&mut self, node: &NodeView<'a>, policy: &'a PolicyFacts, candidate: Candidate<'a>) -> Decision<'a> {
+        let Candidate { version, otherwise, .. } = candidate;
+        if let Some(full) = self.budgets.forbid_approval(policy, node) {
+            return held(full, otherwise);
+        }
+        let Some(shadow) = node.readable else { return otherwise };
+        self.budgets.add_approval(policy, node);
+        let desired = Desired {
+            state: State::RebootedIntoUpdate,
+            disrupt_not_after: approval_expiry(self.rules, policy, node, version),
+            policy: Some(policy.name.clone()),
+            ..desired::under(policy, desired::without_approval(shadow, self.rules.now))
+        };
+        Decision::write(Verb::Approve, shadow, desired)
+    }
+}
+
+/// What is done without a place. A hold in `otherwise` says more than that there was none.
+fn held<'a>(full: Hold, otherwise: Decision<'a>) -> Decision<'a> {
+    Decision::hold(full).with(otherwise)
+}
