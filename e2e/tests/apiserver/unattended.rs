@@ -63,7 +63,7 @@ fn a_node_is_restored_when_its_agent_is_silent_or_has_forgotten_it_or_it_is_no_l
         site.plane.kubectl(["label", "node", "unmanaged-1", label.as_str()]).await.unwrap();
         tokio::join!(restored(&silent), restored(&forgotten), restored(&unmanaged));
         let told = site.events("forgotten-1").await;
-        assert!(told.iter().any(|(_, note)| note.contains("its agent knows nothing of these marks")), "{told:?}");
+        assert!(told.iter().any(|(_, note)| note.contains("its agent knows nothing of this disruption")), "{told:?}");
         assert!(attended.record().await.is_some(), "its agent is there and does it");
         assert!(busy.is_cordoned().await, "it is not asked to be idle");
     });
