@@ -9,7 +9,10 @@ use std::time::{Duration, Instant};
 
 use api::{HoldReason, names};
 use cluster::Cluster;
-use controller::{check::check, plan::plan, report, shadow_status, status::statuses};
+use controller::check::check;
+use controller::plan::plan;
+use controller::status::statuses;
+use controller::{report, shadow_status};
 use serde_json::{Value, json};
 
 /// Longest that one snapshot and its plan may take; they take milliseconds, also in a debug build on a busy machine.

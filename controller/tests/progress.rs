@@ -5,10 +5,8 @@
 mod cluster;
 
 use cluster::Cluster;
-use controller::{
-    plan::plan,
-    snapshot::{Place, Snapshot, Step},
-};
+use controller::plan::plan;
+use controller::snapshot::{Place, Snapshot, Step};
 
 const CLUSTER: &str = r#"
 now: "2026-11-22T03:00:00Z"

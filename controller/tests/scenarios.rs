@@ -5,11 +5,15 @@
 
 mod cluster;
 
-use std::{fs, path::Path};
+use std::fs;
+use std::path::Path;
 
 use api::HoldReason;
 use cluster::Cluster;
-use controller::{action::Verb, check::check, plan::plan, report};
+use controller::action::Verb;
+use controller::check::check;
+use controller::plan::plan;
+use controller::report;
 
 #[test]
 fn every_scenario_gives_its_plan() {

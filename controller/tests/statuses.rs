@@ -4,9 +4,11 @@
 
 mod cluster;
 
-use api::{UpdatePolicyStatus, policy::PolicyCondition};
+use api::UpdatePolicyStatus;
+use api::policy::PolicyCondition;
 use cluster::Cluster;
-use controller::{plan::plan, status::statuses};
+use controller::plan::plan;
+use controller::status::statuses;
 use serde_json::{Value, json};
 
 /// The status of policy `default` in a cluster of these nodes and shadows.

@@ -4,7 +4,8 @@ use api::names::FAILURE_ACKNOWLEDGED_ANNOTATION;
 use controller::check::Broken;
 use serde_json::json;
 
-use crate::{annotate, assert_objects_to_both, assert_passes, cluster::Cluster, node, observed, set};
+use crate::cluster::Cluster;
+use crate::{annotate, assert_objects_to_both, assert_passes, node, observed, set};
 
 /// Node `name`, which is at rest, has failed on `version`.
 fn has_failed(cluster: &mut Cluster, name: &str, version: &str) {

@@ -1,10 +1,8 @@
 //! More nodes out together than a policy allows.
 
-use controller::{
-    action::Verb,
-    check::{Broken, check},
-    plan::plan,
-};
+use controller::action::Verb;
+use controller::check::{Broken, check};
+use controller::plan::plan;
 
 use crate::{assert_objects, node, outdated, renewing, set, verbs};
 

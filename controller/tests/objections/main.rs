@@ -4,26 +4,25 @@
 
 #[path = "../cluster/mod.rs"]
 mod cluster;
-mod desired_specs;
 mod halt;
 mod limits;
 mod nodes;
 mod promotion;
 mod schedule;
+mod specs;
 mod versions;
 
-use api::{State, policy::PolicyCondition};
+use api::State;
+use api::policy::PolicyCondition;
 use cluster::{Cluster, NodeLines};
-use controller::{
-    action::{Action, Verb},
-    check::{Broken, Objection, check, unobjected},
-    plan::{Plan, plan},
-    snapshot::Snapshot,
-    status::statuses,
-};
+use controller::action::{Action, Verb};
+use controller::check::{Broken, Objection, check, unobjected};
+use controller::plan::{Plan, plan};
+use controller::snapshot::Snapshot;
+use controller::status::statuses;
 use serde_json::Value;
 
-/// Node a may start and node b may get the approval; c waits for a place, and d is being drained.
+/// Node a may start and node b may be approved; c waits for a place, and d is being drained.
 const CLUSTER: &str = r#"
 now: "2026-11-22T02:00:00Z"
 policies:

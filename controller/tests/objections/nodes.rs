@@ -3,18 +3,13 @@
 use api::names::{
     DISRUPTION_RECORD_ANNOTATION, FAILURE_ACKNOWLEDGED_ANNOTATION, HOLD_ANNOTATION, UPDATE_NOW_ANNOTATION,
 };
-use controller::{
-    action::Verb,
-    check::{Broken, check},
-    plan::plan,
-};
+use controller::action::Verb;
+use controller::check::{Broken, check};
+use controller::plan::plan;
 use serde_json::{Value, json};
 
-use crate::{
-    annotate, assert_objects, assert_passes, cluster,
-    cluster::{Cluster, NodeLines},
-    node, observed, outdated, set, verbs,
-};
+use crate::cluster::{Cluster, NodeLines};
+use crate::{annotate, assert_objects, assert_passes, cluster, node, observed, outdated, set, verbs};
 
 #[test]
 fn it_objects_to_nodes_that_must_be_left_alone() {

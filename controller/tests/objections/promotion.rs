@@ -4,7 +4,8 @@ use api::names::FAILURE_ACKNOWLEDGED_ANNOTATION;
 use controller::check::{Broken, check};
 use serde_json::{Value, json};
 
-use crate::{annotate, assert_objects_to_both, assert_passes, cluster::Cluster, node, observed, outdated, set};
+use crate::cluster::Cluster;
+use crate::{annotate, assert_objects_to_both, assert_passes, node, observed, outdated, set};
 
 /// Node e, of policy canary, must have run a version for a day; the status of canary knows of these.
 fn after_canary(cluster: &mut Cluster, versions: Vec<Value>) {

@@ -1,14 +1,13 @@
 //! Schedules that are closed, or close too early.
 
 use api::names::IGNORE_WINDOW_ANNOTATION;
-use controller::{
-    action::Verb,
-    check::{Broken, check},
-    plan::plan,
-};
+use controller::action::Verb;
+use controller::check::{Broken, check};
+use controller::plan::plan;
 use serde_json::{Value, json};
 
-use crate::{annotate, assert_objects, assert_passes, cluster, cluster::Cluster, observed, outdated, renewing, set};
+use crate::cluster::Cluster;
+use crate::{annotate, assert_objects, assert_passes, cluster, observed, outdated, renewing, set};
 
 /// An approval of ten minutes is too long for it; node b gets one.
 fn closes_in_five_minutes(cluster: &mut Cluster) {

@@ -1,15 +1,13 @@
 //! Versions that are out of the policy's range, too young, or a way back.
 
-use controller::{
-    action::Verb,
-    check::{Broken, check},
-    plan::plan,
-};
+use controller::action::Verb;
+use controller::check::{Broken, check};
+use controller::plan::plan;
 use serde_json::{Value, json};
 
+use crate::cluster::Cluster;
 use crate::{
-    action, assert_objects, assert_objects_to_both, assert_passes, cluster, cluster::Cluster, observed, outdated, set,
-    tampered,
+    action, assert_objects, assert_objects_to_both, assert_passes, cluster, observed, outdated, set, tampered,
 };
 
 #[test]

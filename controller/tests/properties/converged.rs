@@ -2,22 +2,20 @@
 
 use std::sync::Arc;
 
-use controller::{
-    action::Verb,
-    check::check,
-    plan::{Plan, plan},
-    shadow_status,
-    snapshot::{ShadowFacts, Snapshot},
-    status::statuses,
-};
+use controller::action::Verb;
+use controller::check::check;
+use controller::plan::{Plan, plan};
+use controller::shadow_status;
+use controller::snapshot::{ShadowFacts, Snapshot};
+use controller::status::statuses;
 use proptest::prelude::*;
 
 use crate::arbitrary::cluster;
 
-/// How many plans it may take. An order, the next one that follows from it, and what is said of both.
+/// How many plans it may take: for a spec, for the next one that follows from it, and for the statuses of both.
 const PLANS: usize = 6;
 
-/// The cluster with every order of the plan stored, as if all writes had succeeded.
+/// The cluster with every spec of the plan stored, as if all writes had succeeded.
 pub(crate) fn after(snapshot: &Snapshot, plan: &Plan) -> Snapshot {
     let mut next = snapshot.clone();
     for action in &plan.actions {

@@ -1,14 +1,13 @@
 //! Nothing but the snapshot decides.
 
-use controller::{
-    plan::plan,
-    snapshot::{Parsed, Snapshot},
-};
+use controller::plan::plan;
+use controller::snapshot::{Parsed, Snapshot};
 use jiff::Timestamp;
 use proptest::prelude::*;
 use serde_json::json;
 
-use crate::{arbitrary::cluster, cluster::Cluster};
+use crate::arbitrary::cluster;
+use crate::cluster::Cluster;
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(1000))]

@@ -2,14 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use controller::{
-    action::Verb,
-    plan::{Plan, plan},
-};
+use controller::action::Verb;
+use controller::plan::{Plan, plan};
 use proptest::prelude::*;
 use serde_json::json;
 
-use crate::{arbitrary::cluster, cluster::Cluster};
+use crate::arbitrary::cluster;
+use crate::cluster::Cluster;
 
 fn paused(cluster: &Cluster, paused: bool) -> Plan {
     let mut cluster = cluster.clone();

@@ -2,20 +2,16 @@
 
 use std::collections::BTreeMap;
 
-use controller::{
-    action::Verb,
-    check::check,
-    plan::{in_flight, plan},
-    snapshot::Snapshot,
-};
+use controller::action::Verb;
+use controller::check::check;
+use controller::plan::{in_flight, plan};
+use controller::snapshot::Snapshot;
 use jiff::SignedDuration;
 use proptest::prelude::*;
 use serde_json::json;
 
-use crate::{
-    arbitrary::cluster,
-    converged::{after, carried_out},
-};
+use crate::arbitrary::cluster;
+use crate::converged::{after, carried_out};
 
 /// Furthest that an approval may hold.
 const LONGEST_GO: SignedDuration = SignedDuration::from_mins(10);

@@ -16,7 +16,8 @@ mod limits;
 mod monotone;
 mod progress;
 
-use controller::{action::Verb, plan::Plan};
+use controller::action::Verb;
+use controller::plan::Plan;
 
 fn count(plan: &Plan, verb: Verb) -> usize {
     plan.actions.iter().filter(|action| action.verb == verb).count()

@@ -1,10 +1,13 @@
-//! More room never lets fewer nodes go.
+//! More room never starts or approves fewer nodes.
 
-use controller::{action::Verb, plan::plan};
+use controller::action::Verb;
+use controller::plan::plan;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use crate::{arbitrary::cluster, cluster::Cluster, count};
+use crate::arbitrary::cluster;
+use crate::cluster::Cluster;
+use crate::count;
 
 /// How many nodes begin with `field` of every policy set to `value`.
 fn begin(cluster: &Cluster, verb: Verb, field: &str, value: &Value) -> usize {

@@ -80,7 +80,7 @@ proptest! {
     }
 
     #[test]
-    fn a_node_that_is_staged_gets_the_approval_where_nothing_keeps_it(cluster in cluster()) {
+    fn a_node_that_is_staged_is_approved_where_nothing_keeps_it(cluster in cluster()) {
         // The same clusters, one step further: what was started has been staged.
         let mut cluster = under_one_open_policy(at_rest(cluster));
         let started = plan(&cluster.snapshot()).actions.into_iter().filter(|action| action.verb == Verb::Start);
@@ -115,7 +115,7 @@ proptest! {
                 let out = theirs.in_flight || started || (down && (!node.ready || node.cordoned || theirs.failed.is_some()));
                 its && out
             };
-            // An unmanaged node that still carries marks counts for the policy it began under, and stands nowhere.
+            // An unmanaged node that still carries a record counts for the policy it began under, and stands nowhere.
             let unmanaged = snapshot.nodes.values().any(|node| !node.managed && node.has_record());
             prop_assert!(unmanaged || plan.nodes.iter().any(is_out), "{name}: {hold:?}");
         }
@@ -127,7 +127,7 @@ proptest! {
         let plan = plan(&snapshot);
         for (name, standing) in &plan.nodes {
             let moves = standing.in_flight || plan.actions.iter().any(|action| action.node == *name);
-            // A verdict that is over is taken back first; what the node counts as follows from that.
+            // A verdict that is over is removed first; what the node counts as follows from that.
             let observed = snapshot.shadows.get(name).and_then(|it| it.readable()?.observed.as_ref());
             let settles = observed.is_some_and(|observed| observed.failed.as_ref() != standing.failed.as_deref());
             let quiet = !moves && !settles && !standing.up_to_date;

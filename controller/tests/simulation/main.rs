@@ -4,10 +4,10 @@
 //!
 //! A failure names its seed; `SEED=<n>` runs that one alone, `ROLLOUTS=<n>` the first so many.
 //!
-//! What the rules learn comes in here by four rooms: a field of a policy in `run::policies`, with a value for the end that
+//! What the rules learn comes in here by four modules: a field of a policy in `run::policies`, with a value for the end that
 //! lets every node arrive in `lift_what_holds`; what people and machines do to it in `run::faults` (a window that closes is an
 //! edit or a jump of the clock, a new version is a host's `offered`, a failing health check a label or a condition of a Node);
-//! what a host does in `host`; and what must never happen as a `Breach` in `observer`, read from the policies with `sight`. Each
+//! what a host does in `host`; and what must never happen as a `Breach` in `observer`, read from the policies with `plan_view`. Each
 //! breach needs a rule in `broken` that commits it.
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test's own data")]
@@ -15,15 +15,13 @@
 mod broken;
 mod host;
 mod observer;
+mod plan_view;
 mod process;
 mod run;
-mod sight;
 mod world;
 
-use controller::{
-    plan::{Plan, plan},
-    snapshot::{ShadowFacts, Snapshot},
-};
+use controller::plan::{Plan, plan};
+use controller::snapshot::{ShadowFacts, Snapshot};
 use host::Flaw;
 use process::Rules;
 use run::run;

@@ -1,22 +1,18 @@
 //! What is stored, as it is, and as a watch that lags behind shows it.
 
-use std::{
-    cell::RefCell,
-    collections::{BTreeMap, BTreeSet},
-    rc::Rc,
-};
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 
-use api::{
-    ApprovalId, BottlerocketShadow, DisruptionRecord, Shadow, UpdatePolicy, names,
-    policy::{PromotionStep, VersionSeen},
-};
-use controller::{
-    action::{Action, Verb, stored},
-    shadow_status::ShadowStatus,
-};
+use api::policy::{PromotionStep, VersionSeen};
+use api::{ApprovalId, BottlerocketShadow, DisruptionRecord, Shadow, UpdatePolicy, names};
+use controller::action::{Action, Verb, stored};
+use controller::shadow_status::ShadowStatus;
 use jiff::{SignedDuration, Timestamp};
-use k8s_openapi::{api::core::v1::Node, apimachinery::pkg::apis::meta::v1::Condition};
-use kube::{ResourceExt as _, core::DeserializeGuard};
+use k8s_openapi::api::core::v1::Node;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use kube::ResourceExt as _;
+use kube::core::DeserializeGuard;
 use serde_json::{Value, json};
 
 /// Objects of one kind, and everything that ever became of them.
@@ -81,7 +77,7 @@ pub(crate) enum Refused {
     Gone,
 }
 
-/// An annotation, and the marks that were read from it.
+/// An annotation, and the record that was read from it.
 type ReadRecord = (Option<String>, Option<DisruptionRecord>);
 
 /// Everything that is stored, and the time.
@@ -205,7 +201,7 @@ impl World {
         });
     }
 
-    /// The Node's marks, parsed once for each version of it.
+    /// The Node's record, parsed once for each version of it.
     pub(crate) fn record(&self, name: &str) -> Option<DisruptionRecord> {
         let node = self.nodes.rows.get(name)?;
         let mut parsed = self.record.borrow_mut();
@@ -288,14 +284,14 @@ impl World {
         }
     }
 
-    /// The controller's write, with its preconditions: that of `action`, or the approval put back on top of it.
+    /// The controller's write, with its preconditions: that of `action`, or the approval reinstated on top of it.
     pub(crate) fn desired(
         &mut self,
         action: &Action,
-        put_back_on: Option<&str>,
+        reinstated_on: Option<&str>,
     ) -> Result<BottlerocketShadow, Refused> {
         let mut shadow = self.raw_shadow(&action.node).cloned().ok_or(Refused::Gone)?;
-        let version = put_back_on.unwrap_or(&action.resource_version);
+        let version = reinstated_on.unwrap_or(&action.resource_version);
         if shadow.uid().as_ref() != Some(&action.uid) || shadow.resource_version().as_deref() != Some(version) {
             return Err(Refused::Conflict);
         }
@@ -303,7 +299,7 @@ impl World {
             self.shadows.remove(&action.shadow);
             return Ok(shadow);
         }
-        shadow.spec = stored(if put_back_on.is_some() { &action.before } else { &action.desired });
+        shadow.spec = stored(if reinstated_on.is_some() { &action.before } else { &action.desired });
         Ok(self.put_shadow(&action.node, shadow))
     }
 }

@@ -4,13 +4,14 @@ mod node;
 mod policy;
 mod shadow;
 
-use proptest::{option, prelude::*};
+use proptest::option;
+use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use crate::cluster::Cluster;
 
 pub(crate) const NOW: &str = "2026-11-22T02:00:00Z";
-/// When orders were given that are not Idle.
+/// When specs were written that are not Idle.
 const SINCE: &str = "2026-11-22T01:50:00Z";
 /// What hosts run, are offered and have failed on.
 const VERSIONS: [&str; 3] = ["1.19.0", "1.20.0", "1.21.0"];

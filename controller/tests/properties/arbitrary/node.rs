@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use api::{DisruptionRecord, names, record::ApprovalId};
-use proptest::{option, prelude::*};
+use api::record::ApprovalId;
+use api::{DisruptionRecord, names};
+use proptest::option;
+use proptest::prelude::*;
 use semver::Version;
 
 use super::{SINCE, rare, time, version};
@@ -56,7 +58,7 @@ fn annotations() -> impl Strategy<Value = BTreeMap<String, String>> {
     })
 }
 
-/// Marks of the approval that a shadow may have, or of another; with a cordon, or bare.
+/// A record of the approval that a shadow may have, or of another; with a cordon, or bare.
 fn record() -> impl Strategy<Value = DisruptionRecord> {
     (prop::sample::select(vec![20_u64, 21]), prop::bool::weighted(0.8)).prop_map(|(minor, cordoned)| {
         let approval = ApprovalId { version: Version::new(1, minor, 0), since: SINCE.parse().unwrap() };

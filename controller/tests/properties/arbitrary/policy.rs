@@ -1,6 +1,8 @@
 //! Policies that say something of everything.
 
-use proptest::{option, prelude::*, sample::select};
+use proptest::option;
+use proptest::prelude::*;
+use proptest::sample::select;
 use serde_json::{Value, json};
 
 use super::rare;

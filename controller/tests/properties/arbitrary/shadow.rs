@@ -1,6 +1,8 @@
-//! Shadows: an order and a report, each whatever it may be.
+//! Shadows: a spec and a status, each whatever it may be.
 
-use proptest::{option, prelude::*, sample::select};
+use proptest::option;
+use proptest::prelude::*;
+use proptest::sample::select;
 use serde_json::{Value, json};
 
 use super::{SINCE, time, version};

@@ -2,12 +2,11 @@
 
 use controller::check::Broken;
 
-use super::{
-    caught,
-    plans::{careless_of_availability, forgetful_of_the_beginning, generous, limitless, mixing_zones},
-    refused,
-};
-use crate::{RULES, WHIMSICAL, observer::Breach, process::Rules};
+use super::plans::{careless_of_availability, forgetful_of_the_beginning, generous, limitless, mixing_zones};
+use super::{caught, refused};
+use crate::observer::Breach;
+use crate::process::Rules;
+use crate::{RULES, WHIMSICAL};
 
 #[test]
 fn a_start_beyond_the_limit_is_caught() {

@@ -1,16 +1,17 @@
 //! What begins without the right to (2).
 
-use controller::{action::Verb, check::Broken};
+use controller::action::Verb;
+use controller::check::Broken;
 
-use super::{
-    caught,
-    plans::{
-        deaf_to_halts, deaf_to_holds, deaf_to_selectors, deaf_to_the_pause, deaf_to_windows, greedy,
-        greedy_for_versions, partial, upside_down, with_approvals_for_an_hour, without,
-    },
-    refused,
+use super::plans::{
+    deaf_to_halts, deaf_to_holds, deaf_to_selectors, deaf_to_the_pause, deaf_to_windows, greedy, greedy_for_versions,
+    partial, upside_down, with_approvals_for_an_hour, without,
 };
-use crate::{RULES, host::Flaw, observer::Breach, process::Rules};
+use super::{caught, refused};
+use crate::RULES;
+use crate::host::Flaw;
+use crate::observer::Breach;
+use crate::process::Rules;
 
 #[test]
 fn a_start_in_a_pause_is_caught() {
@@ -67,7 +68,7 @@ fn a_start_under_a_policy_that_has_let_the_node_go_is_caught() {
 }
 
 #[test]
-fn an_approval_that_is_not_taken_back_is_caught() {
+fn an_approval_that_is_not_withdrawn_is_caught() {
     let rules = Rules { plan: |snapshot| without(snapshot, Verb::Withdraw), plain: true, ..RULES };
     caught(rules, &[Breach::Paused]);
 }

@@ -1,16 +1,12 @@
 //! Rules that are broken on purpose.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering},
-};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use api::amount::Amount;
-use controller::{
-    action::{Action, Verb},
-    plan::{Plan, plan},
-    snapshot::{ShadowFacts, Snapshot},
-};
+use controller::action::{Action, Verb};
+use controller::plan::{Plan, plan};
+use controller::snapshot::{ShadowFacts, Snapshot};
 use jiff::SignedDuration;
 
 fn with_policies(snapshot: &Snapshot, edit: fn(&mut api::Policy)) -> Snapshot {
@@ -143,7 +139,7 @@ pub(super) fn without(snapshot: &Snapshot, verb: Verb) -> Plan {
     plan
 }
 
-/// Starts as it should, but gives the go to everything that is staged.
+/// Starts as it should, but approves everything that is staged.
 pub(super) fn generous(snapshot: &Snapshot) -> Plan {
     let mut right = plan(snapshot);
     let approvals: Vec<Action> =
@@ -153,7 +149,7 @@ pub(super) fn generous(snapshot: &Snapshot) -> Plan {
     right
 }
 
-/// Decides by how often it was asked as well.
+/// Decides also by how often it was asked.
 pub(super) fn fickle(snapshot: &Snapshot) -> Plan {
     static ASKED: AtomicU64 = AtomicU64::new(0);
     let mut random = fastrand::Rng::with_seed(ASKED.fetch_add(1, Ordering::Relaxed));

@@ -1,6 +1,7 @@
 //! What the apiserver, the kubelet and the agent write on objects.
 
-use api::{BottlerocketShadow, State, names, shadow::BottlerocketShadowSpec};
+use api::shadow::BottlerocketShadowSpec;
+use api::{BottlerocketShadow, State, names};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::ResourceExt as _;
 
@@ -28,7 +29,7 @@ pub(crate) fn set_ready(world: &mut World, name: &str, ready: bool) {
     });
 }
 
-/// Undoes what the marks say and takes them away.
+/// Undoes what the record says, and removes it.
 pub(crate) fn restore(world: &mut World, name: &str) {
     if let Some(record) = world.record(name) {
         let cordoned = if record.cordoned { record.cordoned_before } else { world.is_unschedulable(name) };
@@ -36,7 +37,7 @@ pub(crate) fn restore(world: &mut World, name: &str) {
     }
 }
 
-/// What the apiserver gives back without an agent.
+/// Restores a node without its agent, where the apiserver does.
 pub(crate) fn restore_abandoned(world: &mut World, name: &str) {
     if world.record(name).is_none() {
         return;

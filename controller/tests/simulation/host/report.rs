@@ -1,10 +1,7 @@
 //! What an agent reports.
 
-use api::{
-    Shadow, State,
-    shadow::{AgentFailure, BottlerocketShadowStatus, FailureKind},
-    timestamp,
-};
+use api::shadow::{AgentFailure, BottlerocketShadowStatus, FailureKind};
+use api::{Shadow, State, timestamp};
 use kube::ResourceExt as _;
 use semver::Version;
 

@@ -1,19 +1,19 @@
-//! What an agent does for each order.
+//! What an agent does for each state that it is asked for.
 
-use api::{
-    Shadow, State,
-    shadow::{FailureKind, Observed, RebootIntent},
-};
+use api::shadow::{FailureKind, Observed, RebootIntent};
+use api::{Shadow, State};
 
-use super::{Call, Flaw, Host, node::restore};
-use crate::{observer::Observer, world::World};
+use super::node::restore;
+use super::{Call, Flaw, Host};
+use crate::observer::Observer;
+use crate::world::World;
 
 impl Host {
     pub(super) fn rest(&mut self, world: &mut World, seen: &Shadow, reported: State) -> bool {
         match reported {
             State::Idle => self.tell_what_it_runs(world, seen),
             State::MonitoringUpdate => self.report(world, seen, |status| status.current_state = State::Idle),
-            _ => self.give_back(world, seen, State::Idle),
+            _ => self.restore(world, seen, State::Idle),
         }
     }
 
@@ -23,7 +23,7 @@ impl Host {
         !seen.observed.as_ref().is_some_and(told) && self.report(world, seen, |_| {})
     }
 
-    pub(super) fn give_back(&mut self, world: &mut World, seen: &Shadow, end: State) -> bool {
+    pub(super) fn restore(&mut self, world: &mut World, seen: &Shadow, end: State) -> bool {
         self.active = false;
         self.call = Call::None;
         self.drained = None;
@@ -71,8 +71,9 @@ impl Host {
     pub(super) fn approval(&mut self, world: &mut World, seen: &Shadow, observer: &mut Observer) -> bool {
         let report = seen.observed.as_ref().unwrap();
         let version = seen.desired.version.clone().unwrap();
-        let put_back = report.state == State::ErrorReset && self.running == version;
-        if !put_back && matches!(report.state, State::RebootedIntoUpdate | State::ErrorReset | State::MonitoringUpdate)
+        let reinstated = report.state == State::ErrorReset && self.running == version;
+        if !reinstated
+            && matches!(report.state, State::RebootedIntoUpdate | State::ErrorReset | State::MonitoringUpdate)
         {
             return false;
         }
@@ -100,7 +101,7 @@ impl Host {
             let intent = RebootIntent { version: version.to_string(), from_version: self.running.to_string(), boot_id };
             return self.report(world, seen, |status| status.rebooting = Some(intent));
         }
-        // The drain is asked for once more, which answers at once while the approval and its marks are there. Not so an original.
+        // The drain is asked for once more, which answers at once while the approval and its record are there. Not so an original.
         let there = world.shadow(&self.name).is_some_and(|shadow| shadow.desired.approval() == Some(approval.clone()))
             && world.record(&self.name).is_some_and(|record| record.approval == approval && record.cordoned);
         if !self.original && self.flaw != Flaw::Reckless && !there {

@@ -29,11 +29,11 @@ pub(crate) enum Breach {
     Halted,
     /// A start on a version out of the policy's range, or too young.
     Version,
-    /// A node is given back that is not Ready, or has not booted.
+    /// A node is restored that is not Ready, or has not booted.
     Health,
-    /// A reboot without marks, cordon and drain, or into another version.
+    /// A reboot without a record, a cordon and a drain, or into another version.
     Reboot,
-    /// A cordon, a mark or an order is left, or an administrator's cordon is gone.
+    /// A cordon, a record or a spec is left, or an administrator's cordon is gone.
     NotRestored,
     /// A node has not reached its version long after the last fault.
     NoProgress,

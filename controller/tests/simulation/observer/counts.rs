@@ -2,37 +2,40 @@
 
 use std::collections::BTreeSet;
 
-use api::{DisruptionRecord, Shadow, in_flight::Facts, names};
+use api::in_flight::Facts;
+use api::{DisruptionRecord, Shadow, names};
 use controller::action::Action;
 use k8s_openapi::api::core::v1::Node;
 use kube::ResourceExt as _;
 use semver::Version;
 
 use super::{Breach, Observer};
-use crate::{process::Seen, sight::Sight, world::World};
+use crate::plan_view::PlanView;
+use crate::process::Seen;
+use crate::world::World;
 
 impl Observer {
-    pub(super) fn counts(&mut self, world: &World, sight: &Sight<'_>, of: (&str, bool, Seen), action: &Action) {
+    pub(super) fn counts(&mut self, world: &World, view: &PlanView<'_>, of: (&str, bool, Seen), action: &Action) {
         let (policy, disrupts, seen) = of;
         let what = |limit: &str, out: &[&Node]| {
             let names: Vec<_> = out.iter().map(|node| node.name_any()).collect();
             format!("{:?} of {} under {policy} with {limit}, out: {names:?}", action.verb, action.node)
         };
         let nodes = world.nodes.rows.values().map(AsRef::as_ref);
-        let is_out = |node: &&Node| counts(world, sight, node, (policy, disrupts, seen), &action.node);
+        let is_out = |node: &&Node| counts(world, view, node, (policy, disrupts, seen), &action.node);
         let out: Vec<&Node> = nodes.clone().filter(is_out).collect();
-        let most = sight.limit(policy, "maxConcurrentUpdates").unwrap_or(0);
+        let most = view.limit(policy, "maxConcurrentUpdates").unwrap_or(0);
         if out.len() > most {
             let breach = if disrupts { Breach::Disrupted } else { Breach::InFlight };
             self.breach(world, breach, &what(&format!("limit {most}"), &out));
         }
-        let unavailable: Vec<&Node> = nodes.filter(|node| is_out(node) || sight.is_down(node, policy)).collect();
-        let most = sight.limit(policy, "maxUnavailable").unwrap_or(usize::MAX);
+        let unavailable: Vec<&Node> = nodes.filter(|node| is_out(node) || view.is_down(node, policy)).collect();
+        let most = view.limit(policy, "maxUnavailable").unwrap_or(usize::MAX);
         if unavailable.len() > most {
             self.breach(world, Breach::Unavailable, &what(&format!("at most {most:?} unavailable"), &unavailable));
         }
         let zones: BTreeSet<_> = out.iter().map(|node| &node.labels()["zone"]).collect();
-        if zones.len() > 1 && sight.spec(policy).is_some_and(|spec| spec["topologyKey"] == "zone") {
+        if zones.len() > 1 && view.spec(policy).is_some_and(|spec| spec["topologyKey"] == "zone") {
             self.breach(world, Breach::Topology, &what("one zone at a time", &out));
         }
     }
@@ -41,7 +44,7 @@ impl Observer {
 /// Whether a node counts for the policy. One that something outside has just brought back counts only if the plan could know.
 fn counts(
     world: &World,
-    sight: &Sight<'_>,
+    view: &PlanView<'_>,
     node: &Node,
     (policy, disrupted, seen): (&str, bool, Seen),
     acted_on: &str,
@@ -55,7 +58,7 @@ fn counts(
     }
     let uid = node.uid();
     let shadow = world.shadow(&name).filter(|shadow| Some(&shadow.node.uid) == uid.as_ref());
-    let shown = sight.node(&name).filter(|shown| shown.uid() == uid).unwrap_or(node);
+    let shown = view.node(&name).filter(|shown| shown.uid() == uid).unwrap_or(node);
     let record = world.record(&name);
     let acknowledged = shown.annotations().get(names::FAILURE_ACKNOWLEDGED_ANNOTATION);
     let acknowledged = acknowledged.map(|version| version.parse::<Version>().unwrap());
@@ -73,13 +76,13 @@ fn counts(
         let record = DisruptionRecord::decode(shown.metadata.annotations.as_ref()).unwrap();
         Facts { record: Ok(record.as_ref()), ..facts }.has_failed()
     };
-    out && !had_failed() && counts_for(world, sight, node, shadow.as_deref(), policy)
+    out && !had_failed() && counts_for(world, view, node, shadow.as_deref(), policy)
 }
 
 /// Whether a node counts for the policy: it began under it, or the policy applies to it, both now and as the plan saw it. A node that was
 /// moved to another policy meanwhile counts for that one.
-fn counts_for(world: &World, sight: &Sight<'_>, node: &Node, shadow: Option<&Shadow>, policy: &str) -> bool {
-    let shown = sight.node(&node.name_any()).filter(|shown| shown.uid() == node.uid());
+fn counts_for(world: &World, view: &PlanView<'_>, node: &Node, shadow: Option<&Shadow>, policy: &str) -> bool {
+    let shown = view.node(&node.name_any()).filter(|shown| shown.uid() == node.uid());
     let began = shadow.is_some_and(|shadow| shadow.desired.policy.as_deref() == Some(policy));
-    began || (sight.owner(shown.unwrap_or(node)) == Some(policy) && Sight::now(world).owner(node) == Some(policy))
+    began || (view.owner(shown.unwrap_or(node)) == Some(policy) && PlanView::now(world).owner(node) == Some(policy))
 }

@@ -7,14 +7,16 @@ use k8s_openapi::api::core::v1::Node;
 use kube::ResourceExt as _;
 use semver::Version;
 
-use super::{Breach, LONGEST_GO, Observer};
-use crate::{process::Seen, sight::Sight, world::World};
+use super::{Breach, LONGEST_APPROVAL, Observer};
+use crate::plan_view::PlanView;
+use crate::process::Seen;
+use crate::world::World;
 use api::shadow::Shadow;
 
 impl Observer {
     /// The windows of this test are the first six minutes of each quarter of an hour.
-    pub(super) fn schedule(&mut self, world: &World, sight: &Sight<'_>, policy: &str, action: &Action) {
-        if sight.spec(policy).is_none_or(|spec| spec["schedule"].is_null()) {
+    pub(super) fn schedule(&mut self, world: &World, view: &PlanView<'_>, policy: &str, action: &Action) {
+        if view.spec(policy).is_none_or(|spec| spec["schedule"].is_null()) {
             return;
         }
         let open = |at: Timestamp| at.as_second().rem_euclid(15 * 60) < 6 * 60;
@@ -31,11 +33,17 @@ impl Observer {
     }
 
     fn has_not_jumped(&self, world: &World) -> bool {
-        self.jumped.is_none_or(|jumped| world.time > jumped + LONGEST_GO)
+        self.jumped.is_none_or(|jumped| world.time > jumped + LONGEST_APPROVAL)
     }
 
-    pub(super) fn version(&mut self, world: &World, (sight, seen): (&Sight<'_>, Seen), policy: &str, action: &Action) {
-        let (Some(spec), Some(version)) = (sight.spec(policy), &action.desired.version) else { return };
+    pub(super) fn version(
+        &mut self,
+        world: &World,
+        (view, seen): (&PlanView<'_>, Seen),
+        policy: &str,
+        action: &Action,
+    ) {
+        let (Some(spec), Some(version)) = (view.spec(policy), &action.desired.version) else { return };
         let newest = *version == Version::new(1, 21, 0);
         let out_of_range = newest && spec["versions"]["constraint"] == "<1.21";
         let age = self.offered_since.map_or(0, |since| world.time - since);
@@ -51,7 +59,7 @@ impl Observer {
                 .find(|(of, _)| *of == names::shadow_name(&node.name_any()));
             let known =
                 known.and_then(|(_, shadow)| shadow.as_ref()?.0.as_ref().ok()?.status.as_ref()?.failed.as_ref());
-            // One that was given back in the version has recovered, and that of an earlier Node is over with it.
+            // One that was restored in the version has recovered, and that of an earlier Node is over with it.
             let shadow = world.shadow(&node.name_any()).filter(|shadow| Some(&shadow.node.uid) == node.uid().as_ref());
             let out =
                 shadow.filter(|shadow| shadow.desired.state == State::RebootedIntoUpdate || !runs(shadow, version));
@@ -63,7 +71,7 @@ impl Observer {
                 && acknowledged != Some(&version.to_string())
         };
         let its = |node: &&Node| {
-            sight.node(&node.name_any()).is_some_and(|n| n.uid() == node.uid() && sight.owner(n) == Some(policy))
+            view.node(&node.name_any()).is_some_and(|n| n.uid() == node.uid() && view.owner(n) == Some(policy))
         };
         let nodes = world.nodes.rows.values().map(AsRef::as_ref);
         let failed: Vec<_> = nodes.filter(its).filter(failed).map(|node| node.name_any()).collect();

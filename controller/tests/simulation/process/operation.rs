@@ -1,23 +1,19 @@
 //! A write under way, with everything that can become of it.
 
 use api::BottlerocketShadow;
-use controller::{
-    action::{Action, Verb, stored},
-    own_writes::Outcome,
-};
+use controller::action::{Action, Verb, stored};
+use controller::own_writes::Outcome;
 use kube::ResourceExt as _;
 
 use super::{Seen, WRITE_DEADLINE};
-use crate::{
-    observer::Observer,
-    world::{Refused, World},
-};
+use crate::observer::Observer;
+use crate::world::{Refused, World};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Stage {
     Write,
     ReadNode,
-    PutBack,
+    Reinstate,
 }
 
 /// A write under way, with the read and the second write that may follow it.
@@ -32,7 +28,7 @@ pub(crate) struct Operation {
     answer_is_lost: bool,
     result: Result<BottlerocketShadow, Refused>,
     written: Option<BottlerocketShadow>,
-    /// The approval was refused once when it was to be put back.
+    /// The approval was refused once when it was to be reinstated.
     refused: bool,
 }
 
@@ -82,7 +78,7 @@ impl Operation {
         if self.stage == Stage::ReadNode {
             return true;
         }
-        let on = (self.stage == Stage::PutBack).then(|| self.written.as_ref().unwrap().resource_version().unwrap());
+        let on = (self.stage == Stage::Reinstate).then(|| self.written.as_ref().unwrap().resource_version().unwrap());
         self.result = world.desired(&self.action, on.as_deref());
         if self.result.is_ok() && self.stage == Stage::Write {
             observer.wrote(world, &self.action, self.seen);
@@ -116,17 +112,17 @@ impl Operation {
                 let written = self.written.clone().unwrap();
                 let node = world.nodes.rows.get(&self.action.node);
                 if node.is_some_and(|node| self.action.came_too_late(node)) {
-                    self.stage = Stage::PutBack;
+                    self.stage = Stage::Reinstate;
                     self.send(world);
                     return None;
                 }
                 Some(Some(Outcome::Stored(Box::new(written))))
             }
-            Stage::PutBack => match self.result.clone() {
+            Stage::Reinstate => match self.result.clone() {
                 Ok(stored) => Some(Some(Outcome::Stored(Box::new(stored)))),
                 Err(Refused::Gone) => Some(Some(Outcome::Gone)),
                 Err(Refused::Conflict) if self.refused => Some(Some(self.unknown())),
-                Err(Refused::Conflict) => match taken_back(&self.action, world) {
+                Err(Refused::Conflict) => match withdrawn(&self.action, world) {
                     Ok(found) => {
                         self.refused = true;
                         self.written = Some(found);
@@ -144,22 +140,22 @@ impl Operation {
     }
 }
 
-/// The shadow as it is stored, if it still asks for what `action` wrote when it took an approval back; else what that means.
-fn taken_back(action: &Action, world: &World) -> Result<BottlerocketShadow, Outcome> {
+/// The shadow as it is stored, if it still asks for what `action` wrote when it withdrew an approval; else what that means.
+fn withdrawn(action: &Action, world: &World) -> Result<BottlerocketShadow, Outcome> {
     let Some(found) = world.shadows.rows.get(&action.shadow) else { return Err(Outcome::Gone) };
     let found = found.0.as_ref().unwrap().clone();
     let same = found.uid().as_ref() == Some(&action.uid) && found.spec == stored(&action.desired);
     if same && action.withdraws_an_approval() { Ok(found) } else { Err(Outcome::Stored(Box::new(found))) }
 }
 
-/// What became of a write whose answer was lost. An approval that was taken back too late is put back.
+/// What became of a write whose answer was lost. An approval that was withdrawn too late is reinstated.
 pub(super) fn settled(action: &Action, world: &mut World) -> Outcome {
-    let found = match taken_back(action, world) {
+    let found = match withdrawn(action, world) {
         Ok(found) => found,
         Err(settled) => return settled,
     };
     let too_late = world.nodes.rows.get(&action.node).is_some_and(|node| action.came_too_late(node));
     let version = found.resource_version().filter(|_| too_late);
-    let restored = version.map(|version| world.desired(action, Some(&version)).unwrap());
-    Outcome::Stored(Box::new(restored.unwrap_or(found)))
+    let reinstated = version.map(|version| world.desired(action, Some(&version)).unwrap());
+    Outcome::Stored(Box::new(reinstated.unwrap_or(found)))
 }

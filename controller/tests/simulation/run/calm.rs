@@ -1,9 +1,11 @@
 //! The end of the faults.
 
-use api::{names, shadow::FailureKind};
+use api::names;
+use api::shadow::FailureKind;
 use semver::Version;
 
-use super::{Course, faults::annotate};
+use super::Course;
+use super::faults::annotate;
 use crate::host::set_ready;
 
 impl Course {

@@ -4,11 +4,9 @@ use api::{State, names};
 use semver::Version;
 
 use super::{Course, POOLS};
-use crate::{
-    host::{Host, set_ready},
-    process::Process,
-    world::World,
-};
+use crate::host::{Host, set_ready};
+use crate::process::Process;
+use crate::world::World;
 
 impl Course {
     pub(super) fn fault(&mut self) {

@@ -3,25 +3,19 @@
 mod operation;
 mod publish;
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    rc::Rc,
-};
+use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 
-use controller::{
-    check::check,
-    own_writes::OwnWrites,
-    plan::Plan,
-    snapshot::{Objects, Parsed, Snapshot, WatchedNode, WatchedShadow},
-};
+use controller::check::check;
+use controller::own_writes::OwnWrites;
+use controller::plan::Plan;
+use controller::snapshot::{Objects, Parsed, Snapshot, WatchedNode, WatchedShadow};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Node;
 
-use crate::{
-    host::Flaw,
-    observer::{Breach, Observer},
-    world::{StoredPolicy, StoredShadow, View, World},
-};
+use crate::host::Flaw;
+use crate::observer::{Breach, Observer};
+use crate::world::{StoredPolicy, StoredShadow, View, World};
 pub(crate) use operation::Operation;
 use operation::settled;
 

@@ -1,6 +1,7 @@
-//! Writes that fit nothing, orders that nobody may give, and orders that do not follow.
+//! Writes that fit nothing, specs that nobody may write, and specs that do not follow from the one before.
 
-use controller::{action::Verb, check::Broken};
+use controller::action::Verb;
+use controller::check::Broken;
 use jiff::SignedDuration;
 
 use crate::{action, assert_objects, assert_objects_to_both, outdated, set, tampered};
@@ -29,7 +30,7 @@ fn it_objects_in_a_pause() {
 }
 
 #[test]
-fn it_objects_to_orders_that_do_not_follow() {
+fn it_objects_to_specs_that_do_not_follow() {
     let without_version = tampered(|_, plan| action(plan, Verb::Start).desired.version = None);
     assert_objects(&without_version, "a", Verb::Start, Broken::Desired);
     let into_another =

@@ -1,15 +1,17 @@
-//! What happens to a node, how it ends, and what is decided from (3, 4, 6 and 8).
+//! How a node is updated, how that ends, and from what it is decided (3, 4, 6 and 8).
 
 use controller::action::Verb;
 
-use super::{
-    caught,
-    plans::{blind_to_health, fickle, restless, without},
-};
-use crate::{RULES, host::Flaw, observer::Breach, process::Rules, run::run};
+use super::caught;
+use super::plans::{blind_to_health, fickle, restless, without};
+use crate::RULES;
+use crate::host::Flaw;
+use crate::observer::Breach;
+use crate::process::Rules;
+use crate::run::run;
 
 #[test]
-fn a_node_that_is_given_back_before_it_is_healthy_is_caught() {
+fn a_node_that_is_restored_before_it_is_healthy_is_caught() {
     caught(Rules { plan: blind_to_health, ..RULES }, &[Breach::Health]);
 }
 

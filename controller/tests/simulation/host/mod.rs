@@ -9,7 +9,8 @@ use api::{ApprovalId, Shadow, State, names};
 use kube::ResourceExt as _;
 use semver::Version;
 
-use crate::{observer::Observer, world::World};
+use crate::observer::Observer;
+use crate::world::World;
 use node::create;
 pub(crate) use node::{restore, restore_abandoned, set_ready};
 
@@ -17,8 +18,8 @@ pub(crate) use node::{restore, restore_abandoned, set_ready};
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Call {
     None,
-    /// The mark is written, the shadow not read yet.
-    Marked(ApprovalId),
+    /// The record is written, the shadow not read yet.
+    Recorded(ApprovalId),
     Draining(ApprovalId, u64),
 }
 
@@ -28,7 +29,7 @@ pub(crate) enum Flaw {
     None,
     /// Reboots without having drained.
     Reckless,
-    /// Takes the marks away and leaves the cordon.
+    /// Removes the record and leaves the cordon.
     Careless,
     /// Begins under an approval that has expired.
     Late,
@@ -82,7 +83,7 @@ impl Host {
         self.down_until.is_some()
     }
 
-    /// The agent, or the way to its apiserver, hangs.
+    /// The agent, or its connection to the apiserver, hangs.
     pub(crate) fn hang(&mut self, world: &mut World) {
         self.hangs_until = world.time + world.random.u64(30..900);
     }
@@ -147,14 +148,14 @@ impl Host {
         let stale = world.chance(10).then(|| before(world, &self.name)).flatten();
         let seen = stale.filter(|stale| stale.uid == shadow.uid).map_or(shadow, std::rc::Rc::new);
         let Some(report) = &seen.observed else {
-            // What an earlier shadow has left behind is given back first.
+            // What was done under an earlier shadow is undone first.
             restore(world, &self.name);
             return self.report(world, &seen, |_| {});
         };
         match seen.desired.state {
             State::Idle | State::ErrorReset => self.rest(world, &seen, report.state),
             State::MonitoringUpdate if report.state == State::MonitoringUpdate => false,
-            State::MonitoringUpdate => self.give_back(world, &seen, State::MonitoringUpdate),
+            State::MonitoringUpdate => self.restore(world, &seen, State::MonitoringUpdate),
             State::StagedAndPerformedUpdate => self.stage(world, &seen, report.state),
             State::RebootedIntoUpdate => self.approval(world, &seen, observer),
         }

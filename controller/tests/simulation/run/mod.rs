@@ -9,12 +9,10 @@ use std::collections::BTreeMap;
 use api::State;
 use serde_json::Value;
 
-use crate::{
-    host::{Host, restore_abandoned},
-    observer::{Breach, Observer},
-    process::{Operation, Process, Rules},
-    world::World,
-};
+use crate::host::{Host, restore_abandoned};
+use crate::observer::{Breach, Observer};
+use crate::process::{Operation, Process, Rules};
+use crate::world::World;
 
 const POOLS: [&str; 2] = ["blue", "green"];
 /// How long the faults last, in turns of a few seconds.
@@ -142,7 +140,7 @@ impl Course {
         let line = |host: &Host| {
             let shadow = self.world.shadow(&host.name);
             format!(
-                "{} original={} running {} marks {:?} cordoned {} {:?}",
+                "{} original={} running {} record {:?} cordoned {} {:?}",
                 host.name,
                 host.original,
                 host.running,

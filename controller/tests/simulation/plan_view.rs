@@ -8,15 +8,16 @@ use k8s_openapi::api::core::v1::Node;
 use kube::ResourceExt as _;
 use serde_json::Value;
 
-use crate::{process::Seen, world::World};
+use crate::process::Seen;
+use crate::world::World;
 
 /// What a plan could know.
-pub(crate) struct Sight<'a> {
+pub(crate) struct PlanView<'a> {
     nodes: BTreeMap<&'a str, &'a Node>,
     policies: BTreeMap<&'a str, &'a Value>,
 }
 
-impl<'a> Sight<'a> {
+impl<'a> PlanView<'a> {
     pub(crate) fn of(world: &'a World, seen: Seen) -> Self {
         Self::until(world, seen.nodes, seen.policies)
     }

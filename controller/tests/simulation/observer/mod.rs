@@ -7,25 +7,23 @@ mod rules;
 
 use std::rc::Rc;
 
-use api::{
-    State, names,
-    shadow::{Desired, Shadow},
-};
-use controller::{
-    action::{Action, Verb},
-    plan::Plan,
-};
+use api::shadow::{Desired, Shadow};
+use api::{State, names};
+use controller::action::{Action, Verb};
+use controller::plan::Plan;
 use jiff::SignedDuration;
 use kube::ResourceExt as _;
 use semver::Version;
 
 pub(crate) use breach::Breach;
 
-use crate::{process::Seen, sight::Sight, world::World};
+use crate::plan_view::PlanView;
+use crate::process::Seen;
+use crate::world::World;
 
 /// Longest that an approval holds, and a clock may have jumped by while it did, in seconds.
-const LONGEST_GO: u64 = 10 * 60;
-/// Longest that a controller may take to see that an approval must be taken back and to do so, with watches that lag behind and writes
+const LONGEST_APPROVAL: u64 = 10 * 60;
+/// Longest that a controller may take to see that an approval must be withdrawn and to do so, with watches that lag behind and writes
 /// that are lost, in seconds.
 const LONGEST_TO_WITHDRAW: u64 = 3 * 60;
 
@@ -74,32 +72,32 @@ impl Observer {
         };
         self.starts += usize::from(!disrupts);
         let what = format!("{:?} of {} under {policy}", action.verb, action.node);
-        let sight = Sight::of(world, seen);
-        let node = sight.node(&action.node);
-        if node.and_then(|node| sight.owner(node)) != Some(policy) {
+        let view = PlanView::of(world, seen);
+        let node = view.node(&action.node);
+        if node.and_then(|node| view.owner(node)) != Some(policy) {
             self.breach(world, Breach::Owner, &what);
         }
-        if sight.spec(policy).is_some_and(|spec| spec["paused"] == true) {
+        if view.spec(policy).is_some_and(|spec| spec["paused"] == true) {
             self.breach(world, Breach::Paused, &what);
         }
         if node.is_some_and(|node| node.annotations().contains_key(names::HOLD_ANNOTATION)) {
             self.breach(world, Breach::Held, &what);
         }
-        let latest = world.now() + SignedDuration::from_secs(LONGEST_GO.cast_signed());
-        let jumped = self.jumped.is_some_and(|jumped| world.time < jumped + LONGEST_GO);
+        let latest = world.now() + SignedDuration::from_secs(LONGEST_APPROVAL.cast_signed());
+        let jumped = self.jumped.is_some_and(|jumped| world.time < jumped + LONGEST_APPROVAL);
         if !jumped && action.desired.disrupt_not_after.is_some_and(|expiry| expiry > latest) {
             self.breach(world, Breach::Expiry, &what);
         }
-        self.schedule(world, &sight, policy, action);
-        self.version(world, (&sight, seen), policy, action);
+        self.schedule(world, &view, policy, action);
+        self.version(world, (&view, seen), policy, action);
         if action.verb != Verb::Renew {
-            self.counts(world, &sight, (policy, disrupts, seen), action);
+            self.counts(world, &view, (policy, disrupts, seen), action);
         }
     }
 
     fn gives_back(&mut self, world: &World, action: &Action, seen: Seen) {
-        let sight = Sight::of(world, seen);
-        let Some(node) = sight.node(&action.node) else { return };
+        let view = PlanView::of(world, seen);
+        let Some(node) = view.node(&action.node) else { return };
         let conditions = node.status.iter().filter_map(|status| status.conditions.as_ref()).flatten();
         let ready = conditions.into_iter().any(|condition| condition.status == "True");
         let boot = &node.status.as_ref().unwrap().node_info.as_ref().unwrap().boot_id;
@@ -110,7 +108,7 @@ impl Observer {
         }
     }
 
-    /// Looks for approvals that should have been taken back long ago: nobody has used them, and their policy is paused or their node
+    /// Looks for approvals that should have been withdrawn long ago: nobody has used them, and their policy is paused or their node
     /// held. A controller that has just begun to lead is given its time.
     pub(crate) fn looks_at_approvals(&mut self, world: &World) {
         if self.paused_since.is_empty() && self.held_since.is_empty() {
@@ -124,7 +122,7 @@ impl Observer {
             if !staged || !usable || world.record(name).is_some() {
                 continue;
             }
-            let owner = Sight::now(world).owner(node);
+            let owner = PlanView::now(world).owner(node);
             let paused = owner.and_then(|policy| self.paused_since.get(policy)).map(|since| self.moved.max(*since));
             let held = self.held_since.get(name).copied();
             for (since, breach) in [(paused, Breach::Paused), (held, Breach::Held)] {
@@ -154,7 +152,7 @@ impl Observer {
         let held = self.held_since.get(node).copied();
         for (since, breach) in [(paused, Breach::Paused), (held, Breach::Held)] {
             let since = since.map(|since| since.max(self.jumped.unwrap_or_default()));
-            if since.is_some_and(|since| world.time > since + LONGEST_GO) {
+            if since.is_some_and(|since| world.time > since + LONGEST_APPROVAL) {
                 self.breach(world, breach, &format!("{node} is disrupted"));
             }
         }
