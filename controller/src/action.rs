@@ -10,27 +10,27 @@ use k8s_openapi::api::core::v1::Node;
 /// What an action is, in the words of the way of one node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Verb {
-    /// Begin: download and stage.
+    /// Begin: download and stage the image.
     Start,
-    /// The approval: disrupt and reboot.
+    /// Approve: exclude, drain, activate and reboot.
     Approve,
     /// Let an approval that was not used yet hold for longer.
     Renew,
     /// Say anew how the node is disrupted: the policy was edited. The approval stays as it is.
     Adjust,
-    /// Take an unused go back; the image stays staged.
+    /// Withdraw an approval that was not used; the image stays staged.
     Withdraw,
-    /// Back to Idle before any disruption: an unused approval is taken back, a staged image is given up.
+    /// Back to Idle before any disruption: the place is free for another node.
     Unschedule,
-    /// An approval was taken back after it had been used: the same approval again, so that the disruption finishes.
+    /// An approval was withdrawn after it had been used: the same approval again, so that the disruption finishes.
     Reinstate,
-    /// The update is healthy: give the node back.
+    /// The update is healthy: restore the node.
     Restore,
-    /// It is given back: Idle.
+    /// It is restored: Idle.
     Finish,
-    /// Something failed: Idle, so that the agent gives back what it did.
+    /// The update ends early or has failed: Idle, so that the agent restores what it did.
     Abort,
-    /// Forget the update that is over.
+    /// Clear what is left in the spec of an update that is over.
     Clear,
     /// The shadow has no Node, or one that is not managed.
     Delete,
@@ -72,13 +72,13 @@ impl Verb {
         }
     }
 
-    /// Whether `check()` may keep it from being executed. Finishing and giving back always go through.
+    /// Whether `check()` may keep it from being executed. Finishing and restoring always go through.
     #[must_use]
     pub const fn is_limited(self) -> bool {
         matches!(self, Self::Start | Self::Approve | Self::Renew)
     }
 
-    /// Whether it takes an approval back that an agent may be about to use.
+    /// Whether it ends an approval that an agent may be about to use.
     #[must_use]
     pub const fn withdraws_an_approval(self) -> bool {
         matches!(self, Self::Withdraw | Self::Unschedule)
@@ -98,14 +98,14 @@ pub struct Action {
     pub uid: String,
     /// The shadow's resourceVersion: precondition.
     pub resource_version: String,
-    /// What was asked before; an approval that turns out to have been used is put back from it.
+    /// What was asked before; an approval that turns out to have been used is reinstated from it.
     pub before: Desired,
     /// What is asked from now on; nothing when the shadow is deleted.
     pub desired: Desired,
 }
 
 impl Action {
-    /// `verb` on `shadow`, asking for `order` from now on.
+    /// `verb` on `shadow`, asking for `desired` from now on.
     #[must_use]
     pub fn new(verb: Verb, shadow: &Shadow, desired: Desired) -> Self {
         Self {
@@ -121,14 +121,14 @@ impl Action {
 }
 
 impl Action {
-    /// Whether it takes an approval back that an agent may be about to use.
+    /// Whether it ends an approval that an agent may be about to use.
     #[must_use]
     pub fn withdraws_an_approval(&self) -> bool {
         self.verb.withdraws_an_approval() && self.before.approval().is_some()
     }
 
-    /// Whether the approval that this action has taken back was used before: `node`, read past the caches after the write, carries
-    /// the marks of that very go. It is put back then, so that the disruption finishes.
+    /// Whether the approval that this action has withdrawn was used before: `node`, read past the caches after the write, carries
+    /// the record of that very approval. It is reinstated then, so that the disruption finishes.
     #[must_use]
     pub fn came_too_late(&self, node: &Node) -> bool {
         let record = DisruptionRecord::decode(node.metadata.annotations.as_ref()).ok().flatten();
@@ -136,7 +136,7 @@ impl Action {
     }
 }
 
-/// An order as the shadow's spec stores it.
+/// `desired` as the shadow's spec stores it.
 #[must_use]
 pub fn stored(desired: &Desired) -> BottlerocketShadowSpec {
     BottlerocketShadowSpec {

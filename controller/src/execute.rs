@@ -4,7 +4,7 @@ use std::future::ready;
 
 use crate::{
     action::{Action, Verb},
-    lease::Mandate,
+    lease::Leadership,
     own_writes::Outcome,
     write::{WRITE_DEADLINE, WriteError, Writer},
 };
@@ -28,11 +28,11 @@ pub(crate) struct Executed {
 /// Executes `actions`, several at once, with a sign of life for each. None is begun after the mandate has ended.
 pub(crate) async fn execute(
     writer: &Writer,
-    mandate: &Mandate,
+    leadership: &Leadership,
     heartbeat: &Heartbeat,
     actions: Vec<Action>,
 ) -> Vec<Executed> {
-    let begun = stream::iter(actions).take_while(|_| ready(mandate.holds()));
+    let begun = stream::iter(actions).take_while(|_| ready(leadership.holds()));
     let executed = begun.map(|action| one(writer, action)).buffer_unordered(CONCURRENCY);
     executed.inspect(|_| heartbeat.beat()).collect().await
 }
@@ -40,11 +40,11 @@ pub(crate) async fn execute(
 /// Reads what became of `actions`, whose outcomes are unknown, as [`execute`] executes them.
 pub(crate) async fn settle_all(
     writer: &Writer,
-    mandate: &Mandate,
+    leadership: &Leadership,
     heartbeat: &Heartbeat,
     actions: Vec<Action>,
 ) -> Vec<(Action, Result<Outcome, WriteError>)> {
-    let begun = stream::iter(actions).take_while(|_| ready(mandate.holds()));
+    let begun = stream::iter(actions).take_while(|_| ready(leadership.holds()));
     let settled = begun.map(|action| async {
         let outcome = settle(writer, &action).await;
         (action, outcome)
@@ -56,7 +56,7 @@ async fn one(writer: &Writer, action: Action) -> Executed {
     let written = match action.verb {
         Verb::Delete => writer.delete(&action).await.map(|()| Outcome::Gone),
         _ if action.withdraws_an_approval() => match writer.desired(&action).await {
-            Ok(written) => finish_taking_back(writer, &action, written).await,
+            Ok(written) => finish_withdrawal(writer, &action, written).await,
             Err(error) => Err(error),
         },
         _ => writer.desired(&action).await.map(stored),
@@ -76,31 +76,27 @@ async fn one(writer: &Writer, action: Action) -> Executed {
     }
 }
 
-/// Reads what became of an action whose outcome is unknown, and finishes it if it took an approval back.
+/// Reads what became of an action whose outcome is unknown, and finishes it if it withdrew an approval.
 ///
 /// # Errors
 /// [`WriteError::Unknown`] when it cannot be told yet.
 async fn settle(writer: &Writer, action: &Action) -> Result<Outcome, WriteError> {
     match writer.shadow(&action.shadow).await {
-        Ok(found) if action.withdraws_an_approval() => finish_taking_back(writer, action, found).await,
+        Ok(found) if action.withdraws_an_approval() => finish_withdrawal(writer, action, found).await,
         Ok(found) => Ok(stored(found)),
         Err(WriteError::Gone) => Ok(Outcome::Gone),
         Err(error) => Err(unknown("shadow not read", &error)),
     }
 }
 
-/// Finishes taking an approval back once the shadow is written: the Node is read past the caches, and if it carries the marks of that
-/// very go the disruption had begun, and the same approval is put back. The apiserver does the same from the other side: it writes
-/// its marks first and reads the shadow then, so that one of the two always sees the other.
+/// Finishes a withdrawal once the shadow is written: the Node is read past the caches, and if it carries the record of that
+/// very approval the disruption had begun, and the same approval is reinstated. The apiserver does the same from the other side: it
+/// writes its record first and reads the shadow then, so that one of the two always sees the other.
 ///
-/// As long as the Node has not been read, or the approval not been put back where it must be, nobody may count on either: the
+/// As long as the Node has not been read, or the approval not been reinstated where it must be, nobody may count on either: the
 /// outcome is unknown. The agent may report meanwhile, which refuses the write; it is tried once more on what is stored then.
-async fn finish_taking_back(
-    writer: &Writer,
-    action: &Action,
-    found: BottlerocketShadow,
-) -> Result<Outcome, WriteError> {
-    if !is_taken_back(action, &found)? {
+async fn finish_withdrawal(writer: &Writer, action: &Action, found: BottlerocketShadow) -> Result<Outcome, WriteError> {
+    if !is_withdrawn(action, &found)? {
         return Ok(stored(found));
     }
     match writer.node(&action.node).await {
@@ -108,10 +104,10 @@ async fn finish_taking_back(
         Ok(_) | Err(WriteError::Gone) => return Ok(stored(found)),
         Err(error) => return Err(unknown("Node not read", &error)),
     }
-    tracing::info!(node = action.node, "go was used before it was taken back and is put back");
-    let restored = match put_back(writer, action, &found).await {
+    tracing::info!(node = action.node, "approval was used before it was withdrawn and is reinstated");
+    let restored = match reinstate(writer, action, &found).await {
         Err(WriteError::Conflict) => match writer.shadow(&action.shadow).await {
-            Ok(again) if is_taken_back(action, &again)? => put_back(writer, action, &again).await,
+            Ok(again) if is_withdrawn(action, &again)? => reinstate(writer, action, &again).await,
             again => again,
         },
         restored => restored,
@@ -119,11 +115,11 @@ async fn finish_taking_back(
     match restored {
         Ok(restored) => Ok(stored(restored)),
         Err(WriteError::Gone) => Ok(Outcome::Gone),
-        Err(error) => Err(unknown("go not put back", &error)),
+        Err(error) => Err(unknown("approval not reinstated", &error)),
     }
 }
 
-async fn put_back(
+async fn reinstate(
     writer: &Writer,
     action: &Action,
     found: &BottlerocketShadow,
@@ -132,8 +128,8 @@ async fn put_back(
     writer.replace_desired(&action.shadow, &action.uid, version, &action.before).await
 }
 
-/// Whether the shadow is still the one that `action` took the approval from, and asks for what it wrote then.
-fn is_taken_back(action: &Action, found: &BottlerocketShadow) -> Result<bool, WriteError> {
+/// Whether the shadow is still the one that `action` withdrew the approval from, and asks for what it wrote then.
+fn is_withdrawn(action: &Action, found: &BottlerocketShadow) -> Result<bool, WriteError> {
     if found.metadata.uid.as_ref() != Some(&action.uid) {
         return Ok(false);
     }

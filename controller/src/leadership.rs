@@ -97,7 +97,7 @@ pub enum Answer {
 }
 
 #[derive(Debug)]
-struct Sight {
+struct SeenLease {
     record: Option<Record>,
     /// When it was first seen like this.
     since: Instant,
@@ -109,7 +109,7 @@ struct Sight {
 #[derive(Debug)]
 pub struct Candidate {
     identity: String,
-    sight: Option<Sight>,
+    seen: Option<SeenLease>,
     term: Option<Term>,
     next: Option<Instant>,
 }
@@ -118,7 +118,7 @@ impl Candidate {
     /// `identity` must be this process's alone.
     #[must_use]
     pub const fn new(identity: String) -> Self {
-        Self { identity, sight: None, term: None, next: None }
+        Self { identity, seen: None, term: None, next: None }
     }
 
     /// Its name in the Lease.
@@ -141,10 +141,10 @@ impl Candidate {
         if let Some(next) = self.next.filter(|next| *next > now) {
             return Step::Wait(next);
         }
-        let Some(sight) = self.sight.as_ref().filter(|sight| sight.fresh) else { return Step::Read };
-        let transitions = sight.record.as_ref().map_or(0, |record| record.transitions);
-        let version = sight.record.as_ref().map(|record| record.version.clone());
-        match self.decide(sight, now) {
+        let Some(seen) = self.seen.as_ref().filter(|seen| seen.fresh) else { return Step::Read };
+        let transitions = seen.record.as_ref().map_or(0, |record| record.transitions);
+        let version = seen.record.as_ref().map(|record| record.version.clone());
+        match self.decide(seen, now) {
             Decision::Renew => Step::Write(Bid { version, transitions, begins: None }),
             Decision::Acquire { orderly } => {
                 Step::Write(Bid { version, transitions: transitions.saturating_add(1), begins: Some(orderly) })
@@ -157,8 +157,8 @@ impl Candidate {
         }
     }
 
-    fn decide(&self, sight: &Sight, now: Instant) -> Decision {
-        let holder = sight.record.as_ref().and_then(|record| record.holder.as_ref());
+    fn decide(&self, seen: &SeenLease, now: Instant) -> Decision {
+        let holder = seen.record.as_ref().and_then(|record| record.holder.as_ref());
         let ours = holder == Some(&self.identity);
         match (self.term.is_some(), holder) {
             (true, _) if ours => Decision::Renew,
@@ -167,8 +167,8 @@ impl Candidate {
             // Taken in an attempt whose answer was lost, or left over from a term that ended.
             (false, Some(_)) if ours => Decision::Acquire { orderly: false },
             (false, Some(_)) => {
-                let duration = sight.record.as_ref().map_or(LEASE_DURATION, |record| record.duration);
-                let expired = now.duration_since(sight.since) >= duration.clamp(LEASE_DURATION, LONGEST_DURATION);
+                let duration = seen.record.as_ref().map_or(LEASE_DURATION, |record| record.duration);
+                let expired = now.duration_since(seen.since) >= duration.clamp(LEASE_DURATION, LONGEST_DURATION);
                 if expired { Decision::Acquire { orderly: false } } else { Decision::Wait }
             }
         }
@@ -206,7 +206,7 @@ impl Candidate {
     /// The write that gives the Lease up; `None` when it was not ours when it was last seen.
     #[must_use]
     pub fn give_up(&self) -> Option<Bid> {
-        let record = self.sight.as_ref()?.record.as_ref()?;
+        let record = self.seen.as_ref()?.record.as_ref()?;
         (record.holder.as_ref() == Some(&self.identity)).then(|| Bid {
             version: Some(record.version.clone()),
             transitions: record.transitions,
@@ -215,8 +215,8 @@ impl Candidate {
     }
 
     fn see(&mut self, record: Option<Record>, now: Instant) {
-        let same = self.sight.as_ref().filter(|sight| sight.record == record).map(|sight| sight.since);
-        self.sight = Some(Sight { record, since: same.unwrap_or(now), fresh: true });
+        let same = self.seen.as_ref().filter(|seen| seen.record == record).map(|seen| seen.since);
+        self.seen = Some(SeenLease { record, since: same.unwrap_or(now), fresh: true });
         self.next = None;
     }
 
@@ -227,8 +227,8 @@ impl Candidate {
 
     /// The Lease has to be read again; since when it was seen as it is stays known.
     fn forget_sight(&mut self) {
-        if let Some(sight) = &mut self.sight {
-            sight.fresh = false;
+        if let Some(seen) = &mut self.seen {
+            seen.fresh = false;
         }
     }
 

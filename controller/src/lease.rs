@@ -35,13 +35,13 @@ const _: () = assert!(RENEW_DEADLINE.as_secs() + WRITE_DEADLINE.as_secs() <= LEA
 
 /// Whether this controller may act, as the loop sees it.
 #[derive(Clone)]
-pub(crate) struct Mandate {
+pub(crate) struct Leadership {
     term: watch::Receiver<Option<Term>>,
     began: Option<Instant>,
     stop: CancellationToken,
 }
 
-impl Mandate {
+impl Leadership {
     /// One that holds for as long as nobody cancels `stop`.
     #[cfg(test)]
     pub(crate) fn until(stop: CancellationToken) -> Self {
@@ -97,11 +97,16 @@ pub(crate) struct Election {
 
 impl Election {
     /// An election in `namespace`, and the mandate that follows from it.
-    pub(crate) fn new(client: &Client, namespace: &str, identity: String, stop: CancellationToken) -> (Self, Mandate) {
+    pub(crate) fn new(
+        client: &Client,
+        namespace: &str,
+        identity: String,
+        stop: CancellationToken,
+    ) -> (Self, Leadership) {
         let (term, receiver) = watch::channel(None);
         let leases = Api::namespaced(client.clone(), namespace);
         let candidate = Candidate::new(identity);
-        (Self { leases, candidate, acquired: None, term }, Mandate { term: receiver, began: None, stop })
+        (Self { leases, candidate, acquired: None, term }, Leadership { term: receiver, began: None, stop })
     }
 
     /// Takes part until `stop`, or until the loop has ended before that; then gives the Lease up, but only once `idle` says that no
@@ -270,16 +275,16 @@ mod tests {
         let (service, mut server) = pair::<Request<Body>, Response<Body>>();
         let client = Client::new(service, "default");
         let stop = CancellationToken::new();
-        let (election, mut mandate) = Election::new(&client, "ns", "me".to_owned(), stop.clone());
+        let (election, mut leadership) = Election::new(&client, "ns", "me".to_owned(), stop.clone());
         let (idle, is_idle) = oneshot::channel();
         let running = tokio::spawn(election.run(stop.clone(), is_idle));
         assert_eq!(serve(&mut server, 404, missing()).await.0, Method::GET);
         let (method, lease) = serve(&mut server, 201, Value::Null).await;
         assert_eq!((method, &lease["spec"]["holderIdentity"]), (Method::POST, &json!("me")));
-        assert!(mandate.gained().await.unwrap().orderly);
-        assert!(mandate.holds());
+        assert!(leadership.gained().await.unwrap().orderly);
+        assert!(leadership.holds());
         stop.cancel();
-        assert!(!mandate.holds(), "nothing is begun any more");
+        assert!(!leadership.holds(), "nothing is begun any more");
         idle.send(()).unwrap();
         let mut stored = lease.clone();
         stored["metadata"]["resourceVersion"] = json!("1");
@@ -296,12 +301,12 @@ mod tests {
             let (service, mut server) = pair::<Request<Body>, Response<Body>>();
             let client = Client::new(service, "default");
             let stop = CancellationToken::new();
-            let (election, mut mandate) = Election::new(&client, "ns", "me".to_owned(), stop.clone());
+            let (election, mut leadership) = Election::new(&client, "ns", "me".to_owned(), stop.clone());
             let (idle, is_idle) = oneshot::channel();
             let running = tokio::spawn(election.run(stop.clone(), is_idle));
             serve(&mut server, 404, missing()).await;
             let (_, mut lease) = serve(&mut server, 201, Value::Null).await;
-            mandate.gained().await.unwrap();
+            leadership.gained().await.unwrap();
             if clean {
                 idle.send(()).unwrap();
                 lease["metadata"]["resourceVersion"] = json!("1");

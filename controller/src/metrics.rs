@@ -190,7 +190,7 @@ impl Metrics {
         self.failures.show_all(counts);
     }
 
-    /// An order has taken the place of another.
+    /// A spec has taken the place of another.
     pub(crate) fn ordered(&self, action: &Action, now: Timestamp) {
         let Some(since) = action.before.since.filter(|_| action.before.state != action.desired.state) else { return };
         let seconds = now.duration_since(since).as_secs_f64().max(0.0);

@@ -7,7 +7,7 @@ use futures::{StreamExt as _, stream};
 use runtime::health::Heartbeat;
 
 use crate::{
-    lease::Mandate,
+    lease::Leadership,
     shadow_status::ShadowStatus,
     snapshot::{PolicyFacts, Snapshot},
     write::{WriteError, Writer},
@@ -19,13 +19,13 @@ const CONCURRENCY: usize = 16;
 /// Writes conditions, with a sign of life for each; the answers are the shadows as they are now.
 pub(crate) async fn publish_conditions(
     writer: &Writer,
-    mandate: &Mandate,
+    leadership: &Leadership,
     heartbeat: &Heartbeat,
     changed: Vec<ShadowStatus>,
 ) -> Vec<Result<BottlerocketShadow, (String, WriteError)>> {
     let write =
         |change: ShadowStatus| async move { writer.conditions(&change).await.map_err(|error| (change.shadow, error)) };
-    let begun = stream::iter(changed).take_while(|_| ready(mandate.holds()));
+    let begun = stream::iter(changed).take_while(|_| ready(leadership.holds()));
     begun.map(write).buffer_unordered(CONCURRENCY).inspect(|_| heartbeat.beat()).collect().await
 }
 
@@ -55,7 +55,7 @@ pub(crate) fn changed_statuses(
 /// Writes statuses, with a sign of life for each; says of each policy what was written.
 pub(crate) async fn publish_statuses(
     writer: &Writer,
-    mandate: &Mandate,
+    leadership: &Leadership,
     heartbeat: &Heartbeat,
     changed: Vec<PolicyStatus>,
 ) -> Vec<(String, Result<UpdatePolicyStatus, WriteError>)> {
@@ -63,6 +63,6 @@ pub(crate) async fn publish_statuses(
         let written = writer.policy_status(&change.policy, &change.uid, &change.status).await;
         (change.policy, written.map(|_| change.status))
     };
-    let begun = stream::iter(changed).take_while(|_| ready(mandate.holds()));
+    let begun = stream::iter(changed).take_while(|_| ready(leadership.holds()));
     begun.map(write).buffer_unordered(CONCURRENCY).inspect(|_| heartbeat.beat()).collect().await
 }

@@ -1,15 +1,15 @@
 //! Starts everything and ends it again.
 
+mod batch;
 mod cycle;
 mod decide;
 mod delays;
 mod lead;
-mod pace;
 mod planner;
-mod portion;
+mod rate;
 mod resign;
 mod takeover;
-mod unread;
+mod undecodable;
 
 use std::time::Duration;
 
@@ -57,7 +57,7 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
     let watches = Watches::start(&client, &args.namespace, &metrics, &mut supervisor);
     let token = supervisor.token();
     let identity = format!("{}_{:016x}", args.pod_name, fastrand::u64(..));
-    let (election, mandate) = Election::new(&client, &args.namespace, identity, token.clone());
+    let (election, leadership) = Election::new(&client, &args.namespace, identity, token.clone());
     let (idle, loop_is_idle) = oneshot::channel();
     supervisor.spawn("lease", election.run(token.clone(), loop_is_idle));
     let (announcer, announcing) = announcer(&client, &metrics);
@@ -68,7 +68,7 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
     });
     let writer = Writer::new(&client, &args.namespace);
     let controller =
-        Controller { watches, writer, announcer, metrics, heartbeat, mandate, planner: Planner::default() };
+        Controller { watches, writer, announcer, metrics, heartbeat, leadership, planner: Planner::default() };
     supervisor.spawn("loop", async move {
         match token.run_until_cancelled(controller.watches.synced()).await {
             Some(done) => done?,

@@ -221,7 +221,7 @@ fn degraded(
     let kind = PolicyCondition::Degraded;
     let objection = objections.iter().find(|objection| nodes.iter().any(|(node, _)| **node == objection.node));
     if let Some(Objection { node, verb, broken }) = objection {
-        return state(kind, true, "PlanRefused", format!("{} of node {node} was refused: {broken}", verb.as_str()));
+        return state(kind, true, "PlanRefused", format!("to {} node {node} was refused: {broken}", verb.as_str()));
     }
     let unreadable = |standing: &NodePlan| {
         standing.hold.as_ref().filter(|hold| hold.reason == HoldReason::Unreadable).map(|hold| hold.message.clone())

@@ -12,7 +12,7 @@ const ORIGINAL_IS_SILENT_AFTER: SignedDuration = SignedDuration::from_mins(30);
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Counts {
     pub(super) in_flight: bool,
-    /// It has an approval or marks.
+    /// It has an approval or a record.
     pub(super) disrupted: bool,
     /// It is on its way back to Idle.
     pub(super) returning: bool,

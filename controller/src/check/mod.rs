@@ -1,7 +1,7 @@
 //! A second opinion on a plan, written without the plan's helpers.
 //!
 //! It reads the snapshot with its own eyes and objects to every start and every approval that would break an invariant of design
-//! section 7. What it objects to is not executed. Finishing and giving back are not its business: they always go through.
+//! section 7. What it objects to is not executed. Finishing and restoring are not its business: they always go through.
 
 mod counts;
 mod group;
@@ -65,8 +65,8 @@ pub enum Broken {
     /// The node is held, away, silent, cordoned by somebody else, or has failed on the version.
     #[error("the node must be left alone")]
     Node,
-    /// The order does not follow from the one before.
-    #[error("the order does not follow from the one before")]
+    /// The spec does not follow from the one before.
+    #[error("the spec does not follow from the one before")]
     Desired,
     /// The approval would hold for too long, or for no time at all.
     #[error("the approval expires at a wrong time")]
@@ -74,7 +74,7 @@ pub enum Broken {
     /// More nodes than allowed would be in flight.
     #[error("more nodes would be in flight than allowed")]
     InFlight,
-    /// More nodes than allowed would have an approval or marks.
+    /// More nodes than allowed would have an approval or a record.
     #[error("more nodes would be disrupted than allowed")]
     Disrupted,
     /// More nodes than allowed would be unavailable.

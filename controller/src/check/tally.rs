@@ -21,10 +21,10 @@ use crate::{
 struct Out<'a> {
     owned: usize,
     in_flight: Group<'a>,
-    /// Those that have an approval or marks, and those asked to go back to Idle, which they have not reported: what they did to the Node may
+    /// Those that have an approval or a record, and those asked to go back to Idle, which they have not reported: what they did to the Node may
     /// not be undone or shown yet.
     disrupted: Group<'a>,
-    /// Those that will have an approval or marks once the plan has taken back what it takes back.
+    /// Those that will have an approval or a record once the plan has withdrawn what it withdraws.
     keep_approval: BTreeSet<&'a str>,
 }
 
@@ -44,7 +44,7 @@ impl<'a> Tally<'a> {
         let takes_back = |action: &&Action| matches!(action.verb, Verb::Withdraw | Verb::Unschedule | Verb::Delete);
         let taken_back = plan.actions.iter().filter(takes_back).map(|action| action.node.as_str()).collect();
         let mut tally = Self { snapshot, out: BTreeMap::new(), taken_back, failed: BTreeMap::new() };
-        // A failed node that is given back counts again.
+        // A failed node that is restored counts again.
         let back = plan.actions.iter().filter(|action| action.verb == Verb::Restore);
         let back: BTreeSet<_> = back.map(|action| &action.node).collect();
         for (node, shadow) in snapshot.nodes_and_shadows() {
@@ -98,8 +98,8 @@ impl<'a> Tally<'a> {
         if halted { Err(Broken::Halted) } else { Ok(()) }
     }
 
-    /// Lets one more out, if the policy's limits allow it. A renewed go is counted already, and must not be one that a limit
-    /// lowered since leaves no room for, once the plan has taken back what it takes back.
+    /// Lets one more out, if the policy's limits allow it. A renewed approval is counted already, and must not be one that a limit
+    /// lowered since leaves no room for, once the plan has withdrawn what it withdraws.
     pub(super) fn admit(
         &mut self,
         (name, policy): (&'a str, &Policy),
@@ -127,7 +127,7 @@ impl<'a> Tally<'a> {
     }
 }
 
-/// Whether the node failed on what it is asked for, or on what is marked on it while it is given back.
+/// Whether the node failed on what it is asked for, or on what its record names while it is restored.
 fn is_out_for_a_failure(node: &NodeFacts, shadow: &ShadowFacts) -> bool {
     let Some(shadow) = shadow.readable() else { return false };
     let failed = shadow.observed.as_ref().and_then(|observed| observed.failed.as_ref());

@@ -86,7 +86,7 @@ fn failure(code: u16, reason: &str) -> Value {
     })
 }
 
-/// Whether the request puts the very go back on top of `version`.
+/// Whether the request reinstates the very approval on top of `version`.
 fn assert_puts_back((method, path, body): &(Method, String, Value), version: &str) {
     assert_eq!((method, path.as_str()), (&Method::PATCH, SHADOW));
     assert_eq!(body["metadata"]["resourceVersion"], version);

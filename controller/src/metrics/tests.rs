@@ -324,14 +324,14 @@ fn only_the_leader_speaks_of_the_cluster() {
 #[test]
 fn writes_are_counted_by_what_was_written_and_how_it_ended() {
     let (registry, metrics) = registered();
-    for (action, result) in [("start", "ok"), ("start", "ok"), ("go", "conflict"), ("status", "unknown")] {
+    for (action, result) in [("start", "ok"), ("start", "ok"), ("approve", "conflict"), ("status", "unknown")] {
         metrics.wrote(action, result);
     }
     metrics.objected("start");
     metrics.told("Started", "ok");
     let scrape = Scrape::of(&registry);
     let writes = [
-        ("action=\"go\",result=\"conflict\"", 1),
+        ("action=\"approve\",result=\"conflict\"", 1),
         ("action=\"start\",result=\"ok\"", 2),
         ("action=\"status\",result=\"unknown\"", 1),
     ];

@@ -8,17 +8,17 @@ use runtime::health::Heartbeat;
 use tokio::time::Instant;
 
 use super::{
+    batch::{self, Batch, batch},
     decide::{Decision, Memory, Work},
     delays::Delays,
-    pace::Pace,
     planner::{Planner, Stuck},
-    portion::{self, Portion, portion},
+    rate::StatusRate,
 };
 use crate::{
     announce::Announcer,
     check::{Objection, unobjected},
     execute::{Executed, execute, settle_all},
-    lease::Mandate,
+    lease::Leadership,
     metrics::Metrics,
     news,
     own_writes::Outcome,
@@ -35,11 +35,11 @@ use crate::{
 const LOOK_AGAIN: SignedDuration = SignedDuration::from_secs(1);
 
 /// What a leader acts through.
-pub(super) struct Edge {
+pub(super) struct Context {
     pub(super) writer: Writer,
     pub(super) announcer: Announcer,
     pub(super) metrics: Metrics,
-    pub(super) mandate: Mandate,
+    pub(super) leadership: Leadership,
     /// What shows that the loop is alive; given for each write, since a round may be many.
     pub(super) heartbeat: Heartbeat,
     pub(super) planner: Planner,
@@ -48,10 +48,10 @@ pub(super) struct Edge {
 /// What a leader carries from one round to the next: nothing but its own writes that no watch has shown yet, who has to
 /// wait after a failed write, and what was logged last.
 pub(super) struct Cycle {
-    edge: Edge,
+    context: Context,
     memory: Memory,
     delays: Delays,
-    pace: Pace,
+    rate: StatusRate,
     /// From when on an unknown outcome may be settled, by shadow: what was sent takes no effect any more by then.
     settle_from: BTreeMap<String, Instant>,
     held: BTreeMap<String, HoldReason>,
@@ -60,12 +60,12 @@ pub(super) struct Cycle {
 }
 
 impl Cycle {
-    pub(super) fn new(edge: Edge) -> Self {
+    pub(super) fn new(context: Context) -> Self {
         Self {
-            edge,
+            context,
             memory: Memory::default(),
             delays: Delays::default(),
-            pace: Pace::default(),
+            rate: StatusRate::default(),
             settle_from: BTreeMap::new(),
             held: BTreeMap::new(),
             deciding: None,
@@ -80,8 +80,8 @@ impl Cycle {
         self.settle(now).await;
         let decision = self.decide(watches, now).await?;
         let Decision { snapshot, plan, objections, shadows, policies, seconds, .. } = decision;
-        self.edge.metrics.planned(seconds);
-        self.edge.metrics.show(&snapshot, &plan);
+        self.context.metrics.planned(seconds);
+        self.context.metrics.show(&snapshot, &plan);
         self.log(&plan, &objections);
         let (executed, ordered) = self.execute(&snapshot, &plan, &objections, now).await;
         let published = self.publish(&snapshot, (shadows, policies), &ordered, now).await;
@@ -92,7 +92,7 @@ impl Cycle {
         let again = again.then(|| now.checked_add(LOOK_AGAIN).unwrap_or(now));
         // What is left is planned anew, at once; after a conflict, which would come again at once, with what the watches show next.
         let again = if more && !conflicts { Some(now) } else { again };
-        Ok([plan.wake_at, self.delays.next(now), self.pace.next(), again].into_iter().flatten().min())
+        Ok([plan.wake_at, self.delays.next(now), self.rate.next(), again].into_iter().flatten().min())
     }
 
     /// Whether every write has an outcome that is known. One that was answered with an error may take effect yet.
@@ -115,9 +115,9 @@ impl Cycle {
         let landed = |shadow: &str| self.settle_from.get(shadow).is_none_or(|from| *from <= Instant::now());
         let unknown = self.memory.own.unknown().values();
         let unknown = unknown.filter(|action| landed(&action.shadow) && self.delays.may_write(&action.shadow, now));
-        let unknown = portion(unknown.map(|action| (**action).clone())).now;
-        let Edge { writer, mandate, heartbeat, .. } = &self.edge;
-        for (action, settled) in settle_all(writer, mandate, heartbeat, unknown).await {
+        let unknown = batch(unknown.map(|action| (**action).clone())).now;
+        let Context { writer, leadership, heartbeat, .. } = &self.context;
+        for (action, settled) in settle_all(writer, leadership, heartbeat, unknown).await {
             match settled {
                 Ok(outcome) => self.memory.own.note(&action.shadow, outcome),
                 Err(error) => {
@@ -133,7 +133,7 @@ impl Cycle {
         let stuck = self.delays.stuck(now).map(str::to_owned).collect();
         self.deciding = Some((self.memory.parsed.progress(), self.is_settled()));
         let work = Work { now, watches: watches.clone(), stuck, memory: std::mem::take(&mut self.memory) };
-        let mut decision = self.edge.planner.decide(work).await?;
+        let mut decision = self.context.planner.decide(work).await?;
         self.memory = std::mem::take(&mut decision.memory);
         self.deciding = None;
         let Snapshot { shadows, policies, .. } = &decision.snapshot;
@@ -147,7 +147,7 @@ impl Cycle {
     /// One line for each objection, and one for each node whose reason to wait has changed.
     fn log(&mut self, plan: &Plan, objections: &[Objection]) {
         for Objection { node, verb, broken } in objections {
-            self.edge.metrics.objected(verb.as_str());
+            self.context.metrics.objected(verb.as_str());
             tracing::error!(node, action = verb.as_str(), broken = %broken, "plan refused by its check");
         }
         let mut held = BTreeMap::new();
@@ -168,7 +168,7 @@ impl Cycle {
         tracing::debug!(plan = report::render(plan, objections), "planned");
     }
 
-    /// Executes a portion of what was not refused and need not wait; says to which shadows orders were written.
+    /// Executes a batch of what was not refused and need not wait; says to which shadows specs were written.
     async fn execute(
         &mut self,
         snapshot: &Snapshot,
@@ -177,14 +177,14 @@ impl Cycle {
         now: Timestamp,
     ) -> (Written, BTreeSet<String>) {
         let actions = unobjected(plan, objections).filter(|action| self.delays.may_write(&action.shadow, now)).cloned();
-        let Portion { now: actions, more } = portion::of_actions(actions.collect());
+        let Batch { now: actions, more } = batch::of_actions(actions.collect());
         let ordered = actions.iter().map(|action| action.shadow.clone()).collect();
         let mut written = Written { conflicts: false, more };
-        let Edge { writer, mandate, heartbeat, .. } = &self.edge;
-        for Executed { action, outcome, error, settle_from } in execute(writer, mandate, heartbeat, actions).await {
+        let Context { writer, leadership, heartbeat, .. } = &self.context;
+        for Executed { action, outcome, error, settle_from } in execute(writer, leadership, heartbeat, actions).await {
             let verb = action.verb.as_str();
             let result = error.as_ref().map_or("ok", WriteError::as_str);
-            self.edge.metrics.wrote(verb, result);
+            self.context.metrics.wrote(verb, result);
             self.settle_from.insert(action.shadow.clone(), settle_from);
             if let Some(outcome) = outcome {
                 self.memory.own.note(&action.shadow, outcome);
@@ -192,8 +192,8 @@ impl Cycle {
             match error {
                 None => {
                     self.delays.succeeded(&action.shadow);
-                    self.edge.metrics.ordered(&action, now);
-                    news::of_action(snapshot, &action).into_iter().for_each(|news| self.edge.announcer.tell(news));
+                    self.context.metrics.ordered(&action, now);
+                    news::of_action(snapshot, &action).into_iter().for_each(|news| self.context.announcer.tell(news));
                     let version = action.desired.version.as_ref().map(ToString::to_string);
                     tracing::info!(
                         node = action.node,
@@ -228,12 +228,12 @@ impl Cycle {
         let unknown = self.memory.own.unknown();
         changed.retain(|change| !ordered.contains(&change.shadow) && !unknown.contains_key(&change.shadow));
         changed.retain(|change| self.delays.may_write(&conditions_of(&change.shadow), now));
-        let Portion { now: changed, more } = portion(changed);
+        let Batch { now: changed, more } = batch(changed);
         let mut written = Written { conflicts: false, more };
-        let Edge { writer, mandate, heartbeat, .. } = &self.edge;
-        for published in publish_conditions(writer, mandate, heartbeat, changed).await {
+        let Context { writer, leadership, heartbeat, .. } = &self.context;
+        for published in publish_conditions(writer, leadership, heartbeat, changed).await {
             let result = published.as_ref().map_or_else(|(_, error)| error.as_str(), |_| "ok");
-            self.edge.metrics.wrote("conditions", result);
+            self.context.metrics.wrote("conditions", result);
             match published {
                 Ok(object) => {
                     let name = kube::ResourceExt::name_any(&object);
@@ -250,21 +250,21 @@ impl Cycle {
                 }
             }
         }
-        self.pace.begin(|policy| snapshot.policies.contains_key(policy));
+        self.rate.begin(|policy| snapshot.policies.contains_key(policy));
         policies.retain(|change| self.delays.may_write(&status_of(&change.policy), now));
-        let paced = policies.into_iter().filter(|change| self.pace.may_write(&change.policy, now));
-        let Portion { now: changed, more } = portion(paced);
+        let paced = policies.into_iter().filter(|change| self.rate.may_write(&change.policy, now));
+        let Batch { now: changed, more } = batch(paced);
         written.more |= more;
-        let Edge { writer, mandate, heartbeat, .. } = &self.edge;
-        for (policy, published) in publish_statuses(writer, mandate, heartbeat, changed).await {
-            self.edge.metrics.wrote("status", published.as_ref().map_or_else(WriteError::as_str, |_| "ok"));
+        let Context { writer, leadership, heartbeat, .. } = &self.context;
+        for (policy, published) in publish_statuses(writer, leadership, heartbeat, changed).await {
+            self.context.metrics.wrote("status", published.as_ref().map_or_else(WriteError::as_str, |_| "ok"));
             match published {
                 Ok(status) => {
                     self.delays.succeeded(&status_of(&policy));
                     let before = snapshot.policies.get(&policy);
-                    before.into_iter().for_each(|facts| self.memory.unread.wrote(facts, &status));
+                    before.into_iter().for_each(|facts| self.memory.undecodable.wrote(facts, &status));
                     let news = before.map(|before| news::of_status(before, &status));
-                    news.into_iter().flatten().for_each(|news| self.edge.announcer.tell(news));
+                    news.into_iter().flatten().for_each(|news| self.context.announcer.tell(news));
                 }
                 Err(error) => {
                     tracing::warn!(policy, %error, "status not written");
@@ -285,7 +285,7 @@ struct Written {
     more: bool,
 }
 
-/// What a shadow's conditions are called among the delays: a failure to write them keeps no order back.
+/// What a shadow's conditions are called among the delays: a failure to write them keeps no spec back.
 fn conditions_of(shadow: &str) -> String {
     format!("{shadow}/conditions")
 }

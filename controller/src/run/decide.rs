@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 use tokio::time::Instant;
 
-use super::unread::Unread;
+use super::undecodable::UndecodableStatuses;
 use crate::{
     check::{Objection, check},
     own_writes::OwnWrites,
@@ -23,7 +23,7 @@ use crate::{
 pub(super) struct Memory {
     pub(super) own: OwnWrites,
     pub(super) parsed: Parsed,
-    pub(super) unread: Unread,
+    pub(super) undecodable: UndecodableStatuses,
 }
 
 /// What is to be decided on.
@@ -62,7 +62,7 @@ pub(super) fn decide(work: Work) -> Decision {
 }
 
 fn snapshot(watches: &Watches, now: Timestamp, memory: &mut Memory) -> Snapshot {
-    let Memory { own, parsed, unread } = memory;
+    let Memory { own, parsed, undecodable } = memory;
     let nodes = watches.nodes.state();
     let shadows = watches.shadows.state();
     let policies = watches.policies.state();
@@ -74,7 +74,7 @@ fn snapshot(watches: &Watches, now: Timestamp, memory: &mut Memory) -> Snapshot 
         agents_ready: watches.agents_ready(),
     };
     let mut snapshot = parsed.snapshot(now, &objects);
-    unread.fill(&mut snapshot.policies);
+    undecodable.fill(&mut snapshot.policies);
     own.obscure_unknown(&mut snapshot.shadows);
     snapshot
 }

@@ -11,7 +11,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    cycle::{Cycle, Edge},
+    cycle::{Context, Cycle},
     planner::{Planner, Stuck},
     resign::write_down,
     takeover::take_over,
@@ -19,7 +19,7 @@ use super::{
 use crate::{
     announce::Announcer,
     leadership::Term,
-    lease::Mandate,
+    lease::Leadership,
     metrics::Metrics,
     watch::Watches,
     write::{WRITE_DEADLINE, Writer},
@@ -39,7 +39,7 @@ pub(super) struct Controller {
     pub(super) announcer: Announcer,
     pub(super) metrics: Metrics,
     pub(super) heartbeat: Heartbeat,
-    pub(super) mandate: Mandate,
+    pub(super) leadership: Leadership,
     pub(super) planner: Planner,
 }
 
@@ -53,10 +53,10 @@ impl Controller {
         let mut outcome = Ok(());
         while !stop.is_cancelled() && outcome.is_ok() {
             self.metrics.stands_by();
-            let mut mandate = self.mandate.clone();
-            let gained = self.alive(mandate.gained()).await;
+            let mut leadership = self.leadership.clone();
+            let gained = self.alive(leadership.gained()).await;
             let Some(term) = gained else { break };
-            self.mandate = mandate;
+            self.leadership = leadership;
             self.metrics.leads();
             match self.lead(term).await {
                 Ok(settled) => clean = settled,
@@ -88,30 +88,30 @@ impl Controller {
         let step = place.map(|place| place.step.to_string());
         tracing::error!(policy = place.map(|place| place.policy.as_str()), step, error = %stuck, "planning is stuck");
         if let Some(place) = place {
-            write_down(place, &self.writer, &self.mandate, &self.watches).await;
+            write_down(place, &self.writer, &self.leadership, &self.watches).await;
         }
     }
 
     /// Leads for one term; says whether every write that was begun has ended.
     async fn lead(&self, term: Term) -> Result<bool, Stuck> {
         let over = || async {
-            self.mandate.clone().over().await;
+            self.leadership.clone().over().await;
         };
         tokio::select! {
             () = over() => return Ok(true),
             () = self.alive(take_over(term, &self.writer, &self.watches)) => {}
         }
         tracing::info!("watches show everything, leading");
-        let mut cycle = Cycle::new(Edge {
+        let mut cycle = Cycle::new(Context {
             writer: self.writer.clone(),
             announcer: self.announcer.clone(),
             metrics: self.metrics.clone(),
-            mandate: self.mandate.clone(),
+            leadership: self.leadership.clone(),
             heartbeat: self.heartbeat.clone(),
             planner: self.planner.clone(),
         });
         let mut wake_at = Instant::now();
-        while self.mandate.holds() {
+        while self.leadership.holds() {
             tokio::select! {
                 () = over() => return Ok(cycle.is_settled()),
                 () = self.watches.changed() => sleep(DEBOUNCE).await,

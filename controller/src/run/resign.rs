@@ -8,7 +8,7 @@ use runtime::clock;
 use tokio::time::sleep;
 
 use crate::{
-    lease::Mandate,
+    lease::Leadership,
     snapshot::Place,
     status::exceeded_deadline,
     watch::Watches,
@@ -21,22 +21,22 @@ const TRIES: u32 = 5;
 /// First wait after a try, doubled with each further one, half of it jitter.
 const FIRST: Duration = Duration::from_secs(1);
 
-/// A policy as it is stored, with the verdict on what it says now.
-struct Verdict {
+/// A policy whose planning exceeded the deadline: as it is stored, with the status that says so.
+struct Exceeded {
     resource_version: String,
     status: UpdatePolicyStatus,
 }
 
 /// Writes down that planning did not come to an end at `place`. A policy that was edited or deleted meanwhile gets no verdict: what it
 /// says now was not tried.
-pub(super) async fn write_down(place: &Place, writer: &Writer, mandate: &Mandate, watches: &Watches) {
+pub(super) async fn write_down(place: &Place, writer: &Writer, leadership: &Leadership, watches: &Watches) {
     let policy = place.policy.as_str();
     for tried in 0..TRIES {
-        let Some(Verdict { resource_version, status }) = verdict(place, watches, clock::now()) else {
+        let Some(Exceeded { resource_version, status }) = exceeded(place, watches, clock::now()) else {
             tracing::info!(policy, "policy has changed meanwhile, or says so already");
             return;
         };
-        if !mandate.holds() {
+        if !leadership.holds() {
             break;
         }
         match writer.policy_verdict(policy, &place.uid, &resource_version, &status).await {
@@ -53,14 +53,14 @@ pub(super) async fn write_down(place: &Place, writer: &Writer, mandate: &Mandate
 }
 
 /// `None` where there is nothing to write.
-fn verdict(place: &Place, watches: &Watches, now: Timestamp) -> Option<Verdict> {
+fn exceeded(place: &Place, watches: &Watches, now: Timestamp) -> Option<Exceeded> {
     let generation = place.generation?;
     let policies = watches.policies.state();
     let mut stored = policies.iter().filter_map(|policy| policy.0.as_ref().ok());
     let same = stored.find(|policy| policy.uid().as_ref() == Some(&place.uid))?;
     let before = same.status.clone().unwrap_or_default();
     let tried = same.metadata.generation == place.generation && !before.exceeded_deadline(generation);
-    tried.then(|| Verdict {
+    tried.then(|| Exceeded {
         resource_version: same.resource_version().unwrap_or_default(),
         status: exceeded_deadline(before, generation, now),
     })

@@ -38,7 +38,7 @@ pub(super) async fn take_over(term: Term, writer: &Writer, watches: &Watches) {
     }
 }
 
-/// What counts is counted from all four: limits from the policies, nodes in flight from shadows and marks, and whose agent is
+/// What counts is counted from all four: limits from the policies, nodes in flight from shadows and records, and whose agent is
 /// silent from the agents' pods.
 struct Lists {
     nodes: List,

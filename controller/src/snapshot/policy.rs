@@ -57,7 +57,7 @@ pub struct PolicyFacts {
 
 impl PolicyFacts {
     /// Whether what is stored as promoted was promoted under the rule that there is now: who lets others go first, or asks for a longer
-    /// soak, means the versions on their way as well. While the policy cannot be read nobody knows, and nothing is taken back.
+    /// soak, means the versions on their way as well. While the policy cannot be read nobody knows, and nothing is unlatched.
     #[must_use]
     pub fn promotions_stand(&self) -> bool {
         let Ok(accepted) = &self.accepted else { return true };

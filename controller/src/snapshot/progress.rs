@@ -41,10 +41,10 @@ pub struct Place {
 
 /// Where the work on a snapshot and its plan is. Clones are the same one. Nothing is decided by it.
 #[derive(Debug, Clone, Default)]
-pub struct Progress(Arc<Mutex<Sight>>);
+pub struct Progress(Arc<Mutex<Position>>);
 
 #[derive(Debug, Clone, Default)]
-struct Sight {
+struct Position {
     place: Option<Place>,
     at_work: bool,
 }
@@ -52,27 +52,27 @@ struct Sight {
 impl Progress {
     /// Says that the work is at `place` for as long as `work` takes.
     pub fn at<T>(&self, place: Place, work: impl FnOnce() -> T) -> T {
-        *self.sight() = Sight { place: Some(place), at_work: true };
+        *self.position() = Position { place: Some(place), at_work: true };
         let outcome = work();
-        self.sight().at_work = false;
+        self.position().at_work = false;
         outcome
     }
 
     /// Where the work is now; `None` where it is at no policy's text.
     #[must_use]
     pub fn now(&self) -> Option<Place> {
-        let sight = self.sight();
-        sight.place.clone().filter(|_| sight.at_work)
+        let position = self.position();
+        position.place.clone().filter(|_| position.at_work)
     }
 
     /// Where the work was when it was at a policy's text last.
     #[must_use]
     pub fn last(&self) -> Option<Place> {
-        self.sight().place.clone()
+        self.position().place.clone()
     }
 
     /// The lock is held for plain assignments only, so a poisoned one is as good as any.
-    fn sight(&self) -> MutexGuard<'_, Sight> {
+    fn position(&self) -> MutexGuard<'_, Position> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -144,5 +144,5 @@ fn what_it_objects_to_is_not_executed_and_degrades_the_policy() {
     let degraded = status.conditions.iter().find(|condition| condition.type_ == PolicyCondition::Degraded.as_str());
     let degraded = degraded.unwrap();
     assert_eq!((degraded.status.as_str(), degraded.reason.as_str()), ("True", "PlanRefused"));
-    assert_eq!(degraded.message, "go of node b was refused: the order does not follow from the one before");
+    assert_eq!(degraded.message, "to approve node b was refused: the spec does not follow from the one before");
 }

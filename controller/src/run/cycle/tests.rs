@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 use tower_test::mock::{Handle, pair};
 
-use super::{super::portion::MOST, *};
+use super::{super::batch::MOST, *};
 use crate::{
     announce::announcer,
     snapshot::{WatchedNode, WatchedShadow},
@@ -142,27 +142,27 @@ fn rig_with(delay: Duration, refused: Option<Refused>) -> Rig {
     let registry = Registry::new();
     let metrics = Metrics::register(&registry).unwrap();
     let health = Health::default();
-    let edge = Edge {
+    let context = Context {
         writer: Writer::new(&client, "ns"),
         announcer: announcer(&client, &metrics).0,
         metrics,
-        mandate: Mandate::until(CancellationToken::new()),
+        leadership: Leadership::until(CancellationToken::new()),
         heartbeat: health.heartbeat("loop", Duration::from_secs(10)),
         planner: Planner::default(),
     };
     let watches = Watches::of(nodes, shadows, policies, pods);
-    Rig { registry, cycle: Cycle::new(edge), watches, policies: writer, asked, health }
+    Rig { registry, cycle: Cycle::new(context), watches, policies: writer, asked, health }
 }
 
 impl Rig {
     /// What another leader of the same cluster would act through.
-    fn edge(&self) -> Edge {
-        let Edge { writer, announcer, metrics, mandate, heartbeat, planner } = &self.cycle.edge;
-        Edge {
+    fn context(&self) -> Context {
+        let Context { writer, announcer, metrics, leadership, heartbeat, planner } = &self.cycle.context;
+        Context {
             writer: writer.clone(),
             announcer: announcer.clone(),
             metrics: metrics.clone(),
-            mandate: mandate.clone(),
+            leadership: leadership.clone(),
             heartbeat: heartbeat.clone(),
             planner: planner.clone(),
         }
@@ -304,7 +304,7 @@ async fn a_policy_that_could_not_be_planned_is_passed_over_by_every_leader_until
         let last = statuses(&rig).pop().unwrap();
         shown.status = Some(serde_json::from_value(last).unwrap());
         show(&mut rig.policies, DeserializeGuard(Ok(shown)));
-        rig.cycle = Cycle::new(rig.edge());
+        rig.cycle = Cycle::new(rig.context());
     }
     assert!(
         written[0] > 0 && written[2] == written[3],

@@ -125,7 +125,7 @@ fn rig(planner: Planner, refusals: Vec<u16>) -> Rig {
         announcer: announcer(&client, &metrics).0,
         metrics,
         heartbeat: health.heartbeat("loop", Duration::from_secs(120)),
-        mandate: Mandate::until(lead.clone()),
+        leadership: Leadership::until(lead.clone()),
         planner,
     };
     let (ended, idle) = oneshot::channel();

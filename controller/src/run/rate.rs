@@ -9,12 +9,12 @@ const LEAST: SignedDuration = SignedDuration::from_secs(1);
 
 /// When each status was written last.
 #[derive(Debug, Default)]
-pub(super) struct Pace {
+pub(super) struct StatusRate {
     written: BTreeMap<String, Timestamp>,
     waiting: Option<Timestamp>,
 }
 
-impl Pace {
+impl StatusRate {
     /// Begins a round: nobody waits, and policies that are gone are forgotten.
     pub(super) fn begin(&mut self, exists: impl Fn(&str) -> bool) {
         self.waiting = None;
@@ -52,28 +52,28 @@ mod tests {
 
     #[test]
     fn a_status_is_written_at_once_and_then_once_a_second() {
-        let mut pace = Pace::default();
-        assert!(pace.may_write("a", at(10_000)));
-        assert!(!pace.may_write("a", at(10_999)));
-        assert_eq!(pace.next(), Some(at(11_000)));
-        assert!(pace.may_write("b", at(10_999)), "another policy does not wait");
-        pace.begin(|_| true);
-        assert_eq!(pace.next(), None);
-        assert!(pace.may_write("a", at(11_000)));
+        let mut rate = StatusRate::default();
+        assert!(rate.may_write("a", at(10_000)));
+        assert!(!rate.may_write("a", at(10_999)));
+        assert_eq!(rate.next(), Some(at(11_000)));
+        assert!(rate.may_write("b", at(10_999)), "another policy does not wait");
+        rate.begin(|_| true);
+        assert_eq!(rate.next(), None);
+        assert!(rate.may_write("a", at(11_000)));
     }
 
     #[test]
     fn a_clock_that_goes_back_holds_nothing_up() {
-        let mut pace = Pace::default();
-        assert!(pace.may_write("a", at(10_000)));
-        assert!(pace.may_write("a", at(5_000)));
+        let mut rate = StatusRate::default();
+        assert!(rate.may_write("a", at(10_000)));
+        assert!(rate.may_write("a", at(5_000)));
     }
 
     #[test]
     fn what_is_gone_is_forgotten() {
-        let mut pace = Pace::default();
-        pace.may_write("a", at(10_000));
-        pace.begin(|_| false);
-        assert!(pace.may_write("a", at(10_001)));
+        let mut rate = StatusRate::default();
+        rate.may_write("a", at(10_000));
+        rate.begin(|_| false);
+        assert!(rate.may_write("a", at(10_001)));
     }
 }

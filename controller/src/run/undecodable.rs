@@ -9,19 +9,21 @@ use crate::snapshot::PolicyFacts;
 
 /// What was written, by policy, with the uid of the object it was written on.
 #[derive(Debug, Default)]
-pub(super) struct Unread(BTreeMap<String, (String, UpdatePolicyStatus)>);
+pub(super) struct UndecodableStatuses(BTreeMap<String, (String, UpdatePolicyStatus)>);
 
-impl Unread {
+impl UndecodableStatuses {
     /// Takes in that a status was written on `facts`' object.
     pub(super) fn wrote(&mut self, facts: &PolicyFacts, status: &UpdatePolicyStatus) {
-        if is_unread(facts) {
+        if is_undecodable(facts) {
             self.0.insert(facts.name.clone(), (facts.uid.clone(), status.clone()));
         }
     }
 
     /// Gives the policies that cannot be decoded the status they were last written, and forgets the others'.
     pub(super) fn fill(&mut self, policies: &mut BTreeMap<String, PolicyFacts>) {
-        self.0.retain(|name, (uid, _)| policies.get(name).is_some_and(|facts| is_unread(facts) && facts.uid == *uid));
+        self.0.retain(|name, (uid, _)| {
+            policies.get(name).is_some_and(|facts| is_undecodable(facts) && facts.uid == *uid)
+        });
         for (name, (_, status)) in &self.0 {
             if let Some(facts) = policies.get_mut(name) {
                 facts.status = Some(status.clone());
@@ -31,7 +33,7 @@ impl Unread {
 }
 
 /// Of what can be decoded at least the priority is known.
-const fn is_unread(facts: &PolicyFacts) -> bool {
+const fn is_undecodable(facts: &PolicyFacts) -> bool {
     facts.priority.is_none()
 }
 
@@ -51,17 +53,17 @@ mod tests {
 
     #[test]
     fn the_status_of_a_policy_that_cannot_be_decoded_is_what_was_written_on_it() {
-        let mut unread = Unread::default();
+        let mut undecodable = UndecodableStatuses::default();
         let status = UpdatePolicyStatus { observed_generation: Some(7), ..UpdatePolicyStatus::default() };
         let mut broken = policies("u1", r#""x""#);
-        unread.fill(&mut broken);
+        undecodable.fill(&mut broken);
         assert_eq!(broken["p"].status, None);
-        unread.wrote(&broken["p"], &status);
-        unread.fill(&mut broken);
+        undecodable.wrote(&broken["p"], &status);
+        undecodable.fill(&mut broken);
         assert_eq!(broken["p"].status, Some(status));
         // Another object of the same name was never written, and one that can be decoded shows its own.
         for mut other in [policies("u2", r#""x""#), policies("u1", "0")] {
-            unread.fill(&mut other);
+            undecodable.fill(&mut other);
             assert_eq!(other["p"].status, None);
         }
     }
