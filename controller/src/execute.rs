@@ -12,6 +12,7 @@ use api::{BottlerocketShadow, Shadow};
 use futures::{StreamExt as _, stream};
 use runtime::health::Heartbeat;
 use tokio::time::Instant;
+use tracing::{Instrument as _, Span};
 
 /// Most writes under way at once.
 const CONCURRENCY: usize = 16;
@@ -25,7 +26,7 @@ pub(crate) struct Executed {
     pub(crate) settle_from: Instant,
 }
 
-/// Executes `actions`, several at once, with a sign of life for each. None is begun after the mandate has ended.
+/// Executes `actions`, several at once, with a sign of life for each. None is begun after leadership has ended.
 pub(crate) async fn execute(
     writer: &Writer,
     leadership: &Leadership,
@@ -33,7 +34,11 @@ pub(crate) async fn execute(
     actions: Vec<Action>,
 ) -> Vec<Executed> {
     let begun = stream::iter(actions).take_while(|_| ready(leadership.holds()));
-    let executed = begun.map(|action| one(writer, action)).buffer_unordered(CONCURRENCY);
+    let executed = begun.map(|action| {
+        let span = span(&action);
+        one(writer, action).instrument(span)
+    });
+    let executed = executed.buffer_unordered(CONCURRENCY);
     executed.inspect(|_| heartbeat.beat()).collect().await
 }
 
@@ -46,10 +51,15 @@ pub(crate) async fn settle_all(
 ) -> Vec<(Action, Result<Outcome, WriteError>)> {
     let begun = stream::iter(actions).take_while(|_| ready(leadership.holds()));
     let settled = begun.map(|action| async {
-        let outcome = settle(writer, &action).await;
+        let outcome = settle(writer, &action).instrument(span(&action)).await;
         (action, outcome)
     });
     settled.buffer_unordered(CONCURRENCY).inspect(|_| heartbeat.beat()).collect().await
+}
+
+/// What the log lines of a write carry.
+fn span(action: &Action) -> Span {
+    tracing::info_span!("write", node = action.node, action = action.verb.as_str())
 }
 
 async fn one(writer: &Writer, action: Action) -> Executed {
@@ -104,7 +114,7 @@ async fn finish_withdrawal(writer: &Writer, action: &Action, found: Bottlerocket
         Ok(_) | Err(WriteError::Gone) => return Ok(stored(found)),
         Err(error) => return Err(unknown("Node not read", &error)),
     }
-    tracing::info!(node = action.node, "approval was used before it was withdrawn and is reinstated");
+    tracing::info!("approval was used before it was withdrawn and is reinstated");
     let restored = match reinstate(writer, action, &found).await {
         Err(WriteError::Conflict) => match writer.shadow(&action.shadow).await {
             Ok(again) if is_withdrawn(action, &again)? => reinstate(writer, action, &again).await,

@@ -96,7 +96,7 @@ pub(crate) struct Election {
 }
 
 impl Election {
-    /// An election in `namespace`, and the mandate that follows from it.
+    /// An election in `namespace`, and the leadership that follows from it.
     pub(crate) fn new(
         client: &Client,
         namespace: &str,

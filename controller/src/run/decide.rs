@@ -52,10 +52,12 @@ pub(super) struct Decision {
 pub(super) fn decide(work: Work) -> Decision {
     let Work { now, watches, stuck, mut memory } = work;
     let snapshot = Snapshot { stuck, ..snapshot(&watches, now, &mut memory) };
+    let span = tracing::info_span!("plan", nodes = snapshot.nodes.len(), policies = snapshot.policies.len()).entered();
     let started = Instant::now();
     let plan = plan(&snapshot);
     let objections = check(&snapshot, &plan);
     let seconds = started.elapsed().as_secs_f64();
+    drop(span);
     let shadows = shadow_status::changed(&snapshot, &plan);
     let policies = changed_statuses(&snapshot, statuses(&snapshot, &plan, &objections));
     Decision { memory, snapshot, plan, objections, shadows, policies, seconds }

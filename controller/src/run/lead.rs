@@ -118,7 +118,7 @@ impl Controller {
                 () = self.alive(sleep_until(wake_at)) => {}
             }
             self.heartbeat.beat();
-            // With the mandate no further write is begun, so a round ends soon; what does not is left to its deadline.
+            // Once leadership is over no further write is begun, so a round ends soon; what does not is left to its deadline.
             let too_late = async {
                 over().await;
                 sleep(WRITE_DEADLINE).await;
