@@ -7,7 +7,7 @@ use api::{HoldReason, State};
 
 use super::Allocation;
 use crate::{
-    action::Verb,
+    action::{Action, Verb},
     plan::{
         budget::has_approval_or_record,
         decide::{unscheduled, withdraw},
@@ -96,8 +96,7 @@ impl<'a> Allocation<'_, 'a> {
     /// The nodes in flight that count for the policy and are not on their way back to Idle.
     fn in_flight(&self, policy: &PolicyFacts) -> Vec<usize> {
         let returns = |at: usize| {
-            let idle =
-                |action: &crate::action::Action| action.desired.state == State::Idle && action.verb != Verb::Clear;
+            let idle = |action: &Action| action.desired.state == State::Idle && action.verb != Verb::Clear;
             self.nodes[at].phase == Phase::Returning || self.decisions[at].action().is_some_and(idle)
         };
         let all = self.nodes.iter().enumerate().filter(|(at, node)| node.in_flight && !returns(*at));

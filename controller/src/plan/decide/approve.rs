@@ -1,6 +1,7 @@
 //! The approval, the permission to disrupt a node: who may have one, keeps it, and loses it unused.
 
 use api::{Shadow, State, shadow::Desired};
+use jiff::SignedDuration;
 
 use super::{adjust::adjusted, silent};
 use crate::{
@@ -15,7 +16,6 @@ use crate::{
         rules::Rules,
     },
 };
-use jiff::SignedDuration;
 
 /// An approval that was not used yet is renewed when less than this is left of it.
 const RENEW_BEFORE: SignedDuration = SignedDuration::from_mins(5);

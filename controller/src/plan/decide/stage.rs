@@ -8,6 +8,7 @@ use crate::{
     action::Verb,
     plan::{
         blocking::{blocking_reason, is_stuck},
+        deadline::given_up_until,
         decision::{Decision, Limited},
         hold::Hold,
         node_view::NodeView,
@@ -20,7 +21,7 @@ use crate::{
 /// A node at rest: it begins if there is a version for it. What is left of an update that is over is cleared, so that a shadow at rest
 /// names no policy and no version.
 pub(super) fn at_rest<'a>(node: &NodeView<'a>, shadow: &Shadow, rules: &Rules<'a>) -> Decision<'a> {
-    let is_clear = node.has_default_spec || crate::plan::deadline::given_up_until(node, rules.now).is_some();
+    let is_clear = node.has_default_spec || given_up_until(node, rules.now).is_some();
     let rests = || if is_clear { Decision::wait() } else { Decision::write(Verb::Clear, shadow, Desired::default()) };
     match rules.choice(node) {
         Choice::Current => locked(node, rules).with(rests()),
