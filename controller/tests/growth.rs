@@ -128,7 +128,7 @@ fn thousands_of_tied_policies_cost_a_plan_no_more_than_each_of_them_on_each_node
     let took = started.elapsed();
     assert!(plan.actions.is_empty() && statuses.len() == 2000);
     let longest =
-        plan.nodes.values().filter_map(|standing| standing.hold.as_ref()).map(|hold| hold.message.len()).max();
+        plan.nodes.values().filter_map(|node_plan| node_plan.hold.as_ref()).map(|hold| hold.message.len()).max();
     assert!(longest.is_some_and(|longest| longest < 4096), "{longest:?}");
     assert!(took < CAP, "{took:?}");
 }

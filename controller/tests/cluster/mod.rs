@@ -67,7 +67,6 @@ pub(crate) struct NodeLines {
     pub(crate) cordoned: bool,
     pub(crate) agent_silent: bool,
     pub(crate) boot_id: Option<String>,
-    #[serde(alias = "marks")]
     pub(crate) record: Option<DisruptionRecord>,
 }
 

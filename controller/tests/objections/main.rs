@@ -49,7 +49,7 @@ shadows:
 "#;
 
 /// The actions of the plan for the cluster as it is.
-const STARTS_A_AND_LETS_B_GO: [(&str, Verb); 2] = [("a", Verb::Start), ("b", Verb::Approve)];
+const STARTS_A_AND_APPROVES_B: [(&str, Verb); 2] = [("a", Verb::Start), ("b", Verb::Approve)];
 
 fn cluster() -> Cluster {
     serde_saphyr::from_str(CLUSTER).unwrap()
@@ -96,14 +96,14 @@ fn assert_passes(edit: impl FnOnce(&mut Cluster)) {
     edit(&mut cluster);
     let snapshot = cluster.snapshot();
     let plan = plan(&snapshot);
-    assert_eq!(verbs(&plan), STARTS_A_AND_LETS_B_GO);
+    assert_eq!(verbs(&plan), STARTS_A_AND_APPROVES_B);
     assert_eq!(check(&snapshot, &plan), vec![]);
 }
 
 /// That the check objects to both for this reason once `edit` is made.
 fn assert_objects_to_both(edit: impl FnOnce(&mut Cluster), broken: Broken) {
     let (snapshot, plan) = outdated(edit);
-    let both = STARTS_A_AND_LETS_B_GO.map(|(node, verb)| Objection { node: node.to_owned(), verb, broken });
+    let both = STARTS_A_AND_APPROVES_B.map(|(node, verb)| Objection { node: node.to_owned(), verb, broken });
     assert_eq!(check(&snapshot, &plan), both);
 }
 

@@ -27,7 +27,7 @@ fn it_objects_to_nodes_that_must_be_left_alone() {
 }
 
 #[test]
-fn it_objects_to_marks_that_cannot_be_read() {
+fn it_objects_to_a_record_that_cannot_be_read() {
     let unreadable = outdated(|cluster| annotate(cluster, "b", DISRUPTION_RECORD_ANNOTATION, "{"));
     assert_objects(&unreadable, "b", Verb::Approve, Broken::Node);
 }

@@ -92,10 +92,10 @@ proptest! {
             let failures = observed.map(|observed| (observed.failed_at, observed.failure.as_ref().map(|failure| failure.time)));
             failures.is_some_and(|(counted, told)| counted.max(told) > Some(cluster.now()))
         };
-        let standing = |plan: &Plan| -> Vec<_> {
+        let state = |plan: &Plan| -> Vec<_> {
             let nodes = plan.nodes.iter().filter(|(node, _)| !to_come(node));
             nodes.map(|(node, it)| (node.clone(), it.hold.as_ref().map(|hold| hold.reason))).collect()
         };
-        prop_assert_eq!(standing(&later), standing(&now));
+        prop_assert_eq!(state(&later), state(&now));
     }
 }

@@ -94,9 +94,9 @@ proptest! {
             let own = plan.nodes[&action.node].failed.as_ref().map(|failed| &failed.version);
             prop_assert!(own != version, "{action:?}");
             let policy = action.desired.policy.as_ref().unwrap();
-            let of_policy = plan.nodes.values().filter(|standing| *standing.owners == [policy.clone()]);
+            let of_policy = plan.nodes.values().filter(|node_plan| *node_plan.owners == [policy.clone()]);
             let all = of_policy.clone().count();
-            let failed = of_policy.filter_map(|standing| standing.failed.as_ref()).filter(|it| Some(&it.version) == version);
+            let failed = of_policy.filter_map(|node_plan| node_plan.failed.as_ref()).filter(|it| Some(&it.version) == version);
             let most = snapshot.policies[policy].accepted.as_ref().unwrap().halt_after.of(all);
             prop_assert!(most.is_none_or(|most| failed.count() < most), "{action:?}");
         }

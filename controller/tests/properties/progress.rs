@@ -3,18 +3,14 @@
 use std::collections::BTreeMap;
 
 use api::{HoldReason, State};
-use controller::{
-    action::Verb,
-    plan::{NodePlan, plan},
-};
+use controller::action::Verb;
+use controller::plan::{NodePlan, plan};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use crate::{
-    arbitrary::cluster,
-    cluster::{Cluster, NodeLines, ShadowLines},
-    count,
-};
+use crate::arbitrary::cluster;
+use crate::cluster::{Cluster, NodeLines, ShadowLines};
+use crate::count;
 
 /// The cluster with nothing under way and no history: what every shadow reports is Idle.
 fn at_rest(mut cluster: Cluster) -> Cluster {
@@ -98,24 +94,24 @@ proptest! {
     fn where_nothing_but_a_limit_holds_a_node_something_of_its_policy_is_out(cluster in cluster()) {
         let snapshot = cluster.snapshot();
         let plan = plan(&snapshot);
-        for (name, standing) in &plan.nodes {
-            let Some(hold) = &standing.hold else { continue };
+        for (name, node_plan) in &plan.nodes {
+            let Some(hold) = &node_plan.hold else { continue };
             let down = match hold.reason {
                 HoldReason::BudgetFull | HoldReason::TopologyBusy => false,
                 HoldReason::TooManyUnavailable => true,
                 _ => continue,
             };
-            let policy = &standing.owners[0];
-            let is_out = |(other, theirs): (&String, &NodePlan)| {
+            let policy = &node_plan.owners[0];
+            let is_out = |(other, decided): (&String, &NodePlan)| {
                 let started = plan.actions.iter().any(|action| action.node == *other && action.desired.state != State::Idle);
                 let node = &snapshot.nodes[other];
                 let began = snapshot.shadows.get(other).and_then(|shadow| shadow.readable());
-                let its = theirs.owners.contains(policy)
+                let its = decided.owners.contains(policy)
                     || began.is_some_and(|shadow| shadow.desired.policy.as_ref() == Some(policy));
-                let out = theirs.in_flight || started || (down && (!node.ready || node.cordoned || theirs.failed.is_some()));
+                let out = decided.in_flight || started || (down && (!node.ready || node.cordoned || decided.failed.is_some()));
                 its && out
             };
-            // An unmanaged node that still carries a record counts for the policy it began under, and stands nowhere.
+            // An unmanaged node that still carries a record counts for the policy it began under, and is in none of the plan's nodes.
             let unmanaged = snapshot.nodes.values().any(|node| !node.managed && node.has_record());
             prop_assert!(unmanaged || plan.nodes.iter().any(is_out), "{name}: {hold:?}");
         }
@@ -125,13 +121,13 @@ proptest! {
     fn every_node_that_does_not_move_says_why(cluster in cluster()) {
         let snapshot = cluster.snapshot();
         let plan = plan(&snapshot);
-        for (name, standing) in &plan.nodes {
-            let moves = standing.in_flight || plan.actions.iter().any(|action| action.node == *name);
+        for (name, node_plan) in &plan.nodes {
+            let moves = node_plan.in_flight || plan.actions.iter().any(|action| action.node == *name);
             // A verdict that is over is removed first; what the node counts as follows from that.
             let observed = snapshot.shadows.get(name).and_then(|it| it.readable()?.observed.as_ref());
-            let settles = observed.is_some_and(|observed| observed.failed.as_ref() != standing.failed.as_deref());
-            let quiet = !moves && !settles && !standing.up_to_date;
-            prop_assert!(!quiet || standing.hold.is_some(), "{name}: {standing:?}");
+            let settles = observed.is_some_and(|observed| observed.failed.as_ref() != node_plan.failed.as_deref());
+            let quiet = !moves && !settles && !node_plan.up_to_date;
+            prop_assert!(!quiet || node_plan.hold.is_some(), "{name}: {node_plan:?}");
         }
     }
 }

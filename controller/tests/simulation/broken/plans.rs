@@ -98,7 +98,7 @@ pub(super) fn forgetful_of_the_beginning(snapshot: &Snapshot) -> Plan {
     let mut right = plan(snapshot);
     let mut moved = snapshot.clone();
     for (node, facts) in &mut moved.shadows {
-        let owners = right.nodes.get(node).map(|standing| &*standing.owners).unwrap_or_default();
+        let owners = right.nodes.get(node).map(|node_plan| &*node_plan.owners).unwrap_or_default();
         let Some(began) = facts.readable().and_then(|shadow| shadow.desired.policy.clone()) else { continue };
         if !owners.contains(&began)
             && let ShadowFacts::Readable(shadow) = Arc::make_mut(facts)

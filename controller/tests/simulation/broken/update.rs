@@ -31,7 +31,7 @@ fn a_reboot_without_a_drain_is_caught() {
 }
 
 #[test]
-fn a_node_that_is_never_given_back_is_caught() {
+fn a_node_that_is_never_restored_is_caught() {
     let rules = Rules { plan: |snapshot| without(snapshot, Verb::Restore), ..RULES };
     caught(rules, &[Breach::NoProgress]);
 }

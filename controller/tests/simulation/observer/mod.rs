@@ -62,7 +62,7 @@ impl Observer {
     /// A write of the controller has just taken effect.
     pub(crate) fn wrote(&mut self, world: &World, action: &Action, seen: Seen) {
         if action.verb == Verb::Restore {
-            self.gives_back(world, action, seen);
+            self.restores(world, action, seen);
         }
         let Some(policy) = &action.desired.policy else { return };
         let disrupts = match action.verb {
@@ -95,7 +95,7 @@ impl Observer {
         }
     }
 
-    fn gives_back(&mut self, world: &World, action: &Action, seen: Seen) {
+    fn restores(&mut self, world: &World, action: &Action, seen: Seen) {
         let view = PlanView::of(world, seen);
         let Some(node) = view.node(&action.node) else { return };
         let conditions = node.status.iter().filter_map(|status| status.conditions.as_ref()).flatten();
