@@ -2,8 +2,9 @@
 
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::ObjectReference;
-use k8s_openapi::api::events::v1::Event;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta};
+
+pub use k8s_openapi::api::events::v1::Event;
 
 use crate::text;
 
@@ -13,28 +14,40 @@ pub const NAMESPACE: &str = "default";
 /// Longest note that Kubernetes takes, in bytes.
 const MAX_NOTE: usize = 1024;
 
-/// What is told about an object that is in no namespace.
-#[derive(Debug, Clone)]
-pub struct Telling<'a> {
+/// An Event about an object that is in no namespace, before it is written.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NewEvent {
     /// Which object.
     pub regarding: ObjectReference,
     /// What the program does with it, in `CamelCase`.
-    pub action: &'a str,
+    pub action: &'static str,
     /// What happened, in `CamelCase`.
-    pub reason: &'a str,
+    pub reason: &'static str,
     /// The sentence for people. Kubernetes takes a kilobyte of it. What it repeats of others becomes a printable line.
-    pub note: &'a str,
+    pub note: String,
     /// Whether somebody may have to do something.
     pub is_warning: bool,
     /// The program, by the name of its field manager.
-    pub reporter: &'a str,
+    pub reporter: &'static str,
 }
 
-impl Telling<'_> {
+/// The reference to an object that is in no namespace.
+#[must_use]
+pub fn regarding(api_version: &str, kind: &str, name: &str, uid: &str) -> ObjectReference {
+    ObjectReference {
+        api_version: Some(api_version.to_owned()),
+        kind: Some(kind.to_owned()),
+        name: Some(name.to_owned()),
+        uid: Some(uid.to_owned()),
+        ..ObjectReference::default()
+    }
+}
+
+impl NewEvent {
     /// The Event. Each is an object of its own: a series would keep the first one's note.
     #[must_use]
-    pub fn event(self, now: Timestamp) -> Event {
-        let note = text::line(self.note, MAX_NOTE);
+    pub fn into_event(self, now: Timestamp) -> Event {
+        let note = text::line(&self.note, MAX_NOTE);
         let note = &note[..note.floor_char_boundary(MAX_NOTE)];
         Event {
             metadata: ObjectMeta {
@@ -62,23 +75,22 @@ mod tests {
 
     use super::*;
 
-    fn told(note: &str, is_warning: bool) -> Event {
-        let regarding = ObjectReference {
-            api_version: Some("v1".to_owned()),
-            kind: Some("Node".to_owned()),
-            name: Some("node-1".to_owned()),
-            uid: Some("u1".to_owned()),
-            ..ObjectReference::default()
+    fn event(note: &str, is_warning: bool) -> Event {
+        let new = NewEvent {
+            regarding: regarding("v1", "Node", "node-1", "u1"),
+            action: "Disrupting",
+            reason: "Drained",
+            note: note.to_owned(),
+            is_warning,
+            reporter: "brupop-apiserver",
         };
-        let (action, reason) = ("Disrupting", "Drained");
-        let telling = Telling { regarding, action, reason, note, is_warning, reporter: "brupop-apiserver" };
-        telling.event("2026-11-22T10:00:00Z".parse().unwrap())
+        new.into_event("2026-11-22T10:00:00Z".parse().unwrap())
     }
 
     #[test]
     fn an_event_has_what_kubernetes_asks_for() {
         assert_eq!(
-            serde_json::to_value(told("the drain is over", false)).unwrap(),
+            serde_json::to_value(event("the drain is over", false)).unwrap(),
             json!({
                 "apiVersion": "events.k8s.io/v1", "kind": "Event",
                 "metadata": {"generateName": "node-1-", "namespace": "default"},
@@ -88,19 +100,19 @@ mod tests {
                 "reportingController": "brupop-apiserver", "reportingInstance": "brupop-apiserver",
             })
         );
-        assert_eq!(told("", true).type_.as_deref(), Some("Warning"));
+        assert_eq!(event("", true).type_.as_deref(), Some("Warning"));
     }
 
     #[test]
     fn a_note_is_a_printable_line() {
-        let note = |note: &str| told(note, false).note.unwrap();
+        let note = |note: &str| event(note, false).note.unwrap();
         assert_eq!(note("held: \u{1b}]0;owned\u{7}it\nburns"), "held: it burns");
     }
 
     #[test]
     fn a_note_is_cut_between_characters() {
         let long = "ä".repeat(600);
-        let length = |note: &str| told(note, false).note.unwrap().len();
+        let length = |note: &str| event(note, false).note.unwrap().len();
         assert_eq!(length(&long), 1024);
         assert_eq!(length(&format!("a{long}")), 1023);
         assert_eq!(length("short"), 5);

@@ -10,7 +10,7 @@ use crate::cluster::Cluster;
 use crate::drain::UnfinishedDrains;
 use crate::identity::{Issuers, Lanes, Reviews};
 use crate::metrics::Metrics;
-use crate::notices::Notices;
+use crate::node_events::NodeEvents;
 use crate::open_requests::OpenRequests;
 use crate::watch::Caches;
 
@@ -37,8 +37,8 @@ pub struct App {
     pub drains: UnfinishedDrains,
     /// What is counted.
     pub metrics: Metrics,
-    /// What is told.
-    pub notices: Notices,
+    /// The Events on Nodes.
+    pub events: NodeEvents,
     /// Cancelled when the program is to end.
     pub stop: CancellationToken,
     clock: Clock,
@@ -51,7 +51,7 @@ impl App {
         cluster: Cluster,
         caches: Caches,
         metrics: Metrics,
-        notices: Notices,
+        events: NodeEvents,
         stop: CancellationToken,
         clock: Clock,
     ) -> Self {
@@ -65,7 +65,7 @@ impl App {
             open_requests: OpenRequests::default(),
             drains: UnfinishedDrains::default(),
             metrics,
-            notices,
+            events,
             stop,
             clock,
         }

@@ -1,12 +1,12 @@
 //! Reads and writes of the Kubernetes API, each with a deadline, none from a cache.
 
 mod error;
-mod events;
 mod pods;
 
 use std::time::Duration;
 
 use api::BottlerocketShadow;
+use api::event::{Event, NAMESPACE};
 use api::names::{APISERVER_FIELD_MANAGER, TOKEN_AUDIENCE, shadow_name};
 use k8s_openapi::api::authentication::v1::{TokenReview, TokenReviewStatus};
 use k8s_openapi::api::core::v1::{Node, Pod};
@@ -147,6 +147,15 @@ impl Cluster {
     pub async fn patch_status(&self, node: &str, patch: &Value) -> Result<BottlerocketShadow, ClusterError> {
         let name = shadow_name(node);
         bounded(self.shadows.patch_status(&name, &patching(), &Patch::Merge(patch))).await
+    }
+
+    /// Writes an Event.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub async fn create_event(&self, event: Event) -> Result<(), ClusterError> {
+        let events: Api<Event> = Api::namespaced(self.client.clone(), NAMESPACE);
+        bounded(events.create(&posting(), &event)).await.map(drop)
     }
 
     /// The namespace of the operator.

@@ -7,7 +7,7 @@
 //!                                  └─► restore       (include, uncordon)
 //!                                       each: facts read from the cluster ─► a rule ─► one conditional write
 //! watch of Nodes ─► recorded_nodes ─► operations::attend  (restore what no agent restores)
-//! drain, attend ─► notices ─► Events on the Node
+//! drain, attend ─► node_events ─► Events on the Node
 //! ```
 //!
 //! The rules are `caller`, `preferences`, `identity::{claims, token_claims, confidence, authorize}`, `node`, `shadow::{fresh, report}` and
@@ -24,7 +24,7 @@ pub mod identity;
 pub mod keyed;
 pub mod metrics;
 pub mod node;
-pub mod notices;
+pub mod node_events;
 pub mod open_requests;
 pub mod operations;
 pub mod preferences;

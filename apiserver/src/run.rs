@@ -10,6 +10,7 @@ use k8s_openapi::api::core::v1::Node;
 use kube::core::PartialObjectMeta;
 use kube::runtime::watcher::{self, Event};
 use prometheus::Registry;
+use runtime::events::{Publisher, events};
 use runtime::health::{Condition, Health, metrics_routes};
 use runtime::server::{Limits, Refused, listen, serve};
 use runtime::shutdown::Signals;
@@ -23,7 +24,7 @@ use crate::client::connect;
 use crate::cluster::Cluster;
 use crate::identity::follow_own_token;
 use crate::metrics::Metrics;
-use crate::notices::{notices, publish};
+use crate::node_events::NodeEvents;
 use crate::operations::attend;
 use crate::recorded_nodes::{RecordedNodes, node_events};
 use crate::router::router;
@@ -52,8 +53,8 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
     let (client, own_token) = connect().await?;
     let (caches, writers) = caches(&namespace);
     let nodes = node_events(client.clone());
-    let events = (pod_events(client.clone(), &namespace), shadow_events(client.clone(), &namespace));
-    supervisor.spawn("watches", until(stop.clone(), writers.follow(events.0, events.1)));
+    let objects = (pod_events(client.clone(), &namespace), shadow_events(client.clone(), &namespace));
+    supervisor.spawn("watches", until(stop.clone(), writers.follow(objects.0, objects.1)));
     let synced = health.condition("first sync");
     let serving = health.condition("serving");
     supervisor.spawn("readiness", readiness(caches.clone(), synced, serving, (supervisor.leaving(), stop.clone())));
@@ -68,9 +69,9 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
     let cluster = Cluster::new(client, &namespace);
     let metrics = Metrics::register(&registry)?;
     let clock = Arc::new(runtime::clock::now);
-    let (notices, told) = notices();
-    supervisor.spawn("events", until(stop.clone(), publish(cluster.clone(), told)));
-    let app = Arc::new(App::new(cluster, caches, metrics, notices, stop.clone(), clock));
+    let (recorder, publisher) = events(None, |_, _| {});
+    supervisor.spawn("events", until(stop.clone(), write_events(cluster.clone(), publisher)));
+    let app = Arc::new(App::new(cluster, caches, metrics, NodeEvents::new(recorder), stop.clone(), clock));
     supervisor.spawn("issuers", until(stop.clone(), issuers(app.clone(), own_token)));
     supervisor.spawn("unattended nodes", until(stop.clone(), look_after(app.clone(), nodes)));
     let listener = listen(agents_at).await.with_context(|| format!("cannot listen on {agents_at}"))?;
@@ -120,6 +121,10 @@ async fn readiness(
     outcome.unwrap_or(Ok(()))?;
     stop.cancelled().await;
     Ok(())
+}
+
+async fn write_events(cluster: Cluster, publisher: Publisher) {
+    publisher.publish(|event| cluster.create_event(event)).await;
 }
 
 async fn issuers(app: Arc<App>, own_token: Option<PathBuf>) {

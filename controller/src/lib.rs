@@ -6,22 +6,22 @@
 //!              +---------- own_writes -------------+   (until a watch shows them)
 //! ```
 //!
-//! `snapshot`, `plan`, `check`, `own_writes`, `status`, `shadow_status`, `news` and `leadership` are functions of data: no clock, no client, no
-//! environment. `watch`, `list`, `execute`, `publish`, `announce`, `lease` and `run` are the edge and choose nothing.
+//! `snapshot`, `plan`, `check`, `own_writes`, `status`, `shadow_status`, `events` and `leadership` are functions of data: no clock, no client, no
+//! environment. `watch`, `list`, `execute`, `publish`, `recorder`, `lease` and `run` are the edge and choose nothing.
 
 pub mod action;
-mod announce;
 pub mod args;
 pub mod check;
+pub mod events;
 mod execute;
 pub mod leadership;
 mod lease;
 mod list;
 mod metrics;
-pub mod news;
 pub mod own_writes;
 pub mod plan;
 mod publish;
+mod recorder;
 pub mod report;
 mod run;
 pub mod shadow_status;

@@ -5,11 +5,14 @@
 //! Signals ──► Supervisor::run ──► one CancellationToken ──► the program's tasks
 //!                                                            ├─ Condition, Heartbeat ──► Health ──► /livez /readyz
 //! folder ──► ServingCertificate ──► server::serve ◄── Router ┘                          Registry ──► /metrics
+//! NewEvent ──► Recorder ──► Publisher ──► what the program writes Events with
 //! ```
 //!
 //! There is no Kubernetes client in here.
 
+pub mod backoff;
 pub mod clock;
+pub mod events;
 pub mod health;
 pub mod logging;
 pub mod server;

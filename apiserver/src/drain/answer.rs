@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use kube::core::Status;
+use runtime::backoff::Backoff;
 
 /// The first pause before an eviction is asked for again; it doubles.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
@@ -119,9 +120,8 @@ pub fn pause(answer: &Answer, tries: u32, chance: f64) -> Duration {
         Answer::Budget { retry_after, .. } => (BUDGET_PAUSE, *retry_after),
         Answer::Refused { retry_after, .. } => (REFUSED_PAUSE, *retry_after),
     };
-    let doubled = FIRST_PAUSE.saturating_mul(1 << tries.saturating_sub(1).min(10)).min(longest);
-    let spread = doubled.mul_f64(0.5 + 0.5 * chance.clamp(0.0, 1.0));
-    spread.max(retry_after.unwrap_or_default().min(LONGEST_RETRY_AFTER))
+    let pause = Backoff { first: FIRST_PAUSE, longest }.pause(tries, chance);
+    pause.max(retry_after.unwrap_or_default().min(LONGEST_RETRY_AFTER))
 }
 
 #[cfg(test)]

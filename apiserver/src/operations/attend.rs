@@ -15,7 +15,7 @@ use super::node::write;
 use crate::app::App;
 use crate::cluster::ClusterError;
 use crate::node::{Change, NodeFacts, RecordedNode, Unattended, adopted, all_restored, unattended};
-use crate::notices::Subject;
+use crate::node_events::EventReason;
 use crate::recorded_nodes::RecordedNodes;
 use crate::refusal::Refusal;
 
@@ -105,7 +105,7 @@ async fn adopt(app: &App, name: &str) -> Result<(), Refusal> {
     match write(app, &node, &Change::record(Some(record))).await {
         Ok(_) => {
             let note = "the cordon or load-balancer label is taken for the original operator's, and will be undone";
-            app.notices.tell(&node.id, Subject::Adopted, app.now().to_string(), || note.to_owned());
+            app.events.record(&node.id, EventReason::Adopted, app.now().to_string(), || note.to_owned());
             Ok(())
         }
         Err(ClusterError::Conflict(_)) => Ok(()),
@@ -119,5 +119,5 @@ fn unavailable(error: &dyn std::error::Error) -> Refusal {
 
 fn told(app: &App, node: &NodeRef, why: Unattended) {
     app.metrics.restored(why);
-    app.notices.tell(node, Subject::GivenBack, app.now().to_string(), || why.note().to_owned());
+    app.events.record(node, EventReason::GivenBack, app.now().to_string(), || why.note().to_owned());
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use api::wire::Reason;
+use runtime::backoff::Backoff;
 
 use crate::app::App;
 use crate::cluster::ClusterError;
@@ -12,6 +13,8 @@ use crate::refusal::Refusal;
 
 /// How often a write is tried again because somebody else wrote the Node in between. Kubelets write it often.
 pub(super) const ATTEMPTS: u32 = 10;
+/// Between two attempts.
+const BACKOFF: Backoff = Backoff { first: Duration::from_millis(25), longest: Duration::from_millis(400) };
 
 /// The caller's Node, as it is now.
 ///
@@ -27,9 +30,9 @@ pub(super) async fn write(app: &App, node: &NodeFacts, change: &Change) -> Resul
     NodeFacts::try_from(&after).map_err(|error| ClusterError::Unavailable(error.to_string()))
 }
 
-/// The pause before another attempt: 25 ms, doubling up to 0.4 s, half of it by chance.
+/// The pause before another attempt.
 pub(super) fn pause(attempt: u32) -> Duration {
-    Duration::from_millis(25 << attempt.min(4)).mul_f64(0.5 + 0.5 * fastrand::f64())
+    BACKOFF.pause(attempt + 1, fastrand::f64())
 }
 
 /// The refusal after the last of the attempts.

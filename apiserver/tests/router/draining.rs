@@ -3,14 +3,13 @@
 use std::time::Duration;
 
 use api::wire::{CORDON_AND_DRAIN, DrainProgress, PodWait, Reason};
-use apiserver::notices::Subject;
+use apiserver::node_events::EventReason;
 use axum::body::Body;
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::fake::{NODE, pod_path, status};
 use crate::site::{Answer, Site, ours, pod, rfc3339};
-use crate::telling::told;
 
 /// The API's answer where a budget has no room.
 pub(crate) fn full() -> (u16, Value) {
@@ -274,8 +273,8 @@ async fn a_forced_drain_lets_the_operators_own_go_although_a_finalizer_keeps_ano
         assert!(site.world().objects.contains_key(&here), "not before the others are overdue");
         assert_eq!(waiting(&site, 60).await.status, 200);
         assert_eq!(site.world().objects.contains_key(&here), !replaced);
-        let told = told(&site);
-        assert!(matches!(&told[..], [(Subject::Drained, note)] if note.contains("web/one")), "{told:?}");
+        let events = site.events();
+        assert!(matches!(&events[..], [(EventReason::Drained, note)] if note.contains("web/one")), "{events:?}");
     }
 }
 

@@ -8,6 +8,8 @@ mod disruption;
 #[cfg(test)]
 mod draining;
 #[cfg(test)]
+mod events;
+#[cfg(test)]
 mod fake;
 #[cfg(test)]
 mod floods;
@@ -23,8 +25,6 @@ mod shadows;
 mod site;
 #[cfg(test)]
 mod states;
-#[cfg(test)]
-mod telling;
 #[cfg(test)]
 mod tokens;
 #[cfg(test)]

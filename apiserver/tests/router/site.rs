@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard};
 
+use api::event::Event as NodeEvent;
 use api::names::{
     AGENT_COMPONENT, AGENT_SERVICE_ACCOUNT, COMPONENT_LABEL, DISRUPTION_RECORD_ANNOTATION,
     EXCLUDE_FROM_LOAD_BALANCERS_LABEL, TOKEN_AUDIENCE, UPDATER_INTERFACE_LABEL, UPDATER_INTERFACE_VERSION,
@@ -11,7 +12,7 @@ use api::{BottlerocketShadow, DisruptionRecord};
 use apiserver::app::App;
 use apiserver::cluster::Cluster;
 use apiserver::metrics::Metrics;
-use apiserver::notices::{Notice, notices};
+use apiserver::node_events::{EventReason, NodeEvents};
 use apiserver::router::router;
 use apiserver::watch::caches;
 use axum::Router;
@@ -44,7 +45,7 @@ pub(crate) struct Site {
     pub(crate) world: Arc<Mutex<World>>,
     pub(crate) app: Arc<App>,
     pub(crate) pods: UnboundedSender<Watched<Event<Pod>>>,
-    pub(crate) told: Mutex<Receiver<Notice>>,
+    events: Mutex<Receiver<NodeEvent>>,
     registry: Registry,
     routes: Router,
 }
@@ -142,10 +143,12 @@ impl Site {
         let metrics = Metrics::register(&registry).unwrap();
         let clock = Arc::new(move || beginning() + SignedDuration::try_from(start.elapsed()).unwrap());
         let cluster = Cluster::new(kube, "brupop");
-        let (notices, told) = notices();
-        let app = Arc::new(App::new(cluster, caches, metrics, notices, CancellationToken::new(), clock));
+        let (recorder, publisher) = runtime::events::events(None, |_, _| {});
+        let events = NodeEvents::new(recorder);
+        let app = Arc::new(App::new(cluster, caches, metrics, events, CancellationToken::new(), clock));
         app.issuers.saw_own(ISSUER, beginning());
-        let site = Self { routes: router(app.clone()), world, app, pods, told: Mutex::new(told), registry };
+        let site =
+            Self { routes: router(app.clone()), world, app, pods, events: Mutex::new(publisher.queue), registry };
         site.furnish(shadow_events);
         site.settle().await;
         site
@@ -174,10 +177,16 @@ impl Site {
         self.world.lock().unwrap()
     }
 
-    /// The reasons of what was told since the last call.
-    pub(crate) fn told(&self) -> Vec<Notice> {
-        let mut told = self.told.lock().unwrap();
-        std::iter::from_fn(|| told.try_recv().ok()).collect()
+    /// The Events since the last call, by reason and note.
+    pub(crate) fn events(&self) -> Vec<(EventReason, String)> {
+        use EventReason::{Adopted, DrainAborted, DrainBlocked, Drained, GivenBack};
+        let reason = |text: &str| {
+            let mut all = [Adopted, DrainAborted, DrainBlocked, Drained, GivenBack].into_iter();
+            all.find(|reason| reason.as_str() == text).unwrap()
+        };
+        let mut events = self.events.lock().unwrap();
+        let recorded = std::iter::from_fn(|| events.try_recv().ok());
+        recorded.map(|event| (reason(&event.reason.unwrap()), event.note.unwrap())).collect()
     }
 
     /// The value that a scrape shows of this metric with these labels.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use api::names::{DISRUPTION_RECORD_ANNOTATION, UPDATER_INTERFACE_LABEL, UPDATER_INTERFACE_VERSION};
 use api::wire::{CORDON_AND_DRAIN, EXCLUDE_FROM_LB};
 use apiserver::node::Unattended;
-use apiserver::notices::Subject;
+use apiserver::node_events::EventReason;
 use apiserver::operations::attend;
 use apiserver::recorded_nodes::RecordedNodes;
 use k8s_openapi::api::core::v1::{Node, Pod};
@@ -69,7 +69,7 @@ async fn an_idle_node_with_a_silent_agent_is_restored() {
     assert!(!is_as_before(&site), "an agent that just restarts does it itself");
     look_after(&site, A_MINUTE).await;
     assert!(is_as_before(&site));
-    assert_eq!(site.told().last().unwrap().subject, Subject::GivenBack);
+    assert_eq!(site.events().last().unwrap().0, EventReason::GivenBack);
     let restored = Unattended::WORDS
         .map(|why| site.scraped(&format!("brupop_apiserver_unattended_restores_total{{why=\"{why}\"}}")));
     assert!((restored.iter().sum::<f64>() - 1.0).abs() < 0.1, "{restored:?}");
@@ -195,7 +195,7 @@ async fn what_the_original_operator_left_is_recorded_unasked_and_what_an_adminis
         site.settle().await;
         look_after(&site, A_MINUTE).await;
         assert_eq!(site.record().is_some(), adopted, "{state} {policy:?}");
-        assert_eq!(site.told().iter().any(|notice| notice.subject == Subject::Adopted), adopted, "{state}");
+        assert_eq!(site.events().iter().any(|event| event.0 == EventReason::Adopted), adopted, "{state}");
         assert!(site.is_cordoned());
     }
 }

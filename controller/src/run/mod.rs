@@ -24,7 +24,7 @@ use runtime::{
 };
 use tokio::sync::oneshot;
 
-use crate::{announce::announcer, args::Args, lease::Election, metrics::Metrics, watch::Watches, write::Writer};
+use crate::{args::Args, lease::Election, metrics::Metrics, recorder::recorder, watch::Watches, write::Writer};
 use lead::Controller;
 use planner::Planner;
 
@@ -60,15 +60,15 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
     let (election, leadership) = Election::new(&client, &args.namespace, identity, token.clone());
     let (idle, loop_is_idle) = oneshot::channel();
     supervisor.spawn("lease", election.run(token.clone(), loop_is_idle));
-    let (announcer, announcing) = announcer(&client, &metrics);
+    let (recorder, publishing) = recorder(&client, &metrics);
     let told = token.clone();
     supervisor.spawn("events", async move {
-        told.run_until_cancelled(announcing).await;
+        told.run_until_cancelled(publishing).await;
         Ok(())
     });
     let writer = Writer::new(&client, &args.namespace);
     let controller =
-        Controller { watches, writer, announcer, metrics, heartbeat, leadership, planner: Planner::default() };
+        Controller { watches, writer, recorder, metrics, heartbeat, leadership, planner: Planner::default() };
     supervisor.spawn("loop", async move {
         match token.run_until_cancelled(controller.watches.synced()).await {
             Some(done) => done?,

@@ -9,7 +9,7 @@ use crate::app::App;
 use crate::drain::Tracker;
 use crate::identity::Identity;
 use crate::node::NotAllowed;
-use crate::notices::Subject;
+use crate::node_events::EventReason;
 use crate::operations::NotDisrupted;
 
 fn node(identity: &Identity) -> NodeRef {
@@ -25,7 +25,7 @@ pub(super) fn blocked(app: &App, identity: &Identity, began: Timestamp, tracker:
     let names: Vec<_> = budgets.keys().map(String::as_str).collect();
     let (names, unevictable) = (names.join(", "), several.join(", "));
     let key = format!("{began} {names} {unevictable}");
-    app.notices.tell(&node(identity), Subject::DrainBlocked, key, || {
+    app.events.record(&node(identity), EventReason::DrainBlocked, key, || {
         let pods = budgets.values().map(Vec::len).sum::<usize>();
         let example = budgets.values().flatten().next();
         let full = example.map(|example| {
@@ -42,7 +42,7 @@ pub(super) fn blocked(app: &App, identity: &Identity, began: Timestamp, tracker:
 pub fn vetoed(app: &App, identity: &Identity, drain: Option<Timestamp>) {
     let key = veto(drain);
     let why = NotAllowed::Vetoed { drain };
-    app.notices.tell(&node(identity), Subject::DrainAborted, key, || format!("the drain ends: {why}"));
+    app.events.record(&node(identity), EventReason::DrainAborted, key, || format!("the drain ends: {why}"));
 }
 
 /// What makes a veto the same. The drain may go on after it, and end in another way.
@@ -58,18 +58,18 @@ pub(super) fn ended(
     tracker: &Tracker,
     outcome: &Result<Outcome, NotDisrupted>,
 ) {
-    let (subject, note) = match outcome {
+    let (reason, note) = match outcome {
         Ok(Outcome::Unfinished(_)) => return,
         Ok(Outcome::Drained) if tracker.left() == 0 => {
-            (Subject::Drained, "every pod that had to go is gone".to_owned())
+            (EventReason::Drained, "every pod that had to go is gone".to_owned())
         }
         Ok(Outcome::Drained) => {
             let note = format!("the forced drain is over; left behind: {}", tracker.names().join(", "));
-            (Subject::Drained, note)
+            (EventReason::Drained, note)
         }
-        Err(NotDisrupted::NotAllowed(why)) => (Subject::DrainAborted, format!("the drain ends: {why}")),
+        Err(NotDisrupted::NotAllowed(why)) => (EventReason::DrainAborted, format!("the drain ends: {why}")),
         Err(NotDisrupted::Refused(refusal)) if refusal.reason == Reason::DrainTimedOut => {
-            (Subject::DrainAborted, refusal.error.clone())
+            (EventReason::DrainAborted, refusal.error.clone())
         }
         // It says nothing of the drain, which the next request takes up.
         Err(NotDisrupted::Refused(_)) => return,
@@ -79,8 +79,8 @@ pub(super) fn ended(
         Err(NotDisrupted::NotAllowed(NotAllowed::Vetoed { drain })) => veto(*drain),
         _ => began.to_string(),
     };
-    if app.notices.tell(&node(identity), subject, key, || note) {
+    if app.events.record(&node(identity), reason, key, || note) {
         let seconds = app.now().duration_since(began).as_secs_f64();
-        app.metrics.drain_ended(subject == Subject::Drained, seconds);
+        app.metrics.drain_ended(reason == EventReason::Drained, seconds);
     }
 }

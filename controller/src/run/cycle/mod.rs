@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use api::{HoldReason, names::shadow_name};
 use jiff::{SignedDuration, Timestamp};
-use runtime::health::Heartbeat;
+use runtime::{events::Recorder, health::Heartbeat};
 use tokio::time::Instant;
 
 use super::{
@@ -15,12 +15,11 @@ use super::{
     rate::StatusRate,
 };
 use crate::{
-    announce::Announcer,
     check::{Objection, unobjected},
+    events,
     execute::{Executed, execute, settle_all},
     lease::Leadership,
     metrics::Metrics,
-    news,
     own_writes::Outcome,
     plan::Plan,
     publish::{PolicyStatus, publish_conditions, publish_statuses},
@@ -37,7 +36,7 @@ const LOOK_AGAIN: SignedDuration = SignedDuration::from_secs(1);
 /// What a leader acts through.
 pub(super) struct Context {
     pub(super) writer: Writer,
-    pub(super) announcer: Announcer,
+    pub(super) recorder: Recorder,
     pub(super) metrics: Metrics,
     pub(super) leadership: Leadership,
     /// What shows that the loop is alive; given for each write, since a round may be many.
@@ -193,7 +192,7 @@ impl Cycle {
                 None => {
                     self.delays.succeeded(&action.shadow);
                     self.context.metrics.ordered(&action, now);
-                    news::of_action(snapshot, &action).into_iter().for_each(|news| self.context.announcer.tell(news));
+                    events::of_action(snapshot, &action).into_iter().for_each(|new| self.context.recorder.record(new));
                     let version = action.desired.version.as_ref().map(ToString::to_string);
                     tracing::info!(
                         node = action.node,
@@ -263,8 +262,8 @@ impl Cycle {
                     self.delays.succeeded(&status_of(&policy));
                     let before = snapshot.policies.get(&policy);
                     before.into_iter().for_each(|facts| self.memory.undecodable.wrote(facts, &status));
-                    let news = before.map(|before| news::of_status(before, &status));
-                    news.into_iter().flatten().for_each(|news| self.context.announcer.tell(news));
+                    let new = before.map(|before| events::of_status(before, &status));
+                    new.into_iter().flatten().for_each(|new| self.context.recorder.record(new));
                 }
                 Err(error) => {
                     tracing::warn!(policy, %error, "status not written");

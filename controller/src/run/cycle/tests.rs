@@ -21,7 +21,7 @@ use tower_test::mock::{Handle, pair};
 
 use super::{super::batch::MOST, *};
 use crate::{
-    announce::announcer,
+    recorder::recorder,
     snapshot::{WatchedNode, WatchedShadow},
     watch::AgentPod,
 };
@@ -144,7 +144,7 @@ fn rig_with(delay: Duration, refused: Option<Refused>) -> Rig {
     let health = Health::default();
     let context = Context {
         writer: Writer::new(&client, "ns"),
-        announcer: announcer(&client, &metrics).0,
+        recorder: recorder(&client, &metrics).0,
         metrics,
         leadership: Leadership::until(CancellationToken::new()),
         heartbeat: health.heartbeat("loop", Duration::from_secs(10)),
@@ -157,10 +157,10 @@ fn rig_with(delay: Duration, refused: Option<Refused>) -> Rig {
 impl Rig {
     /// What another leader of the same cluster would act through.
     fn context(&self) -> Context {
-        let Context { writer, announcer, metrics, leadership, heartbeat, planner } = &self.cycle.context;
+        let Context { writer, recorder, metrics, leadership, heartbeat, planner } = &self.cycle.context;
         Context {
             writer: writer.clone(),
-            announcer: announcer.clone(),
+            recorder: recorder.clone(),
             metrics: metrics.clone(),
             leadership: leadership.clone(),
             heartbeat: heartbeat.clone(),

@@ -3,7 +3,7 @@
 use std::{convert::Infallible, time::Duration};
 
 use jiff::Timestamp;
-use runtime::{clock, health::Heartbeat};
+use runtime::{clock, events::Recorder, health::Heartbeat};
 use tokio::{
     sync::oneshot,
     time::{Instant, sleep, sleep_until},
@@ -17,7 +17,6 @@ use super::{
     takeover::take_over,
 };
 use crate::{
-    announce::Announcer,
     leadership::Term,
     lease::Leadership,
     metrics::Metrics,
@@ -36,7 +35,7 @@ const LONGEST_WAIT: Duration = Duration::from_secs(86_400);
 pub(super) struct Controller {
     pub(super) watches: Watches,
     pub(super) writer: Writer,
-    pub(super) announcer: Announcer,
+    pub(super) recorder: Recorder,
     pub(super) metrics: Metrics,
     pub(super) heartbeat: Heartbeat,
     pub(super) leadership: Leadership,
@@ -104,7 +103,7 @@ impl Controller {
         tracing::info!("watches show everything, leading");
         let mut cycle = Cycle::new(Context {
             writer: self.writer.clone(),
-            announcer: self.announcer.clone(),
+            recorder: self.recorder.clone(),
             metrics: self.metrics.clone(),
             leadership: self.leadership.clone(),
             heartbeat: self.heartbeat.clone(),

@@ -32,7 +32,7 @@ use super::{
     super::{decide::decide, planner::DEADLINE},
     *,
 };
-use crate::{announce::announcer, snapshot::Step};
+use crate::{recorder::recorder, snapshot::Step};
 
 /// How a test makes planning stop: it blocks until the sender is dropped.
 struct Endless {
@@ -122,7 +122,7 @@ fn rig(planner: Planner, refusals: Vec<u16>) -> Rig {
     let controller = Controller {
         watches,
         writer: Writer::new(&client, "ns"),
-        announcer: announcer(&client, &metrics).0,
+        recorder: recorder(&client, &metrics).0,
         metrics,
         heartbeat: health.heartbeat("loop", Duration::from_secs(120)),
         leadership: Leadership::until(lead.clone()),

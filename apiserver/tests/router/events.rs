@@ -1,20 +1,14 @@
-//! What is told of a drain, as Events and metrics.
+//! The Events of a drain, and its metrics.
 
 use std::time::Duration;
 
 use api::wire::{CORDON_AND_DRAIN, DrainProgress, PodWait, Reason};
-use apiserver::notices::Subject;
+use apiserver::node_events::EventReason;
 use serde_json::json;
 use tokio::time::sleep;
 
 use crate::draining::{full, waiting, with_pods};
 use crate::fake::{NODE, status};
-use crate::site::Site;
-
-/// What was told since the last call.
-pub(crate) fn told(site: &Site) -> Vec<(Subject, String)> {
-    site.told().into_iter().map(|notice| (notice.subject, notice.note)).collect()
-}
 
 #[tokio::test(start_paused = true)]
 async fn a_blocked_drain_is_told_once_for_each_change_of_the_budget_and_so_is_its_end() {
@@ -23,18 +17,18 @@ async fn a_blocked_drain_is_told_once_for_each_change_of_the_budget_and_so_is_it
     for _ in 0..10 {
         assert_eq!(waiting(&site, 20).await.status, 202);
     }
-    let first = told(&site);
-    assert!(matches!(&first[..], [(Subject::DrainBlocked, note)] if note.contains("web/one")), "{first:?}");
+    let first = site.events();
+    assert!(matches!(&first[..], [(EventReason::DrainBlocked, note)] if note.contains("web/one")), "{first:?}");
     let mut other = full();
     other.1["details"]["causes"][0]["message"] = "The disruption budget tight needs 2 healthy pods and has 2".into();
     site.world().evictions.insert("one".to_owned(), other);
     assert_eq!(waiting(&site, 20).await.status, 202);
-    let second = told(&site);
-    assert!(matches!(&second[..], [(Subject::DrainBlocked, note)] if note.contains("web/tight")), "{second:?}");
+    let second = site.events();
+    assert!(matches!(&second[..], [(EventReason::DrainBlocked, note)] if note.contains("web/tight")), "{second:?}");
     site.world().evictions.clear();
     assert_eq!(waiting(&site, 20).await.status, 200);
     assert_eq!(waiting(&site, 20).await.status, 200, "asked once more before the reboot");
-    assert_eq!(told(&site).iter().map(|told| told.0).collect::<Vec<_>>(), [Subject::Drained]);
+    assert_eq!(site.events().iter().map(|event| event.0).collect::<Vec<_>>(), [EventReason::Drained]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -71,14 +65,18 @@ async fn a_veto_is_told_once_for_each_drain() {
     let (answer, ()) = tokio::join!(site.ours("POST", CORDON_AND_DRAIN), vetoed);
     assert_eq!(answer.refusal(), (409, Reason::Vetoed));
     assert_eq!(waiting(&site, 20).await.refusal(), (409, Reason::Vetoed));
-    let subjects: Vec<_> = told(&site).iter().map(|told| told.0).collect();
-    assert_eq!(subjects, [Subject::DrainBlocked, Subject::DrainAborted]);
+    let reasons: Vec<_> = site.events().iter().map(|event| event.0).collect();
+    assert_eq!(reasons, [EventReason::DrainBlocked, EventReason::DrainAborted]);
     let mut record = site.record().unwrap();
     record.drain_began = Some(crate::site::beginning());
     let record = json!({ api::names::DISRUPTION_RECORD_ANNOTATION: serde_json::to_string(&record).unwrap() });
     site.world().merge(NODE, json!({"metadata": {"annotations": record}}));
     assert_eq!(waiting(&site, 20).await.refusal(), (409, Reason::Vetoed));
-    assert_eq!(told(&site).iter().map(|told| told.0).collect::<Vec<_>>(), [Subject::DrainAborted], "another drain");
+    assert_eq!(
+        site.events().iter().map(|event| event.0).collect::<Vec<_>>(),
+        [EventReason::DrainAborted],
+        "another drain"
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -88,13 +86,13 @@ async fn a_drain_that_is_vetoed_or_out_of_time_is_told() {
     assert_eq!(waiting(&site, 20).await.status, 202);
     site.world().merge(NODE, json!({"spec": {"unschedulable": null}}));
     assert_eq!(waiting(&site, 20).await.refusal(), (409, Reason::Vetoed));
-    let subjects: Vec<_> = told(&site).iter().map(|told| told.0).collect();
-    assert_eq!(subjects, [Subject::DrainBlocked, Subject::DrainAborted]);
+    let reasons: Vec<_> = site.events().iter().map(|event| event.0).collect();
+    assert_eq!(reasons, [EventReason::DrainBlocked, EventReason::DrainAborted]);
     site.world().merge(NODE, json!({"spec": {"unschedulable": true}}));
     site.desired(&json!({"drain": {"timeout_seconds": 60, "on_timeout": "Abort"}}));
     assert_eq!(waiting(&site, 100).await.refusal(), (409, Reason::DrainTimedOut));
-    let told = told(&site);
-    assert!(matches!(&told[..], [.., (Subject::DrainAborted, note)] if note.contains("web/one")), "{told:?}");
+    let events = site.events();
+    assert!(matches!(&events[..], [.., (EventReason::DrainAborted, note)] if note.contains("web/one")), "{events:?}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -105,7 +103,7 @@ async fn a_pod_that_several_budgets_select_is_told_as_what_it_is() {
     let answer = waiting(&site, 20).await;
     let progress: DrainProgress = serde_json::from_value(answer.body).unwrap();
     assert_eq!((progress.pods_left, progress.pods[0].waiting_for), (1, PodWait::SeveralBudgets));
-    let told = told(&site);
-    let [(Subject::DrainBlocked, note)] = &told[..] else { panic!("{told:?}") };
+    let events = site.events();
+    let [(EventReason::DrainBlocked, note)] = &events[..] else { panic!("{events:?}") };
     assert!(note.contains("several PodDisruptionBudgets") && note.contains("web/one"), "{note}");
 }
