@@ -73,6 +73,7 @@ fn due(app: &App, recorded: &[RecordedNode], since: &mut UnattendedSince, now: I
 }
 
 /// Restores a node if it is unattended by what Kubernetes has now.
+#[tracing::instrument(skip_all, fields(node = name))]
 async fn restore_unattended(app: &App, name: &str) -> Result<(), Refusal> {
     let node = NodeFacts::try_from(&app.cluster.node(name).await?)?;
     let Some(record) = node.record.clone().map_err(|error| unavailable(&error))? else {
@@ -95,6 +96,7 @@ async fn restore_unattended(app: &App, name: &str) -> Result<(), Refusal> {
 }
 
 /// Records what the original operator has done to a node, by what Kubernetes has now.
+#[tracing::instrument(skip_all, fields(node = name))]
 async fn adopt(app: &App, name: &str) -> Result<(), Refusal> {
     let node = NodeFacts::try_from(&app.cluster.node(name).await?)?;
     let raw = app.cluster.shadow(name).await?;

@@ -59,6 +59,7 @@ struct WrittenRecord {
 ///
 /// # Errors
 /// When it may not, or the Node or the shadow cannot be read or written.
+#[tracing::instrument(skip_all, fields(node = identity.node))]
 pub async fn disrupt(app: &App, identity: &Identity, what: Disruption) -> Result<DisruptionRecord, NotDisrupted> {
     let mut node = read_node(app, identity).await?;
     let mut written: Option<WrittenRecord> = None;

@@ -65,6 +65,7 @@ struct Drain<'a> {
 ///
 /// # Errors
 /// When the right to it ceases, or the time of the drain is over.
+#[tracing::instrument(skip_all, fields(node = identity.node))]
 pub async fn drain(
     app: &App,
     identity: &Identity,

@@ -14,6 +14,7 @@ use crate::refusal::Refusal;
 ///
 /// # Errors
 /// 409 when it is not asked for, and what stands in the way of reading or writing.
+#[tracing::instrument(skip_all, fields(node = identity.node))]
 pub async fn restore(app: &App, identity: &Identity, what: Disruption) -> Result<(), Refusal> {
     for attempt in 0..ATTEMPTS {
         let node = read_node(app, identity).await?;

@@ -14,6 +14,7 @@ use crate::refusal::Refusal;
 ///
 /// # Errors
 /// When the Node cannot be read or written, or is no longer the caller's.
+#[tracing::instrument(skip_all, fields(node = identity.node))]
 pub async fn record_lock(app: &App, identity: &Identity, pin: Option<&Pin>) -> Result<(), Refusal> {
     for attempt in 0..ATTEMPTS {
         let node = read_node(app, identity).await?;
