@@ -25,7 +25,7 @@ pub enum Change<'a> {
 
 /// What becomes of a change.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub struct Verdict {
+pub struct Decision {
     /// Why it is refused, one sentence for each fault; empty when it is accepted.
     pub refused: Vec<String>,
     /// What its author is told beside, one sentence each.
@@ -34,29 +34,29 @@ pub struct Verdict {
 
 /// Judges a change. `cluster` is `None` until the caches show the whole cluster; nothing waits for them.
 #[must_use]
-pub fn judge(change: &Change<'_>, cluster: Option<&Cluster>) -> Verdict {
+pub fn judge(change: &Change<'_>, cluster: Option<&Cluster>) -> Decision {
     match change {
         Change::Create(new) => accept(new, Vec::new, cluster),
         Change::Update(old, new) => accept(new, || problems_before(*old, new, cluster), cluster),
-        Change::Delete(old) => Verdict { refused: Vec::new(), warnings: warn::of_deletion(old, cluster) },
+        Change::Delete(old) => Decision { refused: Vec::new(), warnings: warn::of_deletion(old, cluster) },
     }
 }
 
 /// Judges a change that nothing may stop, above all one to a paused policy: what resuming it will be refused for is a
 /// warning, whether or not it was there before.
 #[must_use]
-pub fn advise(change: &Change<'_>, cluster: Option<&Cluster>) -> Verdict {
-    let Verdict { refused, warnings } = match change {
+pub fn advise(change: &Change<'_>, cluster: Option<&Cluster>) -> Decision {
+    let Decision { refused, warnings } = match change {
         Change::Create(new) | Change::Update(_, new) => accept(new, Vec::new, cluster),
         Change::Delete(_) => judge(change, cluster),
     };
     let refused = refused.into_iter().map(|fault| format!("{fault} (paused as it is, resuming it will be refused)"));
-    Verdict { refused: Vec::new(), warnings: refused.chain(warnings).collect() }
+    Decision { refused: Vec::new(), warnings: refused.chain(warnings).collect() }
 }
 
 /// `before` finds the problems that were there before and may stay. A policy without problems is not compared with the one before, which
 /// is then not even read: an edit is the way out when reading that one takes for ever.
-fn accept(new: &UpdatePolicy, before: impl FnOnce() -> Vec<Problem>, cluster: Option<&Cluster>) -> Verdict {
+fn accept(new: &UpdatePolicy, before: impl FnOnce() -> Vec<Problem>, cluster: Option<&Cluster>) -> Decision {
     let problems = problems(new, cluster);
     let before = if problems.is_empty() { Vec::new() } else { before() };
     let (known, faults): (Vec<_>, Vec<_>) = problems.into_iter().partition(|problem| before.contains(problem));
@@ -66,7 +66,7 @@ fn accept(new: &UpdatePolicy, before: impl FnOnce() -> Vec<Problem>, cluster: Op
     if let Ok(policy) = Policy::try_from(&new.spec) {
         warnings.extend(warn::of_policy(new, &policy, cluster));
     }
-    Verdict { refused: faults.iter().map(ToString::to_string).collect(), warnings }
+    Decision { refused: faults.iter().map(ToString::to_string).collect(), warnings }
 }
 
 /// What was wrong before and may stay, unless the policy is resumed: then everything must be right.
@@ -107,14 +107,14 @@ mod tests {
     #[test]
     fn a_policy_that_the_controller_follows_is_accepted() {
         let good = policy("default", &json!({"nodeSelector": {}, "maxConcurrentUpdates": "10%"}));
-        assert_eq!(judge(&Change::Create(&good), None), Verdict::default());
+        assert_eq!(judge(&Change::Create(&good), None), Decision::default());
     }
 
     #[test]
     fn a_refusal_names_the_field() {
         let bad =
             policy("default", &json!({"nodeSelector": {}, "maxConcurrentUpdates": 0, "drain": {"timeout": "30"}}));
-        let Verdict { refused, .. } = judge(&Change::Create(&bad), None);
+        let Decision { refused, .. } = judge(&Change::Create(&bad), None);
         assert_eq!(refused.len(), 2, "{refused:?}");
         assert!(refused[0].starts_with("spec.maxConcurrentUpdates: 0 is not an amount"), "{refused:?}");
         assert!(refused[1].starts_with("spec.drain.timeout: \"30\" is not a duration"), "{refused:?}");
@@ -125,9 +125,9 @@ mod tests {
         let before = policy("default", &json!({"nodeSelector": {}, "drain": {"timeout": "30"}}));
         let edited = policy("default", &json!({"nodeSelector": {}, "priority": 7, "drain": {"timeout": "30"}}));
         let worse = policy("default", &json!({"nodeSelector": {}, "drain": {"timeout": "40"}}));
-        let verdict = judge(&Change::Update(Some(&before), &edited), None);
-        assert!(verdict.refused.is_empty());
-        assert!(verdict.warnings[0].starts_with("spec.drain.timeout: \"30\" is not a duration"), "{verdict:?}");
+        let decision = judge(&Change::Update(Some(&before), &edited), None);
+        assert!(decision.refused.is_empty());
+        assert!(decision.warnings[0].starts_with("spec.drain.timeout: \"30\" is not a duration"), "{decision:?}");
         assert_eq!(judge(&Change::Update(Some(&before), &worse), None).refused.len(), 1);
         assert_eq!(judge(&Change::Update(None, &edited), None).refused.len(), 1);
     }
@@ -136,7 +136,7 @@ mod tests {
     fn what_a_good_policy_replaces_is_not_read() {
         let good = policy("default", &json!({"nodeSelector": {}}));
         let unread = || panic!("it may take for ever to read");
-        assert_eq!(accept(&good, unread, None), Verdict::default());
+        assert_eq!(accept(&good, unread, None), Decision::default());
     }
 
     #[test]

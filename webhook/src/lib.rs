@@ -1,12 +1,12 @@
 //! The webhook: judges UpdatePolicy objects at admission with the parser that the controller reads them with.
 //!
 //! ```text
-//! POST /validate -> routes (AdmissionReview v1) -> admit::judge (old + new + cluster -> verdict) -> answer
+//! POST /validate -> routes (AdmissionReview v1) -> admit::judge (old + new + cluster -> decision) -> answer
 //! POST /advise   -> routes                      -> admit::advise (the same, and refuses nothing) -> answer
-//! watches ------> cluster (nodes' labels, policies, who is in flight) ---------^ for warnings, once it is there
+//! watches ------> cluster (nodes' labels, policies, which are in flight) ---------^ for warnings, once it is there
 //! ```
 //!
-//! Verdicts are found at `places`, a few threads away from those that serve.
+//! Policies are judged on `review_threads`, away from the threads that serve.
 //!
 //! Two routes because two failure policies: what cannot be followed must not be stored, and nothing may stop a pause or a
 //! deletion.
@@ -15,7 +15,7 @@ pub mod admit;
 mod args;
 pub mod cluster;
 mod metrics;
-pub mod places;
+pub mod review_threads;
 pub mod routes;
 mod run;
 pub mod warn;

@@ -13,24 +13,24 @@ use kube::core::DynamicObject;
 use kube::core::admission::{AdmissionRequest, AdmissionResponse, AdmissionReview, Operation};
 use runtime::server::Held;
 
-use crate::admit::{Change, Verdict, advise, judge};
+use crate::admit::{Change, Decision, advise, judge};
 use crate::cluster::Cluster;
 use crate::metrics::Metrics;
-use crate::places::{NoVerdict, Places};
+use crate::review_threads::{NoDecision, ReviewThreads};
 
 /// Bytes of the largest review: the 1.5 MiB that etcd takes for an object (its `--max-request-bytes`) twice, for the new and
 /// the old one, and 64 KiB for who asks and for what. The schema bounds a policy's spec to some 250 KiB and its status to some
 /// 900 KiB, Kubernetes its annotations to 256 KiB; what manages which field is bounded by etcd alone.
 pub const MAX_REVIEW: usize = 2 * (1536 << 10) + (64 << 10);
 
-/// What judging needs beside the review.
-pub struct Judge {
+/// What the webhook needs beside the review.
+pub struct Webhook {
     /// The cluster as the caches show it; `None` until they show all of it.
     pub cluster: Box<dyn Fn() -> Option<Cluster> + Send + Sync>,
     /// Counts of what was answered.
     pub metrics: Metrics,
-    /// Where it is done.
-    pub places: Places,
+    /// The threads on which it is done.
+    pub threads: ReviewThreads,
 }
 
 /// Longest text of a refusal or a warning, in characters. What it repeats of a policy becomes a printable line.
@@ -46,7 +46,7 @@ enum Endpoint {
 }
 
 impl Endpoint {
-    /// How long a verdict may take: less than the API server waits for the answer (`timeoutSeconds`: 3 and 2).
+    /// How long a decision may take: less than the API server waits for the answer (`timeoutSeconds`: 3 and 2).
     const fn deadline(self) -> Duration {
         match self {
             Self::Validate => Duration::from_secs(2),
@@ -56,23 +56,23 @@ impl Endpoint {
 }
 
 /// The routes of the HTTPS port.
-pub fn routes(judge: Arc<Judge>) -> Router {
+pub fn routes(webhook: Arc<Webhook>) -> Router {
     Router::new()
         .route("/validate", post(|state, held, body| answer(Endpoint::Validate, state, held, body)))
         .route("/advise", post(|state, held, body| answer(Endpoint::Advise, state, held, body)))
         .layer(DefaultBodyLimit::max(MAX_REVIEW))
-        .with_state(judge)
+        .with_state(webhook)
 }
 
 /// Judging goes on when its caller hangs up, and holds meanwhile what the review was charged for.
 async fn answer(
     endpoint: Endpoint,
-    State(judge): State<Arc<Judge>>,
+    State(webhook): State<Arc<Webhook>>,
     held: Option<Extension<Held>>,
     body: Bytes,
 ) -> Json<AdmissionReview<DynamicObject>> {
-    let (work, review) = (judge.clone(), body.clone());
-    let judged = judge.places.judge(endpoint.deadline(), move || {
+    let (work, review) = (webhook.clone(), body.clone());
+    let judged = webhook.threads.judge(endpoint.deadline(), move || {
         let _held = held;
         match request(&review) {
             Ok(request) => respond(endpoint, &work, &request),
@@ -81,24 +81,24 @@ async fn answer(
     });
     let response = match judged.await {
         Ok(response) => response,
-        Err(why) => unjudged(endpoint, &judge, &body, why),
+        Err(why) => unjudged(endpoint, &webhook, &body, why),
     };
     Json(response.into_review())
 }
 
-fn malformed(judge: &Judge, why: &str) -> AdmissionResponse {
-    judge.metrics.count("malformed");
+fn malformed(webhook: &Webhook, why: &str) -> AdmissionResponse {
+    webhook.metrics.count("malformed");
     AdmissionResponse::invalid(text::line(why, MAX_SENTENCES))
 }
 
-/// What is answered without a verdict. The review is read once more for its uid, which takes as long as it has bytes.
-fn unjudged(endpoint: Endpoint, judge: &Judge, body: &[u8], why: NoVerdict) -> AdmissionResponse {
+/// What is answered without a decision. The review is read once more for its uid, which takes as long as it has bytes.
+fn unjudged(endpoint: Endpoint, webhook: &Webhook, body: &[u8], why: NoDecision) -> AdmissionResponse {
     let request = match request(body) {
         Ok(request) => request,
-        Err(why) => return malformed(judge, &why),
+        Err(why) => return malformed(webhook, &why),
     };
     tracing::warn!(policy = request.name, %why, "policy not judged");
-    judge.metrics.count("unjudged");
+    webhook.metrics.count("unjudged");
     let mut response = AdmissionResponse::from(&request);
     if endpoint == Endpoint::Advise {
         response.warnings = Some(vec![why.to_string()]);
@@ -116,38 +116,42 @@ fn request(body: &[u8]) -> Result<AdmissionRequest<DynamicObject>, String> {
     review.try_into().map_err(|error| format!("the review has no request: {error}"))
 }
 
-fn respond(endpoint: Endpoint, judge: &Judge, request: &AdmissionRequest<DynamicObject>) -> AdmissionResponse {
-    let verdict = match verdict(endpoint, judge, request) {
-        Ok(verdict) => verdict,
-        Err(why) if endpoint == Endpoint::Advise => Verdict { refused: Vec::new(), warnings: vec![why] },
-        Err(why) => Verdict { refused: vec![why], warnings: Vec::new() },
+fn respond(endpoint: Endpoint, webhook: &Webhook, request: &AdmissionRequest<DynamicObject>) -> AdmissionResponse {
+    let decision = match decision(endpoint, webhook, request) {
+        Ok(decision) => decision,
+        Err(why) if endpoint == Endpoint::Advise => Decision { refused: Vec::new(), warnings: vec![why] },
+        Err(why) => Decision { refused: vec![why], warnings: Vec::new() },
     };
     let mut response = AdmissionResponse::from(request);
-    if !verdict.refused.is_empty() {
-        let why = text::line(&verdict.refused.join("; "), MAX_SENTENCES);
+    if !decision.refused.is_empty() {
+        let why = text::line(&decision.refused.join("; "), MAX_SENTENCES);
         tracing::info!(policy = request.name, why, "policy refused");
         response = response.deny(why);
         response.result.code = 422;
         response.result.reason = "Invalid".to_owned();
     }
-    judge.metrics.count(if response.allowed { "allowed" } else { "refused" });
-    if !verdict.warnings.is_empty() {
-        let warnings = verdict.warnings.iter().map(|warning| text::line(warning, MAX_SENTENCES));
+    webhook.metrics.count(if response.allowed { "allowed" } else { "refused" });
+    if !decision.warnings.is_empty() {
+        let warnings = decision.warnings.iter().map(|warning| text::line(warning, MAX_SENTENCES));
         response.warnings = Some(warnings.collect());
     }
     response
 }
 
-/// The verdict, or why the object cannot even be read.
-fn verdict(endpoint: Endpoint, judge: &Judge, request: &AdmissionRequest<DynamicObject>) -> Result<Verdict, String> {
-    let cluster = (judge.cluster)();
+/// The decision, or why the object cannot even be read.
+fn decision(
+    endpoint: Endpoint,
+    webhook: &Webhook,
+    request: &AdmissionRequest<DynamicObject>,
+) -> Result<Decision, String> {
+    let cluster = (webhook.cluster)();
     let (new, old) = (request.object.as_ref().map(read), request.old_object.as_ref().map(read));
     let change = match (&request.operation, &new, &old) {
         (Operation::Create, Some(new), _) => Change::Create(new.as_ref().map_err(Clone::clone)?),
         (Operation::Update, Some(new), Some(Ok(old))) => Change::Update(Some(old), new.as_ref().map_err(Clone::clone)?),
         (Operation::Update, Some(new), _) => Change::Update(None, new.as_ref().map_err(Clone::clone)?),
         (Operation::Delete, _, Some(Ok(old))) => Change::Delete(old),
-        _ => return Ok(Verdict::default()),
+        _ => return Ok(Decision::default()),
     };
     Ok(match endpoint {
         Endpoint::Validate => self::judge(&change, cluster.as_ref()),
@@ -175,7 +179,7 @@ mod tests {
     use tokio::net::TcpStream;
     use tower::ServiceExt as _;
 
-    use crate::places::tests::pass;
+    use crate::review_threads::tests::pass;
 
     const UID: &str = "705ab4f5-6393-11e8-b7cc-42010a800002";
 
@@ -186,7 +190,7 @@ mod tests {
     /// A webhook without caches that counts into `registry`.
     fn counting(registry: &Registry) -> Router {
         let metrics = Metrics::register(registry).unwrap();
-        routes(Arc::new(Judge { cluster: Box::new(|| None), metrics, places: Places::default() }))
+        routes(Arc::new(Webhook { cluster: Box::new(|| None), metrics, threads: ReviewThreads::default() }))
     }
 
     async fn ask(routes: &Router, path: &str, body: String) -> Value {
@@ -283,7 +287,7 @@ mod tests {
             None
         });
         let metrics = Metrics::register(registry).unwrap();
-        (routes(Arc::new(Judge { cluster, metrics, places: Places::default() })), never, begun)
+        (routes(Arc::new(Webhook { cluster, metrics, threads: ReviewThreads::default() })), never, begun)
     }
 
     #[tokio::test(start_paused = true)]

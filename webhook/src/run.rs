@@ -15,8 +15,8 @@ use runtime::tls::{CertificateReloader, server_config};
 
 use crate::args::Args;
 use crate::metrics::Metrics;
-use crate::places::{Places, STUCK_AFTER};
-use crate::routes::{Judge, MAX_REVIEW, routes};
+use crate::review_threads::{ReviewThreads, STUCK_AFTER};
+use crate::routes::{MAX_REVIEW, Webhook, routes};
 use crate::watch::Watches;
 
 /// How long the tasks have to end: more than the 10 s that the API server gives an admission call at most.
@@ -69,9 +69,12 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
     let http = listen(metrics_listen).await.with_context(|| format!("listen on {metrics_listen}"))?;
     let mut supervisor = Supervisor::new(GRACE);
     let watches = Watches::start(&client, &namespace, &mut supervisor);
-    let places = Places::default();
-    let judge =
-        Arc::new(Judge { cluster: Box::new(move || watches.cluster(clock::now())), metrics, places: places.clone() });
+    let threads = ReviewThreads::default();
+    let webhook = Arc::new(Webhook {
+        cluster: Box::new(move || watches.cluster(clock::now())),
+        metrics,
+        threads: threads.clone(),
+    });
     let token = supervisor.token();
     supervisor.spawn("certificate", async move {
         reloader.run(CertificateReloader::EVERY, token.cancelled()).await;
@@ -83,7 +86,7 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
     let heartbeat = health.heartbeat("judging", STUCK_AFTER);
     let told = token.clone();
     supervisor.spawn("judging", async move {
-        told.run_until_cancelled(places.beat(&heartbeat)).await;
+        told.run_until_cancelled(threads.beat(&heartbeat)).await;
         Ok(())
     });
     let probes = health.routes().merge(metrics_routes(registry));
@@ -95,7 +98,7 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
     let token = supervisor.token();
     let limits = Limits { refused, ..limits() };
     supervisor.spawn("admission", async move {
-        serve(https, Some(config), routes(judge), limits, token.cancelled()).await;
+        serve(https, Some(config), routes(webhook), limits, token.cancelled()).await;
         Ok(())
     });
     tracing::info!(%https_at, %metrics_listen, namespace, "serving");
