@@ -13,6 +13,7 @@
 pub mod backoff;
 pub mod clock;
 pub mod events;
+pub mod expiring_map;
 pub mod health;
 pub mod logging;
 pub mod server;

@@ -11,7 +11,7 @@ use axum::routing::post;
 use axum::{Extension, Json, Router};
 use kube::core::DynamicObject;
 use kube::core::admission::{AdmissionRequest, AdmissionResponse, AdmissionReview, Operation};
-use runtime::server::Held;
+use runtime::server::RequestMemory;
 
 use crate::admit::{Change, Decision, advise, judge};
 use crate::cluster::Cluster;
@@ -68,7 +68,7 @@ pub fn routes(webhook: Arc<Webhook>) -> Router {
 async fn answer(
     endpoint: Endpoint,
     State(webhook): State<Arc<Webhook>>,
-    held: Option<Extension<Held>>,
+    held: Option<Extension<RequestMemory>>,
     body: Bytes,
 ) -> Json<AdmissionReview<DynamicObject>> {
     let (work, review) = (webhook.clone(), body.clone());

@@ -11,7 +11,6 @@
 mod authorize;
 mod claims;
 mod confidence;
-mod generations;
 mod issuers;
 mod lane;
 mod lanes;

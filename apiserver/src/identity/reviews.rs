@@ -3,10 +3,10 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use runtime::expiring_map::ExpiringMap;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout};
 
-use super::generations::Generations;
 use super::lane::Crowded;
 use super::{Denied, Evidence};
 use crate::cluster::DEADLINE;
@@ -34,8 +34,8 @@ const REFUSED_CAPACITY: usize = 1024;
 /// What is known of tokens. One token is reviewed by one request at a time; the others wait for the outcome.
 #[derive(Debug)]
 pub struct Reviews {
-    proven: Mutex<Generations<Remembered>>,
-    refused: Mutex<Generations<()>>,
+    proven: Mutex<ExpiringMap<Fingerprint, Remembered>>,
+    refused: Mutex<ExpiringMap<Fingerprint, ()>>,
     under_way: Arc<Keyed<Fingerprint, OneAtATime>>,
 }
 
@@ -72,8 +72,8 @@ impl Remembered {
 impl Default for Reviews {
     fn default() -> Self {
         Self {
-            proven: Mutex::new(Generations::new(CAPACITY, PROVEN)),
-            refused: Mutex::new(Generations::new(REFUSED_CAPACITY, REFUSED)),
+            proven: Mutex::new(ExpiringMap::new(CAPACITY, PROVEN)),
+            refused: Mutex::new(ExpiringMap::new(REFUSED_CAPACITY, REFUSED)),
             under_way: Arc::default(),
         }
     }
@@ -141,7 +141,7 @@ impl Default for OneAtATime {
 }
 
 /// Locked for plain map operations only, so a poisoned lock is as good as any.
-fn locked<V>(memory: &Mutex<Generations<V>>) -> MutexGuard<'_, Generations<V>> {
+fn locked<V>(memory: &Mutex<ExpiringMap<Fingerprint, V>>) -> MutexGuard<'_, ExpiringMap<Fingerprint, V>> {
     memory.lock().unwrap_or_else(PoisonError::into_inner)
 }
 

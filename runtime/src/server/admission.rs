@@ -38,10 +38,10 @@ pub(super) struct Admission {
 /// What a request holds of the server's memory, among its extensions. It is given back once the request has ended and every
 /// clone is dropped: work that outlives its request keeps one.
 #[derive(Clone, Debug)]
-pub struct Held(Arc<Share>);
+pub struct RequestMemory(Arc<Charged>);
 
 #[derive(Debug)]
-struct Share {
+struct Charged {
     charge: Charge,
     most: usize,
     weigh: fn(&[u8]) -> usize,
@@ -77,7 +77,11 @@ impl Admission {
     ///
     /// # Errors
     /// Why it is refused.
-    pub(super) fn admit<B: Body>(&self, request: &Request<B>, connection: &Connection) -> Result<Held, NoRequest> {
+    pub(super) fn admit<B: Body>(
+        &self,
+        request: &Request<B>,
+        connection: &Connection,
+    ) -> Result<RequestMemory, NoRequest> {
         let body = request.body().size_hint();
         let announced = usize::try_from(body.lower()).unwrap_or(usize::MAX);
         if announced > self.body_bytes {
@@ -86,7 +90,7 @@ impl Admission {
         let unread = if body.exact().is_some() { announced } else { UNREAD };
         let head = head(request);
         match self.budget.charge(connection.network(), connection.is_known(), head + unread) {
-            Ok(charge) => Ok(Held(Arc::new(Share {
+            Ok(charge) => Ok(RequestMemory(Arc::new(Charged {
                 charge,
                 most: self.body_bytes,
                 weigh: self.weigh,
@@ -116,16 +120,16 @@ pub(super) fn refusal(why: NoRequest) -> Response {
     response
 }
 
-impl Held {
+impl RequestMemory {
     /// Charges for a piece of the body.
     pub(super) fn receive(&self, data: &[u8]) -> Result<(), NoBody> {
-        let share = &*self.0;
-        let received = share.received.fetch_add(data.len(), Relaxed) + data.len();
-        if received > share.most {
+        let charged = &*self.0;
+        let received = charged.received.fetch_add(data.len(), Relaxed) + data.len();
+        if received > charged.most {
             return Err(NoBody::TooLarge);
         }
-        let weight = (share.weigh)(data);
-        Ok(share.charge.raise_to(share.weight.fetch_add(weight, Relaxed) + weight)?)
+        let weight = (charged.weigh)(data);
+        Ok(charged.charge.raise_to(charged.weight.fetch_add(weight, Relaxed) + weight)?)
     }
 }
 

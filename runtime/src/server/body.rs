@@ -8,7 +8,7 @@ use std::time::Duration;
 use hyper::body::{Body, Bytes, Frame, Incoming, SizeHint};
 use tokio::time::{Sleep, sleep};
 
-use super::admission::Held;
+use super::admission::RequestMemory;
 
 /// A body that fails once its handler has been waiting for it longer than the limit, counted from the first wait, and when it
 /// brings more than it may or than there is memory for.
@@ -16,13 +16,13 @@ pub(super) struct BoundedBody {
     incoming: Incoming,
     limit: Duration,
     deadline: Option<Pin<Box<Sleep>>>,
-    held: Held,
+    held: RequestMemory,
 }
 
 type Error = Box<dyn std::error::Error + Send + Sync>;
 
 impl BoundedBody {
-    pub(super) fn new(incoming: Incoming, limit: Duration, held: Held) -> Self {
+    pub(super) fn new(incoming: Incoming, limit: Duration, held: RequestMemory) -> Self {
         Self { incoming, limit, deadline: None, held }
     }
 }

@@ -12,7 +12,7 @@ use http_body_util::Full;
 use hyper::client::conn::http2;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use prometheus::{Registry, TextEncoder};
-use runtime::server::{Held, Limits, Refused};
+use runtime::server::{Limits, Refused, RequestMemory};
 use tokio::io::{AsyncWriteExt, DuplexStream};
 use tokio::sync::Mutex;
 use tokio::task::JoinSet;
@@ -111,7 +111,7 @@ async fn work_that_outlives_its_request_keeps_what_it_holds() {
     let kept = Arc::new(Mutex::new(Vec::new()));
     let keeps = {
         let kept = kept.clone();
-        async move |Extension(held): Extension<Held>, body: Bytes| {
+        async move |Extension(held): Extension<RequestMemory>, body: Bytes| {
             kept.lock().await.push(held);
             format!("{} bytes", body.len())
         }

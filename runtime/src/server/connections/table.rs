@@ -1,22 +1,28 @@
 //! Who is in the table, and who leaves it for a new one.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
 
 use tokio::sync::Semaphore;
-use tokio::time::Instant;
 
-use super::shares::Shares;
-use crate::server::lately::LatelyProven;
+use super::quotas::Quotas;
+use crate::expiring_map::ExpiringMap;
 use crate::server::member::Member;
 use crate::server::network::{Network, Site};
 use crate::server::refused::NoConnection;
 
+/// An address is remembered for at least this long after a proof, and at most twice as long.
+const LATELY: Duration = Duration::from_secs(300);
+/// Addresses that are remembered at least: one for every node of a cluster as large as Kubernetes supports.
+const LATELY_CAPACITY: usize = 5_000;
+
 /// Every connection. All but an eviction take a time that does not grow with their number.
 #[derive(Debug)]
 pub(super) struct Table {
-    shares: Shares,
+    quotas: Quotas,
     next: u64,
     /// Proofs at a time on each connection that is not cut.
     open: HashMap<u64, usize>,
@@ -25,7 +31,8 @@ pub(super) struct Table {
     sites: HashMap<Site, usize>,
     /// Those among `peers` that are unknown, in sum.
     unknown: usize,
-    lately: LatelyProven,
+    /// Addresses from which a caller was proven lately.
+    lately: ExpiringMap<IpAddr, ()>,
 }
 
 /// The unauthenticated connections of one network, in the order of their arrival.
@@ -57,27 +64,22 @@ enum Among {
 }
 
 impl Table {
-    pub(super) fn new(shares: Shares, now: Instant) -> Self {
+    pub(super) fn new(quotas: Quotas) -> Self {
         Self {
-            shares,
+            quotas,
             next: 0,
             open: HashMap::new(),
             peers: HashMap::new(),
             sites: HashMap::new(),
             unknown: 0,
-            lately: LatelyProven::new(now),
+            lately: ExpiringMap::new(LATELY_CAPACITY, LATELY),
         }
     }
 
     /// Takes a new connection in, and tells how many were cut for it. One of another address makes room where that has more
     /// than this one would have, one of the same address where its client keeps the server waiting.
-    pub(super) fn enter(
-        &mut self,
-        network: Network,
-        member: Arc<Member>,
-        now: Instant,
-    ) -> (Result<Row, NoConnection>, usize) {
-        let unknown = !self.lately.contains(member.address, now);
+    pub(super) fn enter(&mut self, network: Network, member: Arc<Member>) -> (Result<Row, NoConnection>, usize) {
+        let unknown = self.lately.get(&member.address).is_none();
         member.known.store(!unknown, Relaxed);
         let mut evicted = 0;
         while let Some((among, why)) = self.exceeded(network, unknown) {
@@ -96,14 +98,14 @@ impl Table {
     /// The first limit that one more connection would exceed.
     fn exceeded(&self, network: Network, unknown: bool) -> Option<(Among, NoConnection)> {
         let of_network = self.peers.get(&network).map_or(0, |peer| peer.members.len());
-        let site = network.site().filter(|site| self.sites.get(site).is_some_and(|count| *count >= self.shares.site));
-        if of_network >= self.shares.address {
+        let site = network.site().filter(|site| self.sites.get(site).is_some_and(|count| *count >= self.quotas.site));
+        if of_network >= self.quotas.address {
             Some((Among::Network(network), NoConnection::Address))
         } else if let Some(site) = site {
             Some((Among::Site(site), NoConnection::Address))
-        } else if unknown && self.unknown >= self.shares.unknown {
+        } else if unknown && self.unknown >= self.quotas.unknown {
             Some((Among::Unknown, NoConnection::Full))
-        } else if self.open.len() >= self.shares.all {
+        } else if self.open.len() >= self.quotas.all {
             Some((Among::All, NoConnection::Full))
         } else {
             None
@@ -139,26 +141,26 @@ impl Table {
     }
 
     /// Counts a proof: meanwhile the connection is not unauthenticated, and its address is known from now on.
-    pub(super) fn prove(&mut self, id: u64, network: Network, member: &Member, now: Instant) {
+    pub(super) fn prove(&mut self, id: u64, network: Network, member: &Member) {
         let Some(proofs) = self.open.get_mut(&id) else {
             return;
         };
         *proofs += 1;
         if *proofs == 1 {
             member.known.store(true, Relaxed);
-            self.lately.insert(member.address, now);
+            self.lately.insert(member.address, ());
             self.remove(id, network);
         }
     }
 
     /// Takes a proof back. The connection counts again, even beyond a limit: it is there already.
-    pub(super) fn unprove(&mut self, id: u64, network: Network, member: &Arc<Member>, now: Instant) {
+    pub(super) fn unprove(&mut self, id: u64, network: Network, member: &Arc<Member>) {
         let Some(proofs) = self.open.get_mut(&id) else {
             return;
         };
         *proofs -= 1;
         if *proofs == 0 {
-            self.lately.insert(member.address, now);
+            self.lately.insert(member.address, ());
             self.add(id, network, member.clone(), false);
         }
     }
@@ -171,7 +173,7 @@ impl Table {
     }
 
     fn add(&mut self, id: u64, network: Network, member: Arc<Member>, unknown: bool) -> Arc<Semaphore> {
-        let handshakes = self.shares.handshakes;
+        let handshakes = self.quotas.handshakes;
         let peer = self.peers.entry(network).or_insert_with(|| Peer::new(handshakes));
         peer.members.insert(id, member);
         if unknown {

@@ -1,6 +1,6 @@
 //! The table of connections: how many there are from where, and which one makes room for a new one.
 
-mod shares;
+mod quotas;
 mod table;
 
 use std::net::SocketAddr;
@@ -15,7 +15,7 @@ use super::limits::Limits;
 use super::member::{Member, Turn};
 use super::network::Network;
 use super::refused::{NoConnection, Refused};
-use shares::Shares;
+use quotas::Quotas;
 use table::{Row, Table};
 
 /// How often it is told that connections are refused.
@@ -49,11 +49,10 @@ pub struct Proven(Arc<Entry>);
 
 impl Connections {
     pub(super) fn new(limits: &Limits) -> Arc<Self> {
-        let now = Instant::now();
         Arc::new(Self {
-            epoch: now,
+            epoch: Instant::now(),
             refused: limits.refused.clone(),
-            table: Mutex::new(Table::new(Shares::from(limits), now)),
+            table: Mutex::new(Table::new(Quotas::from(limits))),
             told: Mutex::default(),
         })
     }
@@ -63,7 +62,7 @@ impl Connections {
         let address = peer.ip().to_canonical();
         let network = Network::of(address);
         let member = Arc::new(Member::new(address, self.epoch));
-        let (row, evicted) = self.table().enter(network, member.clone(), Instant::now());
+        let (row, evicted) = self.table().enter(network, member.clone());
         for _ in 0..evicted {
             self.tell(NoConnection::Evicted, network);
         }
@@ -99,7 +98,7 @@ impl Connection {
     /// whoever counts such callers has to bound them. For some minutes its address has a part in what is kept for such.
     #[must_use]
     pub fn proven(&self) -> Proven {
-        self.0.connections.table().prove(self.0.id, self.0.network, &self.0.member, Instant::now());
+        self.0.connections.table().prove(self.0.id, self.0.network, &self.0.member);
         Proven(self.0.clone())
     }
 
@@ -131,7 +130,7 @@ impl Connection {
 
 impl Drop for Proven {
     fn drop(&mut self) {
-        self.0.connections.table().unprove(self.0.id, self.0.network, &self.0.member, Instant::now());
+        self.0.connections.table().unprove(self.0.id, self.0.network, &self.0.member);
     }
 }
 

@@ -7,7 +7,7 @@ const SITE: usize = 4;
 
 /// How many connections there may be, in sum and from where.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Shares {
+pub(super) struct Quotas {
     /// All of them.
     pub(super) all: usize,
     /// Unauthenticated ones from addresses from which nobody was proven lately.
@@ -20,7 +20,7 @@ pub(super) struct Shares {
     pub(super) handshakes: usize,
 }
 
-impl From<&Limits> for Shares {
+impl From<&Limits> for Quotas {
     fn from(limits: &Limits) -> Self {
         let address = limits.unauthenticated_per_address;
         Self {

@@ -9,7 +9,6 @@ mod budget;
 mod connection;
 mod connections;
 mod handshake;
-mod lately;
 mod limits;
 mod member;
 mod network;
@@ -35,7 +34,7 @@ use tokio_util::task::TaskTracker;
 use connection::Host;
 use connections::Connections;
 
-pub use admission::Held;
+pub use admission::RequestMemory;
 pub use connections::{Connection, Proven};
 pub use limits::Limits;
 pub use network::Network;
