@@ -23,7 +23,7 @@ struct Tracked {
     pod: PodFacts,
     wait: PodWait,
     budget: Option<String>,
-    /// UnattendedSince when it waits for this.
+    /// Since when it waits for this.
     since: Duration,
     /// Refusals in a row.
     tries: u32,

@@ -24,7 +24,7 @@ const LOOK: Duration = Duration::from_secs(10);
 /// Most nodes that are read and written in one look; the others follow in the next.
 const MOST: usize = 20;
 
-/// UnattendedSince when a node has looked unattended, and why.
+/// Since when a node has looked unattended, and why.
 type UnattendedSince = BTreeMap<String, (Unattended, Instant)>;
 
 /// Looks after the nodes, for ever.
@@ -87,7 +87,7 @@ async fn restore_unattended(app: &App, name: &str) -> Result<(), Refusal> {
         return Ok(());
     };
     match write(app, &node, &all_restored(&record, &node)).await {
-        Ok(_) => told(app, &node.id, why),
+        Ok(_) => note_restored(app, &node.id, why),
         // By another replica, or by an agent after all; if not, the next look finds it.
         Err(ClusterError::Conflict(_)) => {}
         Err(error) => return Err(error.into()),
@@ -119,7 +119,7 @@ fn unavailable(error: &dyn std::error::Error) -> Refusal {
     Refusal::new(api::wire::Reason::Unavailable, error.to_string())
 }
 
-fn told(app: &App, node: &NodeRef, why: Unattended) {
+fn note_restored(app: &App, node: &NodeRef, why: Unattended) {
     app.metrics.restored(why);
     app.events.record(node, EventReason::GivenBack, app.now().to_string(), || why.note().to_owned());
 }

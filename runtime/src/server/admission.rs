@@ -9,9 +9,9 @@ use axum::http::{Request, StatusCode};
 use axum::response::Response;
 use hyper::body::Body;
 
-use super::budget::{Budget, Charge, UsedUp};
 use super::connections::Connection;
 use super::limits::Limits;
+use super::memory_pool::{Charge, MemoryPool, UsedUp};
 use super::refused::{NoRequest, Refused};
 
 /// Bytes that a request takes beside what it brings: its task, its map of headers, its place in the connection.
@@ -29,13 +29,13 @@ const RETRY: HeaderValue = HeaderValue::from_static("1");
 /// Decides on requests.
 #[derive(Debug)]
 pub(super) struct Admission {
-    budget: Arc<Budget>,
+    pool: Arc<MemoryPool>,
     body_bytes: usize,
     weigh: fn(&[u8]) -> usize,
     refused: Refused,
 }
 
-/// What a request holds of the server's memory, among its extensions. It is given back once the request has ended and every
+/// What a request holds of the server's memory, among its extensions. It is released once the request has ended and every
 /// clone is dropped: work that outlives its request keeps one.
 #[derive(Clone, Debug)]
 pub struct RequestMemory(Arc<Charged>);
@@ -66,7 +66,7 @@ impl Admission {
         // Where every connection may be unauthenticated nobody is known.
         let kept = if limits.unauthenticated < limits.connections { all / 4 } else { 0 };
         Self {
-            budget: Budget::new(all, kept),
+            pool: MemoryPool::new(all, kept),
             body_bytes: limits.body_bytes,
             weigh: limits.weigh,
             refused: limits.refused.clone(),
@@ -89,7 +89,7 @@ impl Admission {
         }
         let unread = if body.exact().is_some() { announced } else { UNREAD };
         let head = head(request);
-        match self.budget.charge(connection.network(), connection.is_known(), head + unread) {
+        match self.pool.charge(connection.network(), connection.is_known(), head + unread) {
             Ok(charge) => Ok(RequestMemory(Arc::new(Charged {
                 charge,
                 most: self.body_bytes,

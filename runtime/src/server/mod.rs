@@ -5,12 +5,12 @@
 
 mod admission;
 mod body;
-mod budget;
 mod connection;
 mod connections;
 mod handshake;
 mod limits;
 mod member;
+mod memory_pool;
 mod network;
 mod open_requests;
 mod refused;

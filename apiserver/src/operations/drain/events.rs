@@ -1,4 +1,4 @@
-//! What is told of a drain: Events on the Node when something changed, and how long it took.
+//! The Events of a drain on its Node, when something has changed, and how long the drain took.
 
 use api::shadow::NodeRef;
 use api::wire::Reason;
@@ -16,7 +16,7 @@ fn node(identity: &Identity) -> NodeRef {
     NodeRef { name: identity.node.clone(), uid: identity.node_uid.clone() }
 }
 
-/// Tells which budgets hold the drain up, when they are others than before.
+/// Records which budgets hold the drain up, when they are others than before.
 pub(super) fn blocked(app: &App, identity: &Identity, began: Timestamp, tracker: &Tracker) {
     let (budgets, several) = (tracker.budgets(), tracker.in_several_budgets());
     if budgets.is_empty() && several.is_empty() {
@@ -38,7 +38,7 @@ pub(super) fn blocked(app: &App, identity: &Identity, began: Timestamp, tracker:
     });
 }
 
-/// Tells that a drain which was asked for again had been vetoed in between, once for each drain.
+/// Records that a drain which was asked for again had been vetoed in between, once for each drain.
 pub fn vetoed(app: &App, identity: &Identity, drain: Option<Timestamp>) {
     let key = veto(drain);
     let why = NotAllowed::Vetoed { drain };
@@ -50,7 +50,7 @@ fn veto(drain: Option<Timestamp>) -> String {
     format!("vetoed {}", drain.map(|began| began.to_string()).unwrap_or_default())
 }
 
-/// Tells how the drain ended, once.
+/// Records how the drain ended, once.
 pub(super) fn ended(
     app: &App,
     identity: &Identity,

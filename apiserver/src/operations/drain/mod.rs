@@ -48,13 +48,13 @@ struct Drain<'a> {
     identity: &'a Identity,
     tracker: Tracker,
     evictions: FuturesUnordered<BoxFuture<'a, (String, Answer)>>,
-    /// UnattendedSince when the tracker's times are counted.
+    /// Since when the tracker's times are counted.
     begun: Instant,
-    /// UnattendedSince when the drain is under way, over all its requests.
+    /// Since when the drain is under way, over all its requests.
     since: Timestamp,
     /// Whether the last round found that it may go on.
     may_go_on: bool,
-    /// UnattendedSince when what is left is deleted, past its budgets.
+    /// Since when what is left is deleted, past its budgets.
     forced: Option<Timestamp>,
     /// Whether the forced drain waits for none but the operator's own pods any more.
     overdue: bool,

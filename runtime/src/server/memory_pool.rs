@@ -11,7 +11,7 @@ use super::network::Network;
 /// An address may hold as much as is then left for others: one alone half of all, each of two a third, each of any number no
 /// more than remains. So there is always a part left for who comes next, and nobody has to say how many they will be.
 #[derive(Debug)]
-pub(super) struct Budget {
+pub(super) struct MemoryPool {
     all: usize,
     /// What is kept for addresses from which a caller was proven lately.
     kept: usize,
@@ -25,10 +25,10 @@ struct Held {
     by_network: HashMap<Network, usize>,
 }
 
-/// What one request holds of the budget, until dropped.
+/// What one request holds of the pool, until dropped.
 #[derive(Debug)]
 pub(super) struct Charge {
-    budget: Arc<Budget>,
+    pool: Arc<MemoryPool>,
     network: Network,
     known: bool,
     bytes: AtomicUsize,
@@ -39,14 +39,14 @@ pub(super) struct Charge {
 #[error("the memory for requests is used up")]
 pub(super) struct UsedUp;
 
-impl Budget {
+impl MemoryPool {
     pub(super) fn new(all: usize, kept: usize) -> Arc<Self> {
         Arc::new(Self { all, kept, held: Mutex::default() })
     }
 
     /// Takes the first bytes for a request. `known` is an address from which a caller was proven lately.
     pub(super) fn charge(self: &Arc<Self>, network: Network, known: bool, bytes: usize) -> Result<Charge, UsedUp> {
-        let charge = Charge { budget: self.clone(), network, known, bytes: AtomicUsize::new(0) };
+        let charge = Charge { pool: self.clone(), network, known, bytes: AtomicUsize::new(0) };
         charge.raise_to(bytes)?;
         Ok(charge)
     }
@@ -64,7 +64,7 @@ impl Budget {
         Ok(())
     }
 
-    fn give_back(&self, network: Network, bytes: usize) {
+    fn release(&self, network: Network, bytes: usize) {
         let mut held = self.held();
         held.all -= bytes;
         if let Some(own) = held.by_network.get_mut(&network) {
@@ -86,7 +86,7 @@ impl Charge {
     pub(super) fn raise_to(&self, bytes: usize) -> Result<(), UsedUp> {
         let missing = bytes.saturating_sub(self.bytes.load(Relaxed));
         if missing > 0 {
-            self.budget.take(self.network, self.known, missing)?;
+            self.pool.take(self.network, self.known, missing)?;
             self.bytes.fetch_add(missing, Relaxed);
         }
         Ok(())
@@ -97,7 +97,7 @@ impl Drop for Charge {
     fn drop(&mut self) {
         let bytes = *self.bytes.get_mut();
         if bytes > 0 {
-            self.budget.give_back(self.network, bytes);
+            self.pool.release(self.network, bytes);
         }
     }
 }
@@ -110,56 +110,56 @@ mod tests {
         Network::of([10, 0, 0, last].into())
     }
 
-    fn is_empty(budget: &Budget) -> bool {
-        budget.held().all == 0 && budget.held().by_network.is_empty()
+    fn is_empty(pool: &MemoryPool) -> bool {
+        pool.held().all == 0 && pool.held().by_network.is_empty()
     }
 
     /// Charges for one address, a byte each, until there is none left.
-    fn exhaust(budget: &Arc<Budget>, last: u8) -> Vec<Charge> {
-        std::iter::from_fn(|| budget.charge(network(last), true, 1).ok()).collect()
+    fn exhaust(pool: &Arc<MemoryPool>, last: u8) -> Vec<Charge> {
+        std::iter::from_fn(|| pool.charge(network(last), true, 1).ok()).collect()
     }
 
     #[test]
     fn one_address_has_half_of_it_and_the_next_one_half_of_the_rest() {
-        let budget = Budget::new(1_000, 250);
-        let first = exhaust(&budget, 1);
-        let second = exhaust(&budget, 2);
+        let pool = MemoryPool::new(1_000, 250);
+        let first = exhaust(&pool, 1);
+        let second = exhaust(&pool, 2);
         assert_eq!((first.len(), second.len()), (500, 250));
-        assert!(budget.charge(network(3), true, 125).is_ok());
+        assert!(pool.charge(network(3), true, 125).is_ok());
         drop((first, second));
-        assert!(is_empty(&budget));
+        assert!(is_empty(&pool));
     }
 
     #[test]
     fn a_hundred_addresses_leave_something_for_the_next_one() {
-        let budget = Budget::new(1_000_000, 0);
+        let pool = MemoryPool::new(1_000_000, 0);
         let mut held = Vec::new();
         for _ in 0..100 {
             for last in 1..=100 {
-                held.extend(budget.charge(network(last), true, 1_000));
+                held.extend(pool.charge(network(last), true, 1_000));
             }
         }
-        assert!(budget.charge(network(101), true, 4_000).is_ok());
+        assert!(pool.charge(network(101), true, 4_000).is_ok());
     }
 
     #[test]
     fn a_quarter_is_kept_for_addresses_that_are_known() {
-        let budget = Budget::new(1_000, 250);
-        assert_eq!(budget.charge(network(1), false, 376).err(), Some(UsedUp));
-        let _unknown = budget.charge(network(1), false, 375).unwrap();
-        assert_eq!(budget.charge(network(2), false, 188).err(), Some(UsedUp));
-        assert!(budget.charge(network(2), true, 312).is_ok());
+        let pool = MemoryPool::new(1_000, 250);
+        assert_eq!(pool.charge(network(1), false, 376).err(), Some(UsedUp));
+        let _unknown = pool.charge(network(1), false, 375).unwrap();
+        assert_eq!(pool.charge(network(2), false, 188).err(), Some(UsedUp));
+        assert!(pool.charge(network(2), true, 312).is_ok());
     }
 
     #[test]
     fn a_charge_grows_by_what_is_missing_and_a_refusal_changes_nothing() {
-        let budget = Budget::new(1_000, 250);
-        let charge = budget.charge(network(1), true, 100).unwrap();
+        let pool = MemoryPool::new(1_000, 250);
+        let charge = pool.charge(network(1), true, 100).unwrap();
         charge.raise_to(50).unwrap();
         charge.raise_to(500).unwrap();
         assert_eq!(charge.raise_to(501), Err(UsedUp));
-        assert_eq!(budget.held().all, 500);
+        assert_eq!(pool.held().all, 500);
         drop(charge);
-        assert!(is_empty(&budget));
+        assert!(is_empty(&pool));
     }
 }
