@@ -23,7 +23,7 @@ pub use tls::TlsDial;
 use crate::contact::Contact;
 use crate::http::{Dial, exchange};
 use crate::outcome::Drained;
-use crate::status::AGENT_VERSION;
+use crate::step::AGENT_VERSION;
 
 /// Until a call is answered that is not asked to wait.
 const DEADLINE: Duration = Duration::from_secs(15);
@@ -132,12 +132,12 @@ impl Apiserver {
         }
     }
 
-    /// Asks to give the node back. `false`: the apiserver does not see yet that it is to be.
+    /// Asks to restore the node. `false`: the apiserver does not see yet that it is to be.
     ///
     /// # Errors
     /// When there is no answer or another refusal.
     pub async fn uncordon(&self) -> Result<bool, CallError> {
-        self.give_back(wire::UNCORDON).await
+        self.restore(wire::UNCORDON).await
     }
 
     /// Asks to let load balancers use the node again. `false`: as for [`Apiserver::uncordon`].
@@ -145,10 +145,10 @@ impl Apiserver {
     /// # Errors
     /// As [`Apiserver::uncordon`].
     pub async fn include(&self) -> Result<bool, CallError> {
-        self.give_back(wire::REMOVE_EXCLUSION_FROM_LB).await
+        self.restore(wire::REMOVE_EXCLUSION_FROM_LB).await
     }
 
-    async fn give_back(&self, path: &str) -> Result<bool, CallError> {
+    async fn restore(&self, path: &str) -> Result<bool, CallError> {
         match self.call(Request::post(path), Bytes::new(), DEADLINE).await {
             Ok(_) => Ok(true),
             Err(error) if error.reason() == Some(Reason::NotGivingBack) => Ok(false),

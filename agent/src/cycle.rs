@@ -12,10 +12,10 @@ use tokio::time::{Instant, sleep};
 
 use crate::memory::Memory;
 use crate::metrics::Metrics;
-use crate::observe::{Host, Observation, Sight};
+use crate::observe::{Host, Observation, ShadowReading};
 use crate::outcome::Outcome;
-use crate::perform::Hands;
-use crate::step::{Act, Step, Why, next_step};
+use crate::performer::Performer;
+use crate::step::{Action, Reason, Step, next_step};
 
 /// Steps in a row without a wait after which there is one all the same: no misunderstanding becomes a storm.
 const HASTE: u32 = 20;
@@ -23,7 +23,7 @@ const HASTE: u32 = 20;
 /// The loop of one agent.
 pub struct Cycle {
     /// What steps act on.
-    pub hands: Hands,
+    pub performer: Performer,
     /// What is remembered.
     pub memory: Memory,
     /// Where the kernel's boot id is read.
@@ -59,24 +59,24 @@ impl Cycle {
             let round = Instant::now();
             let Some((boot_id, host)) = self.look(&mut known).await? else { continue };
             let clock = began.elapsed();
-            self.memory.see(&boot_id, self.hands.feed.sight(), &host, clock, fastrand::f64());
+            self.memory.see(&boot_id, self.performer.shadow.reading(), &host, clock, fastrand::f64());
             let observation = Observation {
                 now: (self.wall)(),
                 clock,
                 boot_id,
-                shadow: self.hands.feed.sight().clone(),
+                shadow: self.performer.shadow.reading().clone(),
                 host,
                 memory: self.memory.clone(),
             };
             let step = next_step(&observation);
             log(&step, &mut last);
-            if step.act == Act::GiveUp {
+            if step.action == Action::Exit {
                 bail!("{}", gone(&observation.host));
             }
-            let outcome = self.hands.perform(&step.act, observation.memory.on.progress.is_some()).await;
-            tracing::debug!(act = step.act.as_str(), ?outcome, "step performed");
-            self.metrics.performed(&step.act, &outcome);
-            self.memory.learn(&step.act, &outcome, began.elapsed(), fastrand::f64());
+            let outcome = self.performer.perform(&step.action, observation.memory.on.progress.is_some()).await;
+            tracing::debug!(act = step.action.as_str(), ?outcome, "step performed");
+            self.metrics.performed(&step.action, &outcome);
+            self.memory.learn(&step.action, &outcome, began.elapsed(), fastrand::f64());
             hasty = if outcome == Outcome::Waited { 0 } else { hasty + 1 };
             if hasty >= HASTE {
                 sleep(Duration::from_secs(1)).await;
@@ -104,12 +104,12 @@ impl Cycle {
         let running = match &known.running {
             Some((boot, version)) if boot == boot_id => version.clone(),
             _ => {
-                let version = self.hands.host.running().await?;
+                let version = self.performer.host.running().await?;
                 known.running = Some((boot_id.to_owned(), version.clone()));
                 version
             }
         };
-        let updates = self.hands.host.updates().await?;
+        let updates = self.performer.host.updates().await?;
         Ok(Host::Up { running, updates })
     }
 
@@ -134,16 +134,16 @@ fn gone(host: &Host) -> String {
     )
 }
 
-fn activity(sight: &Sight) -> Option<Activity> {
-    match sight {
-        Sight::Known(shadow) => shadow.observed.as_ref()?.activity,
-        Sight::Unknown | Sight::Missing | Sight::Unreadable(_) => None,
+fn activity(reading: &ShadowReading) -> Option<Activity> {
+    match reading {
+        ShadowReading::Known(shadow) => shadow.observed.as_ref()?.activity,
+        ShadowReading::Unknown | ShadowReading::Missing | ShadowReading::Unreadable(_) => None,
     }
 }
 
 /// One line when what is done, or why, changes.
-fn log(step: &Step, last: &mut Option<(&'static str, Why)>) {
-    let this = (step.act.as_str(), step.why);
+fn log(step: &Step, last: &mut Option<(&'static str, Reason)>) {
+    let this = (step.action.as_str(), step.reason);
     if last.as_ref() != Some(&this) {
         tracing::info!(act = this.0, why = %this.1, "next step");
         *last = Some(this);

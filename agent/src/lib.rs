@@ -1,13 +1,13 @@
 //! Drives one Bottlerocket node through its updates.
 //!
 //! ```text
-//! feed (shadow, long poll) ─┐
-//! host (update API)        ─┼─► Observation ─► next_step() ─► Step ─► perform ─► Outcome
-//! boot id                  ─┤                                          (host | apiserver) │
-//! memory ◄──────────────────┴─────────────────────── learn ◄──────────────────────────────┘
+//! shadow (long poll)       ─┐
+//! host (update API)         ─┼─► Observation ─► next_step() ─► Step ─► performer ─► Outcome
+//! boot id                   ─┤                                        (host | apiserver)  │
+//! memory ◄──────────────────┴──────────────────────── learn ◄─────────────────────────────┘
 //! ```
 //!
-//! `updates`, `observe`, `memory`, `outcome`, `progress`, `step` and `status` are the core: functions of data, without I/O
+//! `updates`, `observe`, `memory`, `outcome`, `progress` and `step` are the core: functions of data, without I/O
 //! and without a clock. The others are its edge. There is no Kubernetes client in here: everything an agent may do to the
 //! cluster, it asks the apiserver for.
 
@@ -15,7 +15,6 @@ pub mod apiserver;
 pub mod args;
 pub mod contact;
 pub mod cycle;
-pub mod feed;
 pub mod host;
 pub mod http;
 pub mod lock;
@@ -23,9 +22,9 @@ pub mod memory;
 pub mod metrics;
 pub mod observe;
 pub mod outcome;
-pub mod perform;
+pub mod performer;
 pub mod progress;
 pub mod run;
-pub mod status;
+pub mod shadow;
 pub mod step;
 pub mod updates;

@@ -60,7 +60,7 @@ pub struct DrainDone {
 /// A version-lock that this process has set.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pinned {
-    /// What was there before the first pin.
+    /// What was there before the agent first set it.
     pub before: String,
     /// What is there now.
     pub set: Version,
@@ -86,16 +86,16 @@ pub enum DrainLost {
     TimedOut,
 }
 
-/// What belongs to one order and is forgotten with it.
+/// What belongs to one desired state and is forgotten with it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct ForOrder {
+pub struct ForDesired {
     /// Failures in a row by command.
     pub trouble: BTreeMap<Command, Trouble>,
     /// The host's version-lock, as read since the last refresh.
     pub lock: Option<String>,
     /// Failures in a row to read or set it.
     pub lock_trouble: Option<Trouble>,
-    /// Refreshes in a row that did not choose the version of the order.
+    /// Refreshes in a row that did not choose the desired version.
     pub unseen: u32,
     /// Since when the node is out of the load balancers.
     pub excluded_at: Option<Duration>,
@@ -111,10 +111,10 @@ pub struct ForOrder {
     pub refused_until: Option<Duration>,
     /// Whether load balancers may use the node again.
     pub included: bool,
-    /// Whether the node was given back.
-    pub given_back: bool,
-    /// Giving back is not asked again before this.
-    pub give_back_at: Duration,
+    /// Whether the node was restored.
+    pub restored: bool,
+    /// Restoring is not asked again before this.
+    pub restore_at: Duration,
 }
 
 /// What one process remembers.
@@ -129,7 +129,7 @@ pub struct Memory {
     pub known: Option<Box<UpdateStatus>>,
     /// Whether somebody else ran a command since this process looks: what was staged may not be what was accepted.
     pub foreign: bool,
-    /// Whether an activation of ours came to its end when no order asked for it any more.
+    /// Whether an activation of ours came to its end when nothing asked for it any more.
     pub late: bool,
     /// The version whose image this process saw written.
     pub accepted: Option<Version>,
@@ -159,8 +159,8 @@ pub struct Memory {
     pub reboot_trouble: Option<Trouble>,
     /// Calls of the apiserver that failed, in a row.
     pub call_trouble: Option<Trouble>,
-    /// What belongs to the present order.
-    pub on: ForOrder,
+    /// What belongs to the present desired state.
+    pub on: ForDesired,
 }
 
 impl Memory {
@@ -189,7 +189,7 @@ impl Memory {
             reboot_asked: None,
             reboot_trouble: None,
             call_trouble: None,
-            on: ForOrder::default(),
+            on: ForDesired::default(),
         }
     }
 }

@@ -6,7 +6,7 @@ use api::shadow::Activity;
 use prometheus::{CounterVec, Gauge, IntCounterVec, Opts, Registry};
 
 use crate::outcome::{Asked, Drained, Outcome};
-use crate::step::Act;
+use crate::step::Action;
 
 /// The agent's metrics.
 #[derive(Clone, Debug)]
@@ -40,9 +40,9 @@ impl Metrics {
         Ok(metrics)
     }
 
-    pub(crate) fn performed(&self, act: &Act, outcome: &Outcome) {
-        if !matches!(act, Act::Wait(_)) {
-            self.actions.with_label_values(&[act.as_str(), word(act, outcome)]).inc();
+    pub(crate) fn performed(&self, action: &Action, outcome: &Outcome) {
+        if !matches!(action, Action::Wait(_)) {
+            self.actions.with_label_values(&[action.as_str(), word(action, outcome)]).inc();
         }
     }
 
@@ -52,14 +52,14 @@ impl Metrics {
     }
 }
 
-const fn word(act: &Act, outcome: &Outcome) -> &'static str {
+const fn word(action: &Action, outcome: &Outcome) -> &'static str {
     match outcome {
-        Outcome::Lock(_) if matches!(act, Act::ReadLock) => "ok",
+        Outcome::Lock(_) if matches!(action, Action::ReadLock) => "ok",
         // It was to be set, and had been changed since that was decided.
         Outcome::Lock(_) => "changed",
-        Outcome::Waited | Outcome::Shadow(_) | Outcome::GivenBack | Outcome::LockSet => "ok",
+        Outcome::Waited | Outcome::Shadow(_) | Outcome::Restored | Outcome::LockSet => "ok",
         Outcome::Conflict => "conflict",
-        Outcome::NotGivingBack | Outcome::Drained(Drained::NoApproval) => "refused",
+        Outcome::NotRestoring | Outcome::Drained(Drained::NoApproval) => "refused",
         Outcome::CallFailed(_) | Outcome::LockFailed(_) => "failed",
         Outcome::Asked(asked) => match asked {
             Asked::Started => "ok",

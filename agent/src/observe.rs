@@ -11,7 +11,7 @@ use crate::updates::Updates;
 
 /// The shadow as the apiserver last gave it.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Sight {
+pub enum ShadowReading {
     /// Not asked yet, or not answered.
     Unknown,
     /// There is none.
@@ -51,7 +51,7 @@ pub struct Observation {
     /// The kernel's boot id.
     pub boot_id: String,
     /// The shadow.
-    pub shadow: Sight,
+    pub shadow: ShadowReading,
     /// The host.
     pub host: Host,
     /// What this process knows besides. Losing it costs time, never safety.

@@ -35,7 +35,7 @@ pub enum Drained {
     Vetoed,
     /// It did not end in time.
     TimedOut,
-    /// The order changed meanwhile, and the request was dropped.
+    /// The desired state changed meanwhile, and the request was dropped.
     Interrupted,
 }
 
@@ -58,10 +58,10 @@ pub enum Outcome {
     LockFailed(String),
     /// The exclusion or the drain was asked for.
     Drained(Drained),
-    /// The node is given back.
-    GivenBack,
-    /// The apiserver does not see yet that it is to be given back.
-    NotGivingBack,
+    /// The node is restored.
+    Restored,
+    /// The apiserver does not see yet that it is to be restored.
+    NotRestoring,
     /// The apiserver could not be reached, or refused.
     CallFailed(String),
 }

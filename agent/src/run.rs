@@ -18,11 +18,11 @@ use crate::apiserver::{Apiserver, TlsDial};
 use crate::args::Args;
 use crate::contact::Contact;
 use crate::cycle::Cycle;
-use crate::feed::Feed;
 use crate::host::BottlerocketHost;
 use crate::memory::Memory;
 use crate::metrics::Metrics;
-use crate::perform::Hands;
+use crate::performer::Performer;
+use crate::shadow::ShadowPoll;
 
 /// How old the loop's last sign of life may be: it gives one at least once a minute, and no single request takes two.
 pub const STUCK: Duration = Duration::from_secs(300);
@@ -59,10 +59,14 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
     let dial = TlsDial::new(apiserver_host, apiserver_port, &apiserver_name, ca_file)
         .with_context(|| format!("apiserver name {apiserver_name:?} is no DNS name"))?;
     let listener = listen(health_listen).await.with_context(|| format!("cannot listen on {health_listen}"))?;
-    tracing::info!(node = node_name, version = crate::status::AGENT_VERSION, "agent starts");
+    tracing::info!(node = node_name, version = crate::step::AGENT_VERSION, "agent starts");
     let apiserver = Apiserver::new(Arc::new(dial), apiserver_name, node_name, token_file, contact.clone());
     let cycle = Cycle {
-        hands: Hands { host: BottlerocketHost::at(socket), feed: Feed::new(apiserver.clone()), apiserver },
+        performer: Performer {
+            host: BottlerocketHost::at(socket),
+            shadow: ShadowPoll::new(apiserver.clone()),
+            apiserver,
+        },
         memory: Memory::new(Duration::from_secs(check_interval)),
         boot_id_file,
         wall: clock::now,

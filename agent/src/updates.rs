@@ -161,7 +161,7 @@ pub enum Updates {
 
 /// What became of a command that was accepted.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Verdict {
+pub enum CommandOutcome {
     /// It still runs.
     Running,
     /// It succeeded.
@@ -175,20 +175,20 @@ pub enum Verdict {
 /// Judges a command by type, changed timestamp and status together. `before` is the timestamp of the last command as it was
 /// before this one was asked for.
 #[must_use]
-pub fn judge(command: Command, before: Option<&str>, updates: &Updates) -> Verdict {
+pub fn judge(command: Command, before: Option<&str>, updates: &Updates) -> CommandOutcome {
     let status = match updates {
-        Updates::Busy | Updates::Unreadable(_) => return Verdict::Running,
-        Updates::Uninitialised => return Verdict::Lost,
+        Updates::Busy | Updates::Unreadable(_) => return CommandOutcome::Running,
+        Updates::Uninitialised => return CommandOutcome::Lost,
         Updates::Known(status) => status,
     };
     match &status.most_recent_command {
         Some(record) if record.cmd_type == command && before != Some(record.timestamp.as_str()) => {
             match record.cmd_status {
-                CommandStatus::Success => Verdict::Succeeded,
-                CommandStatus::Failed | CommandStatus::Unknown => Verdict::Failed(record.complaint().to_owned()),
+                CommandStatus::Success => CommandOutcome::Succeeded,
+                CommandStatus::Failed | CommandStatus::Unknown => CommandOutcome::Failed(record.complaint().to_owned()),
             }
         }
-        Some(_) | None => Verdict::Lost,
+        Some(_) | None => CommandOutcome::Lost,
     }
 }
 
@@ -208,19 +208,22 @@ mod tests {
     #[test]
     fn an_action_is_judged_by_type_timestamp_and_status_together() {
         let judge = |updates: &Updates| judge(Command::Prepare, Some("t1"), updates);
-        assert_eq!(judge(&Updates::Busy), Verdict::Running);
-        assert_eq!(judge(&known("prepare", "t2", "Success", "")), Verdict::Succeeded);
-        assert_eq!(judge(&known("prepare", "t2", "Failed", "a\nno route\n")), Verdict::Failed("no route".into()));
-        assert_eq!(judge(&known("prepare", "t2", "Unknown", "x")), Verdict::Failed("x".into()));
-        assert_eq!(judge(&known("prepare", "t1", "Success", "")), Verdict::Lost);
-        assert_eq!(judge(&known("refresh", "t2", "Success", "")), Verdict::Lost);
-        assert_eq!(judge(&known("new-action", "t2", "Success", "")), Verdict::Lost);
-        assert_eq!(judge(&Updates::Uninitialised), Verdict::Lost);
+        assert_eq!(judge(&Updates::Busy), CommandOutcome::Running);
+        assert_eq!(judge(&known("prepare", "t2", "Success", "")), CommandOutcome::Succeeded);
+        assert_eq!(
+            judge(&known("prepare", "t2", "Failed", "a\nno route\n")),
+            CommandOutcome::Failed("no route".into())
+        );
+        assert_eq!(judge(&known("prepare", "t2", "Unknown", "x")), CommandOutcome::Failed("x".into()));
+        assert_eq!(judge(&known("prepare", "t1", "Success", "")), CommandOutcome::Lost);
+        assert_eq!(judge(&known("refresh", "t2", "Success", "")), CommandOutcome::Lost);
+        assert_eq!(judge(&known("new-action", "t2", "Success", "")), CommandOutcome::Lost);
+        assert_eq!(judge(&Updates::Uninitialised), CommandOutcome::Lost);
     }
 
     #[test]
     fn a_first_command_is_judged_without_a_timestamp_before_it() {
-        assert_eq!(judge(Command::Refresh, None, &known("refresh", "t1", "Success", "")), Verdict::Succeeded);
+        assert_eq!(judge(Command::Refresh, None, &known("refresh", "t1", "Success", "")), CommandOutcome::Succeeded);
     }
 
     #[test]

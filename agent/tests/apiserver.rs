@@ -122,7 +122,7 @@ async fn a_call_carries_the_node_the_version_and_the_token_as_it_is_now() {
         (Method::GET, "/bottlerocket-node-resource?resourceVersion=7&timeoutSeconds=60")
     );
     assert_eq!(headers[wire::NODE_NAME_HEADER], "node-a");
-    assert_eq!(headers[wire::AGENT_VERSION_HEADER], agent::status::AGENT_VERSION);
+    assert_eq!(headers[wire::AGENT_VERSION_HEADER], agent::step::AGENT_VERSION);
     assert_eq!(headers[wire::TOKEN_HEADER], "first");
     assert_eq!(headers["host"], NAME);
     fs::write(site.folder.path().join("token"), "second").unwrap();

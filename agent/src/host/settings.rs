@@ -41,7 +41,7 @@ impl BottlerocketHost {
         let settings: Settings = serde_json::from_slice(answer.body()).map_err(|error| error.to_string())?;
         let lock = settings.updates.version_lock.unwrap_or_else(|| "latest".to_owned());
         if lock.chars().nth(MAX_VERSION_LOCK).is_some() || !text::is_line(&lock) {
-            // It could not be told of, nor put back as it was.
+            // It could not be told of, nor restored as it was.
             return Err("the version-lock is no text of one line and 128 characters".to_owned());
         }
         Ok(lock)

@@ -6,7 +6,7 @@ use super::{DrainDone, DrainLost, Issued, Memory, Pinned, Trouble};
 use crate::lock::Lock;
 use crate::outcome::{Asked, Drained, Outcome};
 use crate::progress;
-use crate::step::Act;
+use crate::step::Action;
 use crate::updates::Command;
 
 /// Until a changed setting is in the files of the host's update programs: 50 to 60 ms on a real one.
@@ -15,38 +15,38 @@ pub(super) const RENDERED: Duration = Duration::from_millis(100);
 const BUSY_PAUSE: Duration = Duration::from_secs(1);
 /// Until the apiserver is asked again for what it does not see yet.
 const AGAIN: Duration = Duration::from_secs(2);
-/// Until an approval the apiserver does not see is tried again; a change of the order is noticed at once.
+/// Until an approval the apiserver does not see is tried again; a change of the desired state is noticed at once.
 const REFUSED_PAUSE: Duration = Duration::from_secs(15);
 /// Until a host without in-place updates is asked again.
 const UNSUPPORTED_PAUSE: Duration = Duration::from_secs(3600);
 
 impl Memory {
     /// Takes in what came of a step. `jitter` is in 0..1.
-    pub fn learn(&mut self, act: &Act, outcome: &Outcome, clock: Duration, jitter: f64) {
+    pub fn learn(&mut self, action: &Action, outcome: &Outcome, clock: Duration, jitter: f64) {
         match outcome {
             Outcome::CallFailed(text) => {
                 self.call_trouble = Some(Trouble::after(self.call_trouble.as_ref(), text.clone(), clock, jitter));
                 return;
             }
             Outcome::Waited => return,
-            Outcome::Asked(asked) => match act {
-                Act::Reboot => self.asked_to_reboot(asked, clock, jitter),
-                Act::Command(command) => self.asked(*command, asked, clock, jitter),
+            Outcome::Asked(asked) => match action {
+                Action::Reboot => self.asked_to_reboot(asked, clock, jitter),
+                Action::Command(command) => self.asked(*command, asked, clock, jitter),
                 _ => {}
             },
-            Outcome::Shadow(_) => self.on.reread |= matches!(act, Act::Reread),
+            Outcome::Shadow(_) => self.on.reread |= matches!(action, Action::Reread),
             Outcome::Conflict => {}
             Outcome::Lock(text) => self.read_lock(text),
-            Outcome::LockSet => self.set_lock(act, clock),
+            Outcome::LockSet => self.set_lock(action, clock),
             Outcome::LockFailed(text) => {
                 self.on.lock = None;
                 let before = self.on.lock_trouble.as_ref();
                 self.on.lock_trouble = Some(Trouble::after(before, text.clone(), clock, jitter));
             }
-            Outcome::Drained(drained) => self.drain(act, drained, clock, jitter),
-            Outcome::GivenBack if *act == Act::Include => self.on.included = true,
-            Outcome::GivenBack => self.on.given_back = true,
-            Outcome::NotGivingBack => self.on.give_back_at = clock + AGAIN.mul_f64(1.0 + jitter),
+            Outcome::Drained(drained) => self.drain(action, drained, clock, jitter),
+            Outcome::Restored if *action == Action::Include => self.on.included = true,
+            Outcome::Restored => self.on.restored = true,
+            Outcome::NotRestoring => self.on.restore_at = clock + AGAIN.mul_f64(1.0 + jitter),
         }
         if !matches!(outcome, Outcome::Asked(_) | Outcome::Lock(_) | Outcome::LockSet | Outcome::LockFailed(_)) {
             self.call_trouble = None;
@@ -64,13 +64,13 @@ impl Memory {
         self.on.lock = Some(text);
     }
 
-    fn set_lock(&mut self, act: &Act, clock: Duration) {
-        let (from, to) = match act {
-            Act::Pin { from, before, to } => {
+    fn set_lock(&mut self, action: &Action, clock: Duration) {
+        let (from, to) = match action {
+            Action::SetLock { from, before, to } => {
                 self.pinned = Some(Pinned { before: before.clone(), set: to.clone() });
                 (from, to.to_string())
             }
-            Act::Unpin { from, to } => {
+            Action::RestoreLock { from, to } => {
                 self.pinned = None;
                 self.check_at = Some(clock);
                 (from, to.clone())
@@ -138,14 +138,14 @@ impl Memory {
         self.reboot_trouble = Some(Trouble::after(self.reboot_trouble.as_ref(), text, clock, jitter));
     }
 
-    fn drain(&mut self, act: &Act, drained: &Drained, clock: Duration, jitter: f64) {
+    fn drain(&mut self, action: &Action, drained: &Drained, clock: Duration, jitter: f64) {
         match drained {
-            Drained::Done if matches!(act, Act::Exclude(_)) => {
+            Drained::Done if matches!(action, Action::Exclude(_)) => {
                 self.on.excluded_at = Some(clock);
                 return;
             }
             Drained::Done => {
-                let Act::Drain { approval, activated } = act else { return };
+                let Action::Drain { approval, activated } = action else { return };
                 let since = self.on.drained.as_ref().map_or(clock, |done| done.since);
                 self.on.reread &= *activated;
                 self.on.progress = None;

@@ -6,18 +6,18 @@ use api::Shadow;
 use api::shadow::{Activity, State};
 
 use super::learn::RENDERED;
-use super::{Absence, ForOrder, Memory, Offered, Trouble};
-use crate::observe::{Host, Sight};
+use super::{Absence, ForDesired, Memory, Offered, Trouble};
+use crate::observe::{Host, ShadowReading};
 use crate::step::SHORT_PATIENCE;
-use crate::updates::{Command, CommandStatus, Updates, Verdict, judge};
+use crate::updates::{Command, CommandOutcome, CommandStatus, Updates, judge};
 
 impl Memory {
     /// Takes in what was just seen, before the next step is decided. `jitter` is in 0..1.
-    pub fn see(&mut self, boot_id: &str, shadow: &Sight, host: &Host, clock: Duration, jitter: f64) {
+    pub fn see(&mut self, boot_id: &str, shadow: &ShadowReading, host: &Host, clock: Duration, jitter: f64) {
         if self.boot_id != boot_id {
             *self = Self { boot_id: boot_id.to_owned(), ..Self::new(self.interval) };
         }
-        if let Sight::Known(shadow) = shadow {
+        if let ShadowReading::Known(shadow) = shadow {
             self.see_order(shadow, clock, jitter);
         }
         self.away = match host {
@@ -40,7 +40,7 @@ impl Memory {
         let desired = (shadow.desired.state, shadow.desired.since, shadow.desired.version.clone());
         if self.desired.as_ref() != Some(&desired) {
             self.desired = Some(desired);
-            self.on = ForOrder::default();
+            self.on = ForDesired::default();
         }
         let fresh = shadow.observed.as_ref().is_none_or(|report| report.activity == Some(Activity::Checking));
         let first = if fresh { clock } else { clock + self.interval.mul_f64(jitter) };
@@ -50,12 +50,12 @@ impl Memory {
     fn see_updates(&mut self, updates: &Updates, clock: Duration, jitter: f64) {
         if let Some(issued) = &self.command {
             let verdict = judge(issued.command, issued.before.as_deref(), updates);
-            if verdict == Verdict::Running {
+            if verdict == CommandOutcome::Running {
                 self.despair_of_refresh(updates, clock, jitter);
                 return;
             }
             let command = issued.command;
-            if let (Verdict::Lost, Updates::Known(status)) = (&verdict, updates) {
+            if let (CommandOutcome::Lost, Updates::Known(status)) = (&verdict, updates) {
                 self.foreign |= status.stamp() != issued.before.as_deref();
             }
             self.command = None;
@@ -102,11 +102,11 @@ impl Memory {
         }
     }
 
-    fn settle(&mut self, command: Command, verdict: Verdict, updates: &Updates, clock: Duration, jitter: f64) {
+    fn settle(&mut self, command: Command, verdict: CommandOutcome, updates: &Updates, clock: Duration, jitter: f64) {
         let outcome = match verdict {
-            Verdict::Failed(text) => Err(text),
-            Verdict::Lost => Err("nothing came of it".to_owned()),
-            Verdict::Running | Verdict::Succeeded => Ok(()),
+            CommandOutcome::Failed(text) => Err(text),
+            CommandOutcome::Lost => Err("nothing came of it".to_owned()),
+            CommandOutcome::Running | CommandOutcome::Succeeded => Ok(()),
         };
         tracing::debug!(command = command.as_str(), failed = outcome.as_ref().err(), "host command ended");
         if command == Command::Refresh {
@@ -141,7 +141,7 @@ impl Memory {
         self.on.trouble.remove(&command);
     }
 
-    /// Under an order for a version the host must choose that one; what it is held to is read again before it is relied on.
+    /// While a version is desired the host must choose that one; what it is held to is read again before it is relied on.
     fn refreshed(&mut self, updates: &Updates, clock: Duration) {
         self.refreshed_at = Some(clock);
         self.on.lock = None;

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use super::{Act, LONGEST_WAIT, View, Why};
+use super::action::{Action, Reason};
+use super::view::{LONGEST_WAIT, View};
 use crate::updates::{Command, Updates};
 
 /// Longest a refresh, an activation or its reverse takes: a repository that never answers holds the lock for 151 s.
@@ -16,35 +17,35 @@ pub(super) const UNREADABLE_PATIENCE: Duration = Duration::from_secs(3 * 60);
 pub(super) const ATTEMPTS: u32 = 3;
 
 /// Asks for `command` as soon as the host can take it. It is not given up here.
-pub(super) fn ask(view: &View<'_>, command: Command, why: Why) -> (Act, Why) {
+pub(super) fn ask(view: &View<'_>, command: Command, reason: Reason) -> (Action, Reason) {
     let memory = &view.o.memory;
     let clock = view.o.clock;
-    let until = |then: Duration| Act::Wait((then - clock).min(LONGEST_WAIT));
+    let until = |then: Duration| Action::Wait((then - clock).min(LONGEST_WAIT));
     if let Some(until_then) = memory.unsupported_until.filter(|then| clock < *then) {
-        return (until(until_then), Why::Unsupported);
+        return (until(until_then), Reason::Unsupported);
     }
     if let Some(waiting) = occupied(view) {
         return waiting;
     }
     if clock < memory.hold_until {
-        return (until(memory.hold_until), Why::HostBusy);
+        return (until(memory.hold_until), Reason::HostBusy);
     }
     match memory.on.trouble.get(&command) {
-        Some(trouble) if clock < trouble.retry_at => (until(trouble.retry_at), Why::CommandTrouble),
-        _ => (Act::Command(command), why),
+        Some(trouble) if clock < trouble.retry_at => (until(trouble.retry_at), Reason::CommandTrouble),
+        _ => (Action::Command(command), reason),
     }
 }
 
 /// What to wait for while the host cannot take a command.
-pub(super) fn occupied(view: &View<'_>) -> Option<(Act, Why)> {
+pub(super) fn occupied(view: &View<'_>) -> Option<(Action, Reason)> {
     let clock = view.o.clock;
     if let Some(issued) = &view.o.memory.command {
-        return Some((Act::Wait(poll(clock.saturating_sub(issued.at))), Why::HostWorks));
+        return Some((Action::Wait(poll(clock.saturating_sub(issued.at))), Reason::HostWorks));
     }
     match view.updates {
         Updates::Uninitialised | Updates::Known(_) => None,
         Updates::Unreadable(_) if unreadable_for(view) >= UNREADABLE_PATIENCE => None,
-        Updates::Busy | Updates::Unreadable(_) => Some((Act::Wait(poll(unreadable_for(view))), Why::HostBusy)),
+        Updates::Busy | Updates::Unreadable(_) => Some((Action::Wait(poll(unreadable_for(view))), Reason::HostBusy)),
     }
 }
 

@@ -7,10 +7,11 @@ use api::shadow::{Activity, FailureKind};
 use api::timestamp;
 use jiff::Timestamp;
 
-use super::approval::staged;
+use super::action::{Action, Reason};
 use super::command::{ask, given_up};
-use super::image::is_fresh;
-use super::{Act, Draft, LONGEST_WAIT, View, Why};
+use super::decision::Decision;
+use super::refresh::is_fresh;
+use super::view::{LONGEST_WAIT, View};
 use crate::updates::Command;
 
 /// How far the clocks of node and controller may lie apart.
@@ -19,34 +20,34 @@ const TOLERANCE: Duration = Duration::from_secs(60);
 const WORDS: &str = "out of the load balancers, draining from ";
 
 /// What comes before the drain; `None` when it may begin.
-pub(super) fn exclude(view: &View<'_>, approval: &ApprovalId) -> Option<Draft> {
+pub(super) fn exclude(view: &View<'_>, approval: &ApprovalId) -> Option<Decision> {
     let wait = Duration::from_secs(view.shadow.desired.exclusion_wait_seconds.into());
-    let activity = view.shadow.observed.as_ref().and_then(|report| report.activity);
+    let activity = view.activity();
     let over = matches!(activity, Some(Activity::Draining | Activity::Activating | Activity::Rebooting));
     if wait.is_zero() || over || view.o.memory.on.progress.is_some() {
         return None;
     }
-    let draft = staged(view).doing(Activity::ExcludingFromLoadBalancer);
+    let decision = Decision::staged(view).doing(Activity::ExcludingFromLoadBalancer);
     let stored = stored(view, activity, wait);
     let left = match (view.o.memory.on.excluded_at, stored) {
         (Some(at), _) => (at + wait).saturating_sub(view.o.clock),
         (None, Some(until)) => Duration::try_from(until.duration_since(view.o.now)).unwrap_or_default(),
-        (None, None) => return Some(draft.then((Act::Exclude(approval.clone()), Why::Go))),
+        (None, None) => return Some(decision.then((Action::Exclude(approval.clone()), Reason::Approved))),
     };
-    let draft = match said(view, activity).or_else(|| words(view.o.now.checked_add(left).ok()?)) {
-        Some(text) => draft.saying(text),
-        None => draft,
+    let decision = match said(view, activity).or_else(|| words(view.o.now.checked_add(left).ok()?)) {
+        Some(text) => decision.saying(text),
+        None => decision,
     };
     if !left.is_zero() {
-        return Some(draft.then((Act::Wait(left.min(LONGEST_WAIT)), Why::AwaitExclusion)));
+        return Some(decision.then((Action::Wait(left.min(LONGEST_WAIT)), Reason::AwaitExclusion)));
     }
     // The wait may have been long: nothing is drained for a repository that has gone away meanwhile.
     if is_fresh(view) {
         return None;
     }
     Some(match given_up(view, Command::Refresh) {
-        Some(why) => Draft::failing(view, FailureKind::Drain, why),
-        None => draft.then(ask(view, Command::Refresh, Why::RefreshDue)),
+        Some(why) => Decision::failing(view, FailureKind::Drain, why),
+        None => decision.then(ask(view, Command::Refresh, Reason::RefreshDue)),
     })
 }
 
@@ -63,7 +64,7 @@ fn words(until: Timestamp) -> Option<String> {
     Some(format!("{WORDS}{}", timestamp::render(until)))
 }
 
-/// Until when an earlier process was to wait, under this very go. The clock of the node may go somewhat behind that of the
+/// Until when an earlier process was to wait, under this very approval. The clock of the node may go somewhat behind that of the
 /// controller, which dates the approval.
 fn stored(view: &View<'_>, activity: Option<Activity>, wait: Duration) -> Option<Timestamp> {
     let report = view.shadow.observed.as_ref().filter(|_| activity == Some(Activity::ExcludingFromLoadBalancer))?;

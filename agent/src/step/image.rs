@@ -1,38 +1,40 @@
 //! Getting the approved image into the staging partition, and knowing that it is in there.
 
-use std::time::Duration;
-
 use api::shadow::{Activity, FailureKind, State};
 use semver::Version;
 
+use super::action::{Action, Reason};
 use super::command::{ask, given_up, occupied, overdue};
-use super::rest::{check, unsupported};
-use super::{Act, Draft, LONGEST_WAIT, View, Why, pin};
+use super::decision::Decision;
+use super::refresh::{check, is_fresh, unsupported};
+use super::version_lock;
+use super::view::{LONGEST_WAIT, View, begun};
 use crate::updates::{Command, UpdateState, UpdateStatus, Updates};
 
-/// How old a refresh may be that is relied on.
-const FRESH: Duration = Duration::from_secs(5 * 60);
-
-/// The order to stage `version`.
-pub(super) fn stage(view: &View<'_>, version: &Version) -> Draft {
+/// What staging `version` asks for.
+pub(super) fn stage(view: &View<'_>, version: &Version) -> Decision {
     if view.running != version && failed(view, version) {
         return after_failure(view);
     }
-    let draft = Draft::as_reported(view, Act::Wait(LONGEST_WAIT), Why::AwaitGo)
+    let decision = Decision::as_reported(view, Action::Wait(LONGEST_WAIT), Reason::AwaitApproval)
         .state(State::StagedAndPerformedUpdate)
         .doing(Activity::Staged)
         .silent();
     if view.running == version {
-        let draft = draft.saying(format!("{version} runs already"));
-        return if view.ready() { draft.then(ask(view, Command::Deactivate, Why::UnapprovedReady)) } else { draft };
+        let decision = decision.saying(format!("{version} runs already"));
+        return if view.ready() {
+            decision.then(ask(view, Command::Deactivate, Reason::UnapprovedReady))
+        } else {
+            decision
+        };
     }
     match obtain(view, version, false) {
         Some(obtaining) => obtaining,
-        None => draft.then(check(view, Why::AwaitGo)),
+        None => decision.then(check(view, Reason::AwaitApproval)),
     }
 }
 
-/// Whether the present order has failed, and the controller has not answered yet.
+/// Whether what is asked for has failed, and the controller has not answered yet.
 pub(super) fn failed(view: &View<'_>, version: &Version) -> bool {
     let Some(report) = &view.shadow.observed else { return false };
     let same = report.failure.as_ref().is_none_or(|failure| failure.version == *version);
@@ -40,17 +42,17 @@ pub(super) fn failed(view: &View<'_>, version: &Version) -> bool {
 }
 
 /// Waits for the controller, with nothing left behind that a restart of the machine would boot.
-pub(super) fn after_failure(view: &View<'_>) -> Draft {
-    let draft = Draft::as_reported(view, Act::Wait(LONGEST_WAIT), Why::Failed);
-    if view.ready() || view.in_flight(Command::Deactivate) {
-        return draft.then(ask(view, Command::Deactivate, Why::UnapprovedReady));
+pub(super) fn after_failure(view: &View<'_>) -> Decision {
+    let decision = Decision::as_reported(view, Action::Wait(LONGEST_WAIT), Reason::Failed);
+    if view.ready() || view.runs(Command::Deactivate) {
+        return decision.then(ask(view, Command::Deactivate, Reason::UnapprovedReady));
     }
-    draft
+    decision
 }
 
 /// What it takes until the image of `version` is staged; `None` when it is. `activated` says whether it may be the one to
 /// boot.
-pub(super) fn obtain(view: &View<'_>, version: &Version, activated: bool) -> Option<Draft> {
+pub(super) fn obtain(view: &View<'_>, version: &Version, activated: bool) -> Option<Decision> {
     let status = view.status();
     if let Some(status) = status {
         let ready = status.update_state == UpdateState::Ready;
@@ -59,7 +61,7 @@ pub(super) fn obtain(view: &View<'_>, version: &Version, activated: bool) -> Opt
             return None;
         }
     }
-    let draft = staging(view);
+    let decision = staging(view);
     if unsupported(view) {
         return Some(fail(view, "this image has no in-place updates".to_owned()));
     }
@@ -68,50 +70,52 @@ pub(super) fn obtain(view: &View<'_>, version: &Version, activated: bool) -> Opt
     }
     if let Some(waiting) = occupied(view) {
         return Some(if matches!(view.updates, Updates::Busy) && view.o.memory.command.is_none() {
-            foreign(view, &draft).then(waiting)
+            foreign(view, &decision).then(waiting)
         } else {
-            draft.then(waiting)
+            decision.then(waiting)
         });
     }
     if view.ready() {
         // Also when this fails again and again: an image that is not approved must not be booted.
-        return Some(draft.then(ask(view, Command::Deactivate, Why::UnapprovedReady)));
+        return Some(decision.then(ask(view, Command::Deactivate, Reason::UnapprovedReady)));
     }
-    Some(prepare(view, version, draft))
+    Some(prepare(view, version, decision))
 }
 
 /// A command of somebody else says nothing about ours: what was reported stays, unless nothing was.
-fn foreign(view: &View<'_>, staging: &Draft) -> Draft {
+fn foreign(view: &View<'_>, staging: &Decision) -> Decision {
     if view.reported().is_none() {
         return staging.clone();
     }
-    Draft::as_reported(view, staging.act.clone(), staging.why)
+    Decision::as_reported(view, staging.action.clone(), staging.reason)
 }
 
-fn prepare(view: &View<'_>, version: &Version, draft: Draft) -> Draft {
-    if let Some(why) = given_up(view, Command::Prepare).or_else(|| pin::given_up(view)) {
+fn prepare(view: &View<'_>, version: &Version, decision: Decision) -> Decision {
+    if let Some(why) = given_up(view, Command::Prepare).or_else(|| version_lock::given_up(view)) {
         return fail(view, why);
     }
-    if let Some(first) = pin::pin(view, version, &draft) {
+    if let Some(first) = version_lock::set(view, version, &decision) {
         return first;
     }
     let offered = view.o.memory.offered.as_ref();
     let (Some(status), Some(offered), true) = (view.status(), offered, is_fresh(view)) else {
-        return draft.then(ask(view, Command::Refresh, Why::RefreshDue));
+        return decision.then(ask(view, Command::Refresh, Reason::RefreshDue));
     };
     if offered.chosen.as_ref() != Some(version) {
-        if pin::is_unseen(view, version) {
-            return draft.then(ask(view, Command::Refresh, Why::PinUnseen));
+        if version_lock::is_unseen(view, version) {
+            return decision.then(ask(view, Command::Refresh, Reason::LockUnseen));
         }
-        return draft.saying(not_offered(version, offered.chosen.as_ref())).then(check(view, Why::NotOffered));
+        return decision.saying(not_offered(version, offered.chosen.as_ref())).then(check(view, Reason::NotOffered));
     }
     if status.running_is_unmarked() {
         let why = "the running image is not marked as good; staging another would destroy the only good one";
         return fail(view, why.to_owned());
     }
     match status.update_state {
-        UpdateState::Available | UpdateState::Staged => draft.then(ask(view, Command::Prepare, Why::StageApproved)),
-        UpdateState::Idle | UpdateState::Ready => draft.then(check(view, Why::NotOffered)),
+        UpdateState::Available | UpdateState::Staged => {
+            decision.then(ask(view, Command::Prepare, Reason::StageApproved))
+        }
+        UpdateState::Idle | UpdateState::Ready => decision.then(check(view, Reason::NotOffered)),
     }
 }
 
@@ -121,12 +125,6 @@ pub(super) fn not_offered(version: &Version, chosen: Option<&Version>) -> String
         Some(other) => format!("the host would take {other} rather than {version}"),
         None => format!("the host is not offered {version}"),
     }
-}
-
-/// Whether a refresh has succeeded lately.
-pub(super) fn is_fresh(view: &View<'_>) -> bool {
-    let age = view.o.memory.refreshed_at.map(|at| view.o.clock.saturating_sub(at));
-    age.is_some_and(|age| age < FRESH)
 }
 
 /// Whether the staged image is known to be that of `version`: because the prepare that wrote it is the host's last command;
@@ -145,29 +143,23 @@ fn accepted(view: &View<'_>, status: &UpdateStatus, version: &Version) -> bool {
 }
 
 fn was_accepted(view: &View<'_>) -> bool {
-    let activity = view.shadow.observed.as_ref().and_then(|report| report.activity);
+    let activity = view.activity();
     matches!(activity, Some(Activity::Staged)) || begun(activity)
 }
 
-/// Whether the disruption has begun, as far as was reported.
-pub(super) const fn begun(activity: Option<Activity>) -> bool {
-    matches!(
-        activity,
-        Some(Activity::ExcludingFromLoadBalancer | Activity::Draining | Activity::Activating | Activity::Rebooting)
-    )
-}
-
 /// Staging. A node whose image got lost is not staged any longer; under an approval its state stays, as the approval does.
-fn staging(view: &View<'_>) -> Draft {
-    let draft = Draft::as_reported(view, Act::Wait(LONGEST_WAIT), Why::StageApproved).doing(Activity::Staging).silent();
-    match (view.shadow.desired.state, draft.state) {
+fn staging(view: &View<'_>) -> Decision {
+    let decision = Decision::as_reported(view, Action::Wait(LONGEST_WAIT), Reason::StageApproved)
+        .doing(Activity::Staging)
+        .silent();
+    match (view.shadow.desired.state, decision.state) {
         (State::StagedAndPerformedUpdate, State::StagedAndPerformedUpdate | State::ErrorReset) => {
-            draft.state(State::Idle)
+            decision.state(State::Idle)
         }
-        _ => draft,
+        _ => decision,
     }
 }
 
-fn fail(view: &View<'_>, why: String) -> Draft {
-    Draft::failing(view, FailureKind::Stage, why)
+fn fail(view: &View<'_>, why: String) -> Decision {
+    Decision::failing(view, FailureKind::Stage, why)
 }

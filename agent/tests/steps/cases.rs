@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use agent::memory::{DrainDone, Memory, Offered};
-use agent::observe::{Host, Observation, Sight};
-use agent::step::Act;
+use agent::observe::{Host, Observation, ShadowReading};
+use agent::step::Action;
 use agent::updates::{Command, CommandRecord, CommandStatus, Image, Partition, UpdateState, UpdateStatus, Updates};
 use api::Shadow;
 use api::shadow::{Activity, Desired, NodeRef, Observed, Rebooting, State};
@@ -24,7 +24,7 @@ pub(crate) fn now() -> Timestamp {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) enum Go {
+pub(crate) enum Approval {
     Valid,
     Expired,
     Absent,
@@ -87,7 +87,7 @@ pub(crate) struct Case {
     pub(crate) on_host: OnHost,
     pub(crate) intent: Intent,
     pub(crate) running: Version,
-    pub(crate) approval: Go,
+    pub(crate) approval: Approval,
     pub(crate) remembered: Remembered,
     pub(crate) lock: OnLock,
 }
@@ -139,8 +139,9 @@ pub(crate) fn every_case() -> impl Iterator<Item = Case> {
     }
     let with_intent =
         |case: Case| [Intent::None, Intent::SameBoot, Intent::OtherBoot].map(|intent| Case { intent, ..case.clone() });
-    let with_approval =
-        |case: Case| [Go::Valid, Go::Expired, Go::Absent].map(|approval| Case { approval, ..case.clone() });
+    let with_approval = |case: Case| {
+        [Approval::Valid, Approval::Expired, Approval::Absent].map(|approval| Case { approval, ..case.clone() })
+    };
     let whole = cases.clone().into_iter().flat_map(with_intent).flat_map(with_approval);
     let with_lock = |case: Case| LOCKS.map(|lock| Case { lock, ..case.clone() });
     let two = |case: &Case| matches!(case.activity, Activity::Idle | Activity::Staged);
@@ -169,7 +170,7 @@ impl Case {
             on_host: OnHost::Idle,
             intent: Intent::None,
             running: running.clone(),
-            approval: Go::Valid,
+            approval: Approval::Valid,
             remembered: Remembered::Refreshed,
             lock: OnLock::ApprovedRecorded,
         }
@@ -180,7 +181,7 @@ impl Case {
     }
 
     pub(crate) fn observation(&self) -> Observation {
-        let shadow = Sight::Known(Box::new(self.shadow()));
+        let shadow = ShadowReading::Known(Box::new(self.shadow()));
         let host = self.host();
         let mut memory = Memory::new(Duration::from_secs(120));
         memory.see(BOOT, &shadow, &host, CLOCK - Duration::from_secs(1), 0.5);
@@ -201,7 +202,7 @@ impl Case {
         if let Some(report) = &mut shadow.observed {
             report.version_lock_before = recorded.then(|| "latest".to_owned());
         }
-        let shadow = Sight::Known(Box::new(shadow));
+        let shadow = ShadowReading::Known(Box::new(shadow));
         Observation { now: now(), clock: CLOCK, boot_id: BOOT.to_owned(), shadow, host, memory }
     }
 
@@ -232,9 +233,9 @@ impl Case {
         let names_version =
             matches!(self.desired, State::RebootedIntoUpdate | State::MonitoringUpdate) || self.desired == start;
         let expiry = match self.approval {
-            Go::Valid => Some("2026-11-22T12:05:00Z"),
-            Go::Expired => Some("2026-11-22T11:55:00Z"),
-            Go::Absent => None,
+            Approval::Valid => Some("2026-11-22T12:05:00Z"),
+            Approval::Expired => Some("2026-11-22T11:55:00Z"),
+            Approval::Absent => None,
         };
         Shadow {
             name: "brs-a".to_owned(),
@@ -263,7 +264,7 @@ impl Case {
             Intent::OtherBoot => Some("boot-0"),
         };
         Observed {
-            agent_version: Some(agent::status::AGENT_VERSION.to_owned()),
+            agent_version: Some(agent::step::AGENT_VERSION.to_owned()),
             available_versions: vec![Version::new(1, 22, 0), approved()],
             activity: Some(self.activity),
             rebooting: boot_id.map(|boot_id| Rebooting {
@@ -329,8 +330,8 @@ fn status(update_state: UpdateState, chosen: Option<Version>, staged: Option<Ver
 /// Stores what is to be reported, if that comes first, and decides again.
 pub(crate) fn reported(observation: &mut Observation) -> Option<agent::step::Step> {
     let step = agent::step::next_step(observation);
-    let Act::Observed(status) = &step.act else { return None };
-    let Sight::Known(shadow) = &mut observation.shadow else { return None };
+    let Action::Report(status) = &step.action else { return None };
+    let ShadowReading::Known(shadow) = &mut observation.shadow else { return None };
     shadow.observed = Some(Observed::try_from(status.as_ref()).unwrap());
     Some(step)
 }

@@ -3,15 +3,15 @@
 use std::time::Duration;
 
 use agent::memory::Issued;
-use agent::observe::{Host, Observation, Sight};
-use agent::step::{Act, Step, Why, next_step};
+use agent::observe::{Host, Observation, ShadowReading};
+use agent::step::{Action, Reason, Step, next_step};
 use agent::updates::{Command, UpdateState, UpdateStatus, Updates};
 use api::Shadow;
 use api::shadow::{Activity, FailureKind, Rebooting, State};
 use semver::Version;
 
 use crate::cases::{
-    BOOT, CLOCK, Case, Go, OnHost, OnLock, Remembered, THEIRS, approved, every_case, offered, reported,
+    Approval, BOOT, CLOCK, Case, OnHost, OnLock, Remembered, THEIRS, approved, every_case, offered, reported,
 };
 
 fn status(observation: &Observation) -> &UpdateStatus {
@@ -23,7 +23,7 @@ fn status(observation: &Observation) -> &UpdateStatus {
 
 fn shadow(observation: &Observation) -> &Shadow {
     match &observation.shadow {
-        Sight::Known(shadow) => shadow,
+        ShadowReading::Known(shadow) => shadow,
         _ => panic!("there is a shadow in every case"),
     }
 }
@@ -43,14 +43,14 @@ fn assert_drained(observation: &Observation, case: &Case) {
 /// What was there is stored before, and what somebody else has set is left alone.
 fn assert_own_lock(observation: &Observation, step: &Step, case: &Case) {
     let stored = shadow(observation).observed.as_ref().and_then(|report| report.version_lock_before.as_ref());
-    match &step.act {
-        Act::Pin { from, before, to } => {
+    match &step.action {
+        Action::SetLock { from, before, to } => {
             assert!(matches!(case.desired, State::StagedAndPerformedUpdate | State::RebootedIntoUpdate), "{case:?}");
             assert_eq!((stored, to), (Some(before), &approved()), "{case:?}");
             assert_eq!(observation.memory.on.lock.as_ref(), Some(from), "{case:?}");
             assert_ne!(from, THEIRS, "{case:?}");
         }
-        Act::Unpin { from, to } => {
+        Action::RestoreLock { from, to } => {
             assert!(matches!(case.desired, State::Idle | State::MonitoringUpdate | State::ErrorReset), "{case:?}");
             assert_eq!((from.as_str(), stored), ("1.20.0", Some(to)), "{case:?}");
         }
@@ -61,8 +61,8 @@ fn assert_own_lock(observation: &Observation, step: &Step, case: &Case) {
 fn assert_safe(observation: &Observation, step: &Step, case: &Case) {
     let desired = case.desired;
     let state = || status(observation).update_state;
-    match &step.act {
-        Act::Reboot => {
+    match &step.action {
+        Action::Reboot => {
             assert_drained(observation, case);
             let drained = observation.memory.on.drained.as_ref().unwrap();
             assert!(drained.activated && CLOCK - drained.at < Duration::from_secs(60), "{case:?}");
@@ -72,14 +72,14 @@ fn assert_safe(observation: &Observation, step: &Step, case: &Case) {
             assert_eq!(shadow(observation).observed.as_ref().unwrap().rebooting, Some(intent), "{case:?}");
             assert_eq!(activity(observation), Some(Activity::Rebooting), "{case:?}");
         }
-        Act::Command(Command::Activate) => {
+        Action::Command(Command::Activate) => {
             assert_drained(observation, case);
             assert!(observation.memory.on.reread, "{case:?}");
             assert_eq!(state(), UpdateState::Staged, "{case:?}");
             assert_ne!(case.on_host, OnHost::StagedFalsely, "{case:?}");
             assert_eq!(activity(observation), Some(Activity::Activating), "{case:?}");
         }
-        Act::Drain { approval, activated } => {
+        Action::Drain { approval, activated } => {
             assert_eq!(shadow(observation).desired.approval().as_ref(), Some(approval), "{case:?}");
             assert_eq!(*activated, state() == UpdateState::Ready, "{case:?}");
             assert_eq!(status(observation).staged(), Some(&approved()), "{case:?}");
@@ -89,29 +89,29 @@ fn assert_safe(observation: &Observation, step: &Step, case: &Case) {
             let begun = matches!(case.activity, Activity::Activating | Activity::Rebooting);
             assert!(
                 begun
-                    || case.approval == Go::Valid
-                    || step.why == Why::GoExpired
+                    || case.approval == Approval::Valid
+                    || step.reason == Reason::ApprovalExpired
                     || case.remembered == Remembered::DrainedLongAgo
-                    || step.why == Why::DrainAgain,
+                    || step.reason == Reason::DrainAgain,
                 "{case:?} {step:?}"
             );
         }
-        Act::Command(Command::Prepare) => {
+        Action::Command(Command::Prepare) => {
             assert!(matches!(desired, State::StagedAndPerformedUpdate | State::RebootedIntoUpdate), "{case:?}");
             assert_eq!(offered(observation).unwrap().chosen, Some(approved()), "{case:?}");
             assert_ne!(state(), UpdateState::Ready, "{case:?}");
             assert!(matches!(case.lock, OnLock::Approved | OnLock::ApprovedRecorded), "{case:?}");
         }
-        Act::Pin { .. } | Act::Unpin { .. } => assert_own_lock(observation, step, case),
-        Act::Uncordon | Act::Include => {
+        Action::SetLock { .. } | Action::RestoreLock { .. } => assert_own_lock(observation, step, case),
+        Action::Uncordon | Action::Include => {
             assert!(matches!(desired, State::Idle | State::MonitoringUpdate | State::ErrorReset), "{case:?}");
         }
-        Act::Command(Command::Deactivate) => assert_eq!(state(), UpdateState::Ready, "{case:?}"),
-        Act::Command(Command::Refresh) => assert_ne!(case.on_host, OnHost::Busy, "{case:?}"),
-        Act::Wait(time) => assert!(!time.is_zero(), "{case:?}"),
-        Act::Command(Command::Other) | Act::GiveUp | Act::Create => panic!("{case:?}: {step:?}"),
-        Act::Reread | Act::Observed(_) | Act::ReadLock => {}
-        Act::Exclude(_) => panic!("no case has a wait: {case:?}"),
+        Action::Command(Command::Deactivate) => assert_eq!(state(), UpdateState::Ready, "{case:?}"),
+        Action::Command(Command::Refresh) => assert_ne!(case.on_host, OnHost::Busy, "{case:?}"),
+        Action::Wait(time) => assert!(!time.is_zero(), "{case:?}"),
+        Action::Command(Command::Other) | Action::Exit | Action::Create => panic!("{case:?}: {step:?}"),
+        Action::Reread | Action::Report(_) | Action::ReadLock => {}
+        Action::Exclude(_) => panic!("no case has a wait: {case:?}"),
     }
 }
 
@@ -125,7 +125,7 @@ fn every_case_has_a_safe_step_and_a_report_is_made_once() {
             assert_safe(&observation, &report, &case);
         }
         let step = next_step(&observation);
-        assert!(!matches!(step.act, Act::Observed(_)), "{case:?} reports twice: {step:?}");
+        assert!(!matches!(step.action, Action::Report(_)), "{case:?} reports twice: {step:?}");
         assert_safe(&observation, &step, &case);
     }
     assert_eq!(cases, 5 * 6 * 12 * 7 * 3 * (4 * 3 * 3 + 2 * 7));
@@ -136,10 +136,13 @@ fn an_order_other_than_the_approval_disrupts_nothing() {
     for case in every_case().filter(|case| case.desired != State::RebootedIntoUpdate) {
         let mut observation = case.observation();
         reported(&mut observation);
-        let act = next_step(&observation).act;
-        assert!(!matches!(act, Act::Drain { .. } | Act::Reboot | Act::Command(Command::Activate)), "{case:?}");
+        let action = next_step(&observation).action;
+        assert!(
+            !matches!(action, Action::Drain { .. } | Action::Reboot | Action::Command(Command::Activate)),
+            "{case:?}"
+        );
         if case.desired == State::Idle || case.desired == State::MonitoringUpdate {
-            assert_ne!(act, Act::Command(Command::Prepare), "{case:?}");
+            assert_ne!(action, Action::Command(Command::Prepare), "{case:?}");
         }
     }
 }
@@ -160,17 +163,22 @@ fn an_unapproved_image_is_deactivated_before_anything_else_is_done_with_it() {
         }
         let mut observation = case.observation();
         reported(&mut observation);
-        assert_eq!(next_step(&observation).act, Act::Command(Command::Deactivate), "{case:?}");
+        assert_eq!(next_step(&observation).action, Action::Command(Command::Deactivate), "{case:?}");
     }
 }
 
 #[test]
 fn without_an_approval_in_the_order_nothing_is_begun() {
-    for case in every_case().filter(|case| case.desired == State::RebootedIntoUpdate && case.approval == Go::Absent) {
+    for case in
+        every_case().filter(|case| case.desired == State::RebootedIntoUpdate && case.approval == Approval::Absent)
+    {
         let mut observation = case.observation();
         reported(&mut observation);
-        let act = next_step(&observation).act;
-        assert!(!matches!(act, Act::Drain { .. } | Act::Reboot | Act::Command(Command::Activate)), "{case:?}");
+        let action = next_step(&observation).action;
+        assert!(
+            !matches!(action, Action::Drain { .. } | Action::Reboot | Action::Command(Command::Activate)),
+            "{case:?}"
+        );
     }
 }
 
@@ -181,8 +189,8 @@ fn after_the_reboot_was_asked_for_nothing_is_done_for_five_minutes() {
         let mut observation = case.observation();
         reported(&mut observation);
         let step = next_step(&observation);
-        assert_eq!(step.why, Why::AwaitReboot, "{case:?}");
-        assert!(matches!(step.act, Act::Wait(_)), "{case:?}");
+        assert_eq!(step.reason, Reason::AwaitReboot, "{case:?}");
+        assert!(matches!(step.action, Action::Wait(_)), "{case:?}");
     }
 }
 
@@ -192,15 +200,15 @@ fn at_rest_there_is_only_waiting_until_the_check_is_due() {
         [OnHost::Uninitialised, OnHost::Idle, OnHost::Available, OnHost::Staged, OnHost::Ready, OnHost::ReadyOther]
     {
         let mut observation = Case::new(State::Idle, State::Idle, Activity::Idle, on_host).observation();
-        let Sight::Known(shadow) = &mut observation.shadow else { unreachable!() };
+        let ShadowReading::Known(shadow) = &mut observation.shadow else { unreachable!() };
         shadow.observed.as_mut().unwrap().version_lock_before = None;
         observation.memory.check_at = Some(CLOCK + Duration::from_secs(10));
         reported(&mut observation);
         let step = next_step(&observation);
-        assert_eq!(step.act, Act::Wait(Duration::from_secs(10)), "{on_host:?}");
-        assert_eq!(step.why, Why::NothingToDo, "{on_host:?}");
+        assert_eq!(step.action, Action::Wait(Duration::from_secs(10)), "{on_host:?}");
+        assert_eq!(step.reason, Reason::NothingToDo, "{on_host:?}");
         observation.clock += Duration::from_secs(10);
-        assert_eq!(next_step(&observation).act, Act::Command(Command::Refresh), "{on_host:?}");
+        assert_eq!(next_step(&observation).action, Action::Command(Command::Refresh), "{on_host:?}");
     }
 }
 
@@ -220,7 +228,7 @@ fn a_boot_that_fell_back_is_a_failure_and_one_that_did_not_is_reported_as_reboot
         (approved(), State::RebootedIntoUpdate),
     ] {
         case.running = running;
-        let Act::Observed(status) = next_step(&case.observation()).act else { panic!("no report") };
+        let Action::Report(status) = next_step(&case.observation()).action else { panic!("no report") };
         assert_eq!(status.current_state, state);
         assert_eq!(status.failure.is_some(), state == State::ErrorReset);
         assert_eq!(status.crash_count, i64::from(state == State::ErrorReset));
@@ -252,14 +260,17 @@ fn while_the_host_works_for_us_nothing_else_is_asked_of_it_and_no_activation_is_
         let before = shadow(&observation).observed.as_ref().map(|report| report.state);
         reported(&mut observation);
         let step = next_step(&observation);
-        assert!(!matches!(step.act, Act::Observed(_)), "reports twice: {context}");
-        assert!(!matches!(step.act, Act::Command(_) | Act::Reboot | Act::Drain { .. }), "{step:?}: {context}");
+        assert!(!matches!(step.action, Action::Report(_)), "reports twice: {context}");
+        assert!(
+            !matches!(step.action, Action::Command(_) | Action::Reboot | Action::Drain { .. }),
+            "{step:?}: {context}"
+        );
         let state = shadow(&observation).observed.as_ref().map(|report| report.state);
         if command == Command::Activate && !overdue && before != Some(State::Idle) {
             let desired_specs = [State::Idle, State::ErrorReset, State::MonitoringUpdate];
-            let given_back = desired_specs.contains(&case.desired) && case.remembered != Remembered::AskedToReboot;
+            let restored = desired_specs.contains(&case.desired) && case.remembered != Remembered::AskedToReboot;
             // A first report may say Idle, as there is no other state to begin with.
-            assert!(!given_back || before.is_none() || state == before, "{context}");
+            assert!(!restored || before.is_none() || state == before, "{context}");
         }
     }
     assert!(cases > 10_000, "{cases} cases");

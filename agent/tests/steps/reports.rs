@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use agent::memory::{Absence, Offered, Trouble};
 use agent::observe::{Host, Observation};
-use agent::step::{Act, next_step};
+use agent::step::{Action, next_step};
 use agent::updates::{Command, Updates};
 use api::shadow::{Activity, BottlerocketShadowStatus, State, check};
 use proptest::prelude::*;
@@ -51,8 +51,8 @@ fn offered(length: usize) -> Observation {
 }
 
 fn reported(observation: &Observation) -> BottlerocketShadowStatus {
-    match next_step(observation).act {
-        Act::Observed(status) => *status,
+    match next_step(observation).action {
+        Action::Report(status) => *status,
         other => panic!("nothing is reported: {other:?}"),
     }
 }

@@ -6,11 +6,11 @@ use std::time::Duration;
 use agent::apiserver::Apiserver;
 use agent::contact::Contact;
 use agent::cycle::Cycle;
-use agent::feed::Feed;
 use agent::host::BottlerocketHost;
 use agent::memory::Memory;
 use agent::metrics::Metrics;
-use agent::perform::Hands;
+use agent::performer::Performer;
+use agent::shadow::ShadowPoll;
 use e2e::host::{Cause, Client, Deed, Happening, Host, HostEvent, HostOptions, Repository, Service, Span, Timings};
 use http::StatusCode;
 use jiff::Timestamp;
@@ -114,9 +114,9 @@ impl Node {
             self.contact.clone(),
         );
         Cycle {
-            hands: Hands {
+            performer: Performer {
                 host: BottlerocketHost::over(line(Peer::Host(self.host.socket().to_owned()))),
-                feed: Feed::new(apiserver.clone()),
+                shadow: ShadowPoll::new(apiserver.clone()),
                 apiserver,
             },
             memory: Memory::new(Duration::from_secs(120)),

@@ -2,41 +2,43 @@
 
 use api::shadow::{Activity, FailureKind, Rebooting, State};
 
-use super::{Act, LONGEST_WAIT, View, Why, away, pin};
+use super::action::{Action, Reason};
+use super::lock_record;
+use super::view::{LONGEST_WAIT, View};
 
 /// A failure to report.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Failing {
+pub(super) struct NewFailure {
     /// What went wrong.
-    pub kind: FailureKind,
+    pub(super) kind: FailureKind,
 }
 
 /// What the node is doing and what that asks for.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Draft {
+pub(super) struct Decision {
     /// How far the node is.
-    pub state: State,
+    pub(super) state: State,
     /// What the agent does.
-    pub activity: Activity,
+    pub(super) activity: Activity,
     /// One line about it.
-    pub message: Option<String>,
+    pub(super) message: Option<String>,
     /// The reboot that is or was asked for.
-    pub rebooting: Option<Rebooting>,
-    /// The host's version-lock before it was pinned, as long as it is.
-    pub lock_before: Option<String>,
+    pub(super) rebooting: Option<Rebooting>,
+    /// The host's version-lock before the agent set it, as long as it is the agent's.
+    pub(super) lock_before: Option<String>,
     /// What went wrong just now.
-    pub failing: Option<Failing>,
-    /// Whether the shadow must say all this before `act`.
-    pub reported: bool,
+    pub(super) failing: Option<NewFailure>,
+    /// Whether the shadow must say all this before `action`.
+    pub(super) reported: bool,
     /// What is to be done.
-    pub act: Act,
+    pub(super) action: Action,
     /// Why.
-    pub why: Why,
+    pub(super) reason: Reason,
 }
 
-impl Draft {
+impl Decision {
     /// Everything as it was reported last.
-    pub(super) fn as_reported(view: &View<'_>, act: Act, why: Why) -> Self {
+    pub(super) fn as_reported(view: &View<'_>, action: Action, reason: Reason) -> Self {
         let report = view.shadow.observed.as_ref();
         // The intent speaks of an approval; it ends with it.
         let desired = &view.shadow.desired;
@@ -47,25 +49,35 @@ impl Draft {
         Self {
             state: report.map_or(State::Idle, |report| report.state),
             activity: report.and_then(|report| report.activity).unwrap_or(Activity::Idle),
-            message: report.and_then(|report| report.message.clone()).filter(|text| !text.starts_with(away::WORDS)),
+            message: report
+                .and_then(|report| report.message.clone())
+                .filter(|text| !text.starts_with(super::unreachable::WORDS)),
             rebooting: intent,
-            lock_before: pin::record(view),
+            lock_before: lock_record::record(view),
             failing: None,
             reported: true,
-            act,
-            why,
+            action,
+            reason,
         }
     }
 
-    /// A failure under the present order. The controller answers it with the order to give back.
+    /// Staged, with no disruption under way.
+    pub(super) fn staged(view: &View<'_>) -> Self {
+        Self::as_reported(view, Action::Wait(LONGEST_WAIT), Reason::AwaitApproval)
+            .state(State::StagedAndPerformedUpdate)
+            .doing(Activity::Staged)
+            .silent()
+    }
+
+    /// A failure in the present desired state. The controller answers it by asking for the restore.
     pub(super) fn failing(view: &View<'_>, kind: FailureKind, message: String) -> Self {
         Self {
             state: State::ErrorReset,
             activity: Activity::GivingBack,
             message: Some(message),
             rebooting: None,
-            failing: Some(Failing { kind }),
-            ..Self::as_reported(view, Act::Wait(LONGEST_WAIT), Why::Failed)
+            failing: Some(NewFailure { kind }),
+            ..Self::as_reported(view, Action::Wait(LONGEST_WAIT), Reason::Failed)
         }
     }
 
@@ -85,7 +97,7 @@ impl Draft {
         Self { message: None, ..self }
     }
 
-    pub(super) fn then(self, (act, why): (Act, Why)) -> Self {
-        Self { act, why, ..self }
+    pub(super) fn then(self, (action, reason): (Action, Reason)) -> Self {
+        Self { action, reason, ..self }
     }
 }

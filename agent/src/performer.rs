@@ -5,48 +5,48 @@ use api::{ApprovalId, BottlerocketShadow};
 use std::pin::pin;
 
 use crate::apiserver::{Apiserver, CallError, Found, Stored};
-use crate::feed::Feed;
 use crate::host::BottlerocketHost;
-use crate::observe::Sight;
+use crate::observe::ShadowReading;
 use crate::outcome::{Drained, Outcome};
-use crate::step::Act;
+use crate::shadow::ShadowPoll;
+use crate::step::Action;
 
 /// Seconds for which a drain is asked to stay in its request: short at first, so that what blocks it is soon seen.
 const FIRST_DRAIN_WAIT: u32 = 5;
 const DRAIN_WAIT: u32 = 30;
 
 /// What steps act on.
-pub struct Hands {
+pub struct Performer {
     /// The host.
     pub host: BottlerocketHost,
     /// The apiserver.
     pub apiserver: Apiserver,
     /// The shadow.
-    pub feed: Feed,
+    pub shadow: ShadowPoll,
 }
 
-impl Hands {
+impl Performer {
     /// Performs one step. `draining` says whether the drain has been seen to go on before.
-    pub async fn perform(&mut self, act: &Act, draining: bool) -> Outcome {
-        match act {
-            Act::GiveUp => Outcome::Waited,
-            Act::Wait(time) => {
+    pub async fn perform(&mut self, action: &Action, draining: bool) -> Outcome {
+        match action {
+            Action::Exit => Outcome::Waited,
+            Action::Wait(time) => {
                 // Either way the next observation tells.
-                let _ = tokio::time::timeout(*time, self.feed.changed()).await;
+                let _ = tokio::time::timeout(*time, self.shadow.changed()).await;
                 Outcome::Waited
             }
-            Act::Command(command) => Outcome::Asked(self.host.command(*command).await),
-            Act::Reboot => Outcome::Asked(self.host.reboot().await),
-            Act::ReadLock => self.host.lock().await.map_or_else(Outcome::LockFailed, Outcome::Lock),
-            Act::Pin { from, to, .. } => self.lock(from, &to.to_string()).await,
-            Act::Unpin { from, to } => self.lock(from, to).await,
-            Act::Create => self.create().await,
-            Act::Observed(status) => self.report(status).await,
-            Act::Reread => self.reread().await.unwrap_or_else(failed),
-            Act::Uncordon => given_back(self.apiserver.uncordon().await),
-            Act::Include => given_back(self.apiserver.include().await),
-            Act::Exclude(_) => self.apiserver.exclude().await.map_or_else(failed, Outcome::Drained),
-            Act::Drain { approval, .. } => {
+            Action::Command(command) => Outcome::Asked(self.host.command(*command).await),
+            Action::Reboot => Outcome::Asked(self.host.reboot().await),
+            Action::ReadLock => self.host.lock().await.map_or_else(Outcome::LockFailed, Outcome::Lock),
+            Action::SetLock { from, to, .. } => self.lock(from, &to.to_string()).await,
+            Action::RestoreLock { from, to } => self.lock(from, to).await,
+            Action::Create => self.create().await,
+            Action::Report(status) => self.report(status).await,
+            Action::Reread => self.reread().await.unwrap_or_else(failed),
+            Action::Uncordon => restored(self.apiserver.uncordon().await),
+            Action::Include => restored(self.apiserver.include().await),
+            Action::Exclude(_) => self.apiserver.exclude().await.map_or_else(failed, Outcome::Drained),
+            Action::Drain { approval, .. } => {
                 self.drain(approval, if draining { DRAIN_WAIT } else { FIRST_DRAIN_WAIT }).await
             }
         }
@@ -69,15 +69,15 @@ impl Hands {
     }
 
     fn take(&mut self, found: &BottlerocketShadow) -> Outcome {
-        Outcome::Shadow(self.feed.take(found))
+        Outcome::Shadow(self.shadow.take(found))
     }
 
     async fn report(&mut self, status: &BottlerocketShadowStatus) -> Outcome {
-        let Sight::Known(shadow) = self.feed.sight() else { return Outcome::Conflict };
+        let ShadowReading::Known(shadow) = self.shadow.reading() else { return Outcome::Conflict };
         let version = shadow.resource_version.clone();
         match self.apiserver.report(status, &version).await {
             Ok(Stored::As(Some(version))) => {
-                self.feed.stored(status, &version);
+                self.shadow.stored(status, &version);
                 Outcome::Shadow(None)
             }
             Ok(Stored::As(None)) => self.reread().await.unwrap_or_else(failed),
@@ -86,7 +86,7 @@ impl Hands {
                 Err(error) => failed(error),
             },
             Ok(Stored::Missing) => {
-                self.feed.lose();
+                self.shadow.lose();
                 Outcome::Shadow(None)
             }
             Err(error) => failed(error),
@@ -97,7 +97,7 @@ impl Hands {
         match self.apiserver.read_through().await? {
             Found::Shadow(found) => Ok(self.take(&found)),
             Found::Missing => {
-                self.feed.lose();
+                self.shadow.lose();
                 Ok(Outcome::Shadow(None))
             }
             Found::Unchanged => {
@@ -117,8 +117,8 @@ impl Hands {
                     Ok(drained) => Outcome::Drained(drained),
                     Err(error) => failed(error),
                 },
-                () = self.feed.changed() => {
-                    let same = matches!(self.feed.sight(), Sight::Known(shadow) if shadow.desired.approval().as_ref() == Some(approval));
+                () = self.shadow.changed() => {
+                    let same = matches!(self.shadow.reading(), ShadowReading::Known(shadow) if shadow.desired.approval().as_ref() == Some(approval));
                     if !same {
                         return Outcome::Drained(Drained::Interrupted);
                     }
@@ -128,10 +128,10 @@ impl Hands {
     }
 }
 
-fn given_back(answer: Result<bool, CallError>) -> Outcome {
+fn restored(answer: Result<bool, CallError>) -> Outcome {
     match answer {
-        Ok(true) => Outcome::GivenBack,
-        Ok(false) => Outcome::NotGivingBack,
+        Ok(true) => Outcome::Restored,
+        Ok(false) => Outcome::NotRestoring,
         Err(error) => failed(error),
     }
 }

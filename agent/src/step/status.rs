@@ -1,4 +1,4 @@
-//! The report: what the shadow is to say, from what is observed and drafted.
+//! The report: what the shadow is to say, from what is observed and decided.
 
 use api::shadow::{
     BottlerocketShadowStatus, Failure, FailureKind, MAX_AVAILABLE_VERSIONS, MAX_VERSION, Observed, State,
@@ -6,9 +6,10 @@ use api::shadow::{
 use api::text;
 use semver::Version;
 
+use super::decision::{Decision, NewFailure};
+use super::lock_record::{administrators_lock, held_to, is_known};
+use super::view::View;
 use crate::lock::Lock;
-use crate::step::pin::{held_to, is_known, theirs};
-use crate::step::{Draft, Failing, View};
 
 /// This program's version, as it reports it.
 pub const AGENT_VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -16,37 +17,38 @@ pub const AGENT_VERSION: &str = env!("CARGO_PKG_VERSION");
 const LONGEST_MESSAGE: usize = 512;
 
 /// The status to store, if it differs from the stored one.
-pub(crate) fn change(view: &View<'_>, draft: &Draft) -> Option<BottlerocketShadowStatus> {
-    let report = compose(view, draft);
+pub(crate) fn change(view: &View<'_>, decision: &Decision) -> Option<BottlerocketShadowStatus> {
+    let report = compose(view, decision);
     (Some(&report) != view.shadow.observed.as_ref()).then(|| BottlerocketShadowStatus::from(&report))
 }
 
-fn compose(view: &View<'_>, draft: &Draft) -> Observed {
+fn compose(view: &View<'_>, decision: &Decision) -> Observed {
     let before = view.shadow.observed.as_ref();
-    let failures = Failures::after(view, draft);
-    let (target, available) = offered(view, draft);
+    let failures = Failures::after(view, decision);
+    let (target, available) = offered(view, decision);
     let available = available.or_else(|| before.map(|report| report.available_versions.clone()));
     Observed {
         crash_count: failures.count,
         failed_at: failures.at,
         agent_version: Some(AGENT_VERSION.to_owned()),
         available_versions: available.map(listed).unwrap_or_default(),
-        activity: Some(draft.activity),
-        message: draft.message.as_deref().map(one_line),
+        activity: Some(decision.activity),
+        message: decision.message.as_deref().map(one_line),
         failure: failures.last,
-        rebooting: draft.rebooting.clone(),
-        version_lock_before: draft.lock_before.clone(),
-        version_lock: theirs(view).map(str::to_owned),
+        rebooting: decision.rebooting.clone(),
+        version_lock_before: decision.lock_before.clone(),
+        version_lock: administrators_lock(view).map(str::to_owned),
         failed: before.and_then(|report| report.failed.clone()),
-        ..Observed::new(draft.state, view.running.clone(), target)
+        ..Observed::new(decision.state, view.running.clone(), target)
     }
 }
 
 /// What the host would take by itself, and all it is offered. Until the first refresh under this boot the last report stands.
 /// While the host is held to a version, that is what it takes; stored, it tells our lock from somebody else's.
-fn offered(view: &View<'_>, draft: &Draft) -> (Version, Option<Vec<Version>>) {
+fn offered(view: &View<'_>, decision: &Decision) -> (Version, Option<Vec<Version>>) {
     let (target, available) = unheld(view);
-    let held = draft.lock_before.as_ref().and_then(|_| held_to(view).or_else(|| view.shadow.desired.version.clone()));
+    let held =
+        decision.lock_before.as_ref().and_then(|_| held_to(view).or_else(|| view.shadow.desired.version.clone()));
     (held.unwrap_or(target), available)
 }
 
@@ -56,7 +58,7 @@ fn unheld(view: &View<'_>) -> (Version, Option<Vec<Version>>) {
     match (offered, &view.shadow.observed) {
         (Some(offered), _) => {
             let target = offered.chosen.as_ref().filter(|chosen| fits(chosen)).unwrap_or(view.running);
-            let lock = theirs(view).map(Lock::new);
+            let lock = administrators_lock(view).map(Lock::new);
             let allowed = |version: &&Version| lock.as_ref().is_none_or(|lock| lock.is(version));
             (target.clone(), Some(offered.available.iter().filter(allowed).cloned().collect()))
         }
@@ -72,18 +74,18 @@ struct Failures {
 }
 
 impl Failures {
-    fn after(view: &View<'_>, draft: &Draft) -> Self {
+    fn after(view: &View<'_>, decision: &Decision) -> Self {
         let before = view.shadow.observed.as_ref();
         let mut failures = Self {
             count: before.map_or(0, |report| report.crash_count),
             at: before.and_then(|report| report.failed_at),
             last: before.and_then(|report| report.failure.clone()),
         };
-        if let (Some(Failing { kind }), Some(version)) = (&draft.failing, &view.shadow.desired.version) {
+        if let (Some(NewFailure { kind }), Some(version)) = (&decision.failing, &view.shadow.desired.version) {
             failures.add(*kind, version, view.o.now);
         }
         let succeeded =
-            before.is_some_and(|report| report.state == State::MonitoringUpdate) && draft.state == State::Idle;
+            before.is_some_and(|report| report.state == State::MonitoringUpdate) && decision.state == State::Idle;
         if succeeded {
             return Self { count: 0, at: None, last: None };
         }

@@ -5,23 +5,24 @@ use std::time::Duration;
 use api::Shadow;
 use api::shadow::BottlerocketShadowStatus;
 
-use super::{Act, Step, Why, rebooting};
+use super::action::{Action, Reason, Step};
+use super::status;
+use super::view::rebooting;
 use crate::observe::Observation;
-use crate::status;
 
 /// How long a host may be silent before the shadow says so. Its API server is restarted within five seconds.
 const UNMENTIONED: Duration = Duration::from_secs(15);
 /// What the message begins with; it goes as soon as the host answers.
 pub(super) const WORDS: &str = "the update API gives no answer: ";
 
-pub(super) fn away(o: &Observation, shadow: &Shadow, why: &str) -> Step {
+pub(super) fn unreachable(o: &Observation, shadow: &Shadow, why: &str) -> Step {
     let absence = o.memory.away.as_ref();
     let long = absence.is_some_and(|absence| o.clock.saturating_sub(absence.since) >= UNMENTIONED);
     match told(shadow, why).filter(|_| long && !rebooting(o)) {
-        Some(status) => Step::new(Act::Observed(Box::new(status)), Why::HostAway),
+        Some(status) => Step::new(Action::Report(Box::new(status)), Reason::HostAway),
         None => {
             let early = absence.map_or(Duration::ZERO, |absence| absence.retry_at.saturating_sub(o.clock));
-            Step::new(Act::Wait(early.max(Duration::from_millis(100))), Why::HostAway)
+            Step::new(Action::Wait(early.max(Duration::from_millis(100))), Reason::HostAway)
         }
     }
 }

@@ -11,29 +11,29 @@ use crate::updates::Command;
 
 /// What to do.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Act {
+pub enum Action {
     /// Create the shadow.
     Create,
     /// Store this status.
-    Observed(Box<BottlerocketShadowStatus>),
+    Report(Box<BottlerocketShadowStatus>),
     /// Ask the host for an action.
     Command(Command),
     /// Read the host's version-lock.
     ReadLock,
     /// Hold the host to one version, if its version-lock is still what it was.
-    Pin {
+    SetLock {
         /// What it was a moment ago.
         from: String,
-        /// What it was before the first pin.
+        /// What it was before the agent first set it.
         before: String,
         /// The approved version.
         to: Version,
     },
-    /// Put the host's version-lock back, if it is still ours.
-    Unpin {
+    /// Restore the host's version-lock, if it is still ours.
+    RestoreLock {
         /// What it was a moment ago.
         from: String,
-        /// What it was before the first pin.
+        /// What it was before the agent first set it.
         to: String,
     },
     /// Ask the apiserver to take the node out of the load balancers.
@@ -49,27 +49,27 @@ pub enum Act {
     },
     /// Read the shadow through to Kubernetes.
     Reread,
-    /// Ask the apiserver to give the node back.
+    /// Ask the apiserver to restore the node.
     Uncordon,
     /// Ask the host to reboot.
     Reboot,
     /// Nothing, for at most this long; a change of the shadow ends it.
     Wait(Duration),
     /// End the process.
-    GiveUp,
+    Exit,
 }
 
-impl Act {
+impl Action {
     /// The word in logs and metrics.
     #[must_use]
     pub const fn as_str(&self) -> &'static str {
         match self {
             Self::Create => "create",
-            Self::Observed(_) => "report",
+            Self::Report(_) => "report",
             Self::Command(command) => command.as_str(),
             Self::ReadLock => "read-lock",
-            Self::Pin { .. } => "pin",
-            Self::Unpin { .. } => "unpin",
+            Self::SetLock { .. } => "pin",
+            Self::RestoreLock { .. } => "unpin",
             Self::Exclude(_) => "exclude",
             Self::Include => "include",
             Self::Drain { .. } => "drain",
@@ -77,7 +77,7 @@ impl Act {
             Self::Uncordon => "uncordon",
             Self::Reboot => "reboot",
             Self::Wait(_) => "wait",
-            Self::GiveUp => "give-up",
+            Self::Exit => "give-up",
         }
     }
 
@@ -85,7 +85,7 @@ impl Act {
         matches!(
             self,
             Self::Create
-                | Self::Observed(_)
+                | Self::Report(_)
                 | Self::Exclude(_)
                 | Self::Include
                 | Self::Drain { .. }
@@ -97,7 +97,7 @@ impl Act {
 
 /// Why.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Why {
+pub enum Reason {
     /// The apiserver has not answered yet.
     ShadowUnknown,
     /// There is no shadow.
@@ -122,7 +122,7 @@ pub enum Why {
     NothingToDo,
     /// It is time to look what the host is offered.
     CheckDue,
-    /// The order names no version.
+    /// The shadow names no version.
     NoVersion,
     /// The host is not offered the approved version.
     NotOffered,
@@ -131,31 +131,31 @@ pub enum Why {
     /// The host's version-lock is to be read.
     LockDue,
     /// The host is to be held to the approved version.
-    PinDue,
+    SetLockDue,
     /// The host is held to the approved version and does not show it yet.
-    PinUnseen,
+    LockUnseen,
     /// Somebody else holds the host to another version.
-    PinnedByOthers,
-    /// The version-lock is to be put back.
-    UnpinDue,
+    LockedByOthers,
+    /// The version-lock is to be restored.
+    RestoreLockDue,
     /// The approved version is to be staged.
     StageApproved,
     /// An image that is not approved, or not yet, would be booted.
     UnapprovedReady,
     /// Staged; waiting for the approval.
-    AwaitGo,
+    AwaitApproval,
     /// The approval has no expiry: it is none of ours.
-    GoAbsent,
+    ApprovalAbsent,
     /// The approval has expired.
-    GoExpired,
+    ApprovalExpired,
     /// The apiserver sees no approval.
-    GoRefused,
+    ApprovalRefused,
     /// There is an approval.
-    Go,
+    Approved,
     /// Out of the load balancers; waiting before the drain.
     AwaitExclusion,
     /// Drained; the approval is looked at once more.
-    GoReread,
+    RereadDue,
     /// Drained and the approval still holds.
     ActivateApproved,
     /// Activated; the node must still be empty.
@@ -166,17 +166,17 @@ pub enum Why {
     AwaitReboot,
     /// The new version runs; the controller judges its health.
     AwaitVerdict,
-    /// The node is to be given back.
-    GiveBack,
+    /// The node is to be restored.
+    Restore,
     /// The apiserver does not see yet that it is.
-    GiveBackUnseen,
-    /// Given back; waiting for the controller.
+    RestoreUnseen,
+    /// Restored; waiting for the controller.
     AwaitIdle,
     /// Something failed.
     Failed,
 }
 
-impl fmt::Display for Why {
+impl fmt::Display for Reason {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Debug::fmt(self, out)
     }
@@ -186,13 +186,13 @@ impl fmt::Display for Why {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Step {
     /// What.
-    pub act: Act,
+    pub action: Action,
     /// Why.
-    pub why: Why,
+    pub reason: Reason,
 }
 
 impl Step {
-    pub(super) const fn new(act: Act, why: Why) -> Self {
-        Self { act, why }
+    pub(super) const fn new(action: Action, reason: Reason) -> Self {
+        Self { action, reason }
     }
 }

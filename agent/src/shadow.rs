@@ -9,7 +9,7 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use crate::apiserver::{Apiserver, CallError, Found};
-use crate::observe::Sight;
+use crate::observe::ShadowReading;
 
 /// Seconds a long poll is asked to wait, and up to this many more, so that agents do not ask in step. With the time the answer
 /// takes it stays well below [`crate::contact::SILENCE`].
@@ -21,9 +21,9 @@ const LONGEST_DELAY: Duration = Duration::from_secs(15);
 const HASTY: Duration = Duration::from_secs(1);
 
 /// The shadow as last seen, and the poll for what comes after.
-pub struct Feed {
+pub struct ShadowPoll {
     apiserver: Apiserver,
-    sight: Sight,
+    reading: ShadowReading,
     poll: Poll,
 }
 
@@ -39,29 +39,29 @@ impl Drop for Poll {
 
 /// What there is to see.
 struct Seen {
-    sight: Sight,
+    reading: ShadowReading,
     /// The resourceVersion from which to go on.
     version: Option<String>,
 }
 
 impl Seen {
-    const fn nothing(sight: Sight) -> Self {
-        Self { sight, version: None }
+    const fn nothing(reading: ShadowReading) -> Self {
+        Self { reading, version: None }
     }
 }
 
-impl Feed {
+impl ShadowPoll {
     /// Begins to poll.
     #[must_use]
     pub fn new(apiserver: Apiserver) -> Self {
         let poll = begin(apiserver.clone(), None, false);
-        Self { apiserver, sight: Sight::Unknown, poll }
+        Self { apiserver, reading: ShadowReading::Unknown, poll }
     }
 
     /// The shadow as last seen.
     #[must_use]
-    pub const fn sight(&self) -> &Sight {
-        &self.sight
+    pub const fn reading(&self) -> &ShadowReading {
+        &self.reading
     }
 
     /// Resolves when the shadow has changed. Cancel safe.
@@ -71,7 +71,7 @@ impl Feed {
             // A poll that died is begun anew; nothing it could have seen is lost.
             Err(error) => {
                 tracing::error!(%error, "the poll for the shadow died");
-                self.go_on(Seen::nothing(Sight::Unknown));
+                self.go_on(Seen::nothing(ShadowReading::Unknown));
                 tokio::time::sleep(Duration::from_secs(1)).await;
             }
         }
@@ -80,31 +80,31 @@ impl Feed {
     /// Takes in an object that came with an answer.
     pub fn take(&mut self, found: &BottlerocketShadow) -> Option<Box<Shadow>> {
         self.go_on(see(found));
-        match &self.sight {
-            Sight::Known(shadow) => Some(shadow.clone()),
+        match &self.reading {
+            ShadowReading::Known(shadow) => Some(shadow.clone()),
             _ => None,
         }
     }
 
     /// Takes in that there is no shadow.
     pub fn lose(&mut self) {
-        self.go_on(Seen::nothing(Sight::Missing));
+        self.go_on(Seen::nothing(ShadowReading::Missing));
     }
 
     /// Takes in that a report was stored under `version`: the write was conditional, so there is nothing in between.
     pub fn stored(&mut self, status: &BottlerocketShadowStatus, version: &str) {
-        if let (Sight::Known(shadow), Ok(mut report)) = (&self.sight, Observed::try_from(status)) {
+        if let (ShadowReading::Known(shadow), Ok(mut report)) = (&self.reading, Observed::try_from(status)) {
             let mut shadow = shadow.clone();
             report.failed = shadow.observed.take().and_then(|report| report.failed);
             shadow.observed = Some(report);
             version.clone_into(&mut shadow.resource_version);
-            self.go_on(Seen { sight: Sight::Known(shadow), version: Some(version.to_owned()) });
+            self.go_on(Seen { reading: ShadowReading::Known(shadow), version: Some(version.to_owned()) });
         }
     }
 
-    fn go_on(&mut self, Seen { sight, version }: Seen) {
-        let missing = sight == Sight::Missing;
-        self.sight = sight;
+    fn go_on(&mut self, Seen { reading, version }: Seen) {
+        let missing = reading == ShadowReading::Missing;
+        self.reading = reading;
         self.poll = begin(self.apiserver.clone(), version, missing);
     }
 }
@@ -127,7 +127,7 @@ fn begin(apiserver: Apiserver, mut version: Option<String>, missing: bool) -> Po
                 Ok(Found::Shadow(found)) if version.is_none() || found.metadata.resource_version != version => {
                     return see(&found);
                 }
-                Ok(Found::Missing) if !missing => return Seen::nothing(Sight::Missing),
+                Ok(Found::Missing) if !missing => return Seen::nothing(ShadowReading::Missing),
                 Ok(Found::Unchanged | Found::Shadow(_)) if lost || asked.elapsed() > HASTY => {
                     lost = false;
                     delay = delays.build();
@@ -156,21 +156,21 @@ async fn poll(apiserver: &Apiserver, version: Option<&str>, wait: u32) -> Result
 
 fn see(found: &BottlerocketShadow) -> Seen {
     let version = found.metadata.resource_version.clone();
-    let sight = match Shadow::try_from(found) {
-        Ok(shadow) => Sight::Known(Box::new(shadow)),
+    let reading = match Shadow::try_from(found) {
+        Ok(shadow) => ShadowReading::Known(Box::new(shadow)),
         // A report is ours to write: one that cannot be read is written anew.
         Err(error) if error.field.starts_with("status.") => {
             tracing::warn!(%error, "ignoring a report that cannot be read");
             let bare = BottlerocketShadow { status: None, ..found.clone() };
             match Shadow::try_from(&bare) {
-                Ok(shadow) => Sight::Known(Box::new(shadow)),
-                Err(error) => Sight::Unreadable(error.to_string()),
+                Ok(shadow) => ShadowReading::Known(Box::new(shadow)),
+                Err(error) => ShadowReading::Unreadable(error.to_string()),
             }
         }
-        Err(error) => Sight::Unreadable(error.to_string()),
+        Err(error) => ShadowReading::Unreadable(error.to_string()),
     };
-    if let Sight::Unreadable(error) = &sight {
+    if let ShadowReading::Unreadable(error) = &reading {
         tracing::error!(error, "the shadow cannot be read; waiting until it changes");
     }
-    Seen { sight, version }
+    Seen { reading, version }
 }
