@@ -21,7 +21,7 @@ pub enum Outcome {
     Stored(Box<BottlerocketShadow>),
     /// The object is gone.
     Gone,
-    /// Nobody knows: the answer to this action was lost, or an approval it takes back was looked for in vain. What is stored may
+    /// Nobody knows: the answer to this action was lost, or an approval that it withdraws was looked for in vain. What is stored may
     /// still change, and the action may have to be finished.
     Unknown(Box<Action>),
 }

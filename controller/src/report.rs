@@ -20,8 +20,8 @@ pub fn render(plan: &Plan, objections: &[Objection]) -> String {
     for objection in objections {
         line(&mut text, &format!("refused  {}: {} ({})", objection.node, objection.verb.as_str(), objection.broken));
     }
-    for (node, standing) in &plan.nodes {
-        line(&mut text, &format!("node     {node}: {}", standing_line(standing)));
+    for (node, node_plan) in &plan.nodes {
+        line(&mut text, &format!("node     {node}: {}", node_line(node_plan)));
     }
     for (policy, window) in &plan.windows {
         let state = if window.open { "open" } else { "closed" };
@@ -70,15 +70,15 @@ fn action_line(action: &Action) -> String {
     text
 }
 
-fn standing_line(standing: &NodePlan) -> String {
-    let owners = if standing.owners.is_empty() { "nobody".to_owned() } else { standing.owners.join("+") };
-    let progress = match (standing.in_flight, standing.up_to_date) {
+fn node_line(node_plan: &NodePlan) -> String {
+    let owners = if node_plan.owners.is_empty() { "nobody".to_owned() } else { node_plan.owners.join("+") };
+    let progress = match (node_plan.in_flight, node_plan.up_to_date) {
         (true, _) => "in flight",
         (false, true) => "up to date",
         (false, false) => "outdated",
     };
-    let hold = standing.hold.as_ref().map(|hold| format!("; {}: {}", hold.reason, hold.message)).unwrap_or_default();
-    let failed = standing.failed.as_ref();
+    let hold = node_plan.hold.as_ref().map(|hold| format!("; {}: {}", hold.reason, hold.message)).unwrap_or_default();
+    let failed = node_plan.failed.as_ref();
     let failed = failed.map(|failed| format!(", failed {:?} {}", failed.kind, failed.version)).unwrap_or_default();
     format!("{owners}, {progress}{failed}{hold}")
 }

@@ -20,7 +20,7 @@ pub struct ShadowStatus {
     pub shadow: String,
     /// The shadow's uid, the precondition of the write.
     pub uid: String,
-    /// The version that this was decided on, the precondition of the write: a verdict that was stored meanwhile must not be taken back
+    /// The version that this was decided on, the precondition of the write: a verdict that was stored meanwhile must not be undone
     /// unseen, since others' places depend on it.
     pub resource_version: String,
     /// `Held` where the node does not move, and `Booted` where it was to reboot.
@@ -33,20 +33,20 @@ pub struct ShadowStatus {
 /// a reason that means "no".
 #[must_use]
 pub fn changed(snapshot: &Snapshot, plan: &Plan) -> Vec<ShadowStatus> {
-    plan.nodes.iter().filter_map(|(node, standing)| status(snapshot, node, standing)).collect()
+    plan.nodes.iter().filter_map(|(node, node_plan)| status(snapshot, node, node_plan)).collect()
 }
 
-fn status(snapshot: &Snapshot, node: &str, standing: &NodePlan) -> Option<ShadowStatus> {
+fn status(snapshot: &Snapshot, node: &str, node_plan: &NodePlan) -> Option<ShadowStatus> {
     let shadow = snapshot.shadows.get(node).and_then(|shadow| shadow.readable())?;
     // Before the first report there is no status that conditions could be applied to.
     let observed = shadow.observed.as_ref()?;
-    let held = standing.hold.as_ref().map(|hold| Statement {
+    let held = node_plan.hold.as_ref().map(|hold| Statement {
         kind: "Held",
         holds: Some(true),
         reason: hold.reason.as_str(),
         message: hold.message.clone(),
     });
-    let booted = standing.booted.map(|booted| Statement {
+    let booted = node_plan.booted.map(|booted| Statement {
         kind: BOOTED,
         holds: Some(booted.up),
         reason: booted.reason,
@@ -60,12 +60,12 @@ fn status(snapshot: &Snapshot, node: &str, standing: &NodePlan) -> Option<Shadow
     // In whatever order they are stored.
     let same =
         conditions.len() == shadow.conditions.len() && conditions.iter().all(|it| shadow.conditions.contains(it));
-    (!same || standing.failed.as_deref() != observed.failed.as_ref()).then(|| ShadowStatus {
+    (!same || node_plan.failed.as_deref() != observed.failed.as_ref()).then(|| ShadowStatus {
         node: node.to_owned(),
         shadow: shadow.name.clone(),
         uid: shadow.uid.clone(),
         resource_version: shadow.resource_version.clone(),
         conditions,
-        failed: standing.failed.as_deref().map(Failed::stored),
+        failed: node_plan.failed.as_deref().map(Failed::stored),
     })
 }

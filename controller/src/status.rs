@@ -26,9 +26,9 @@ use crate::{
 pub fn statuses(snapshot: &Snapshot, plan: &Plan, objections: &[Objection]) -> BTreeMap<String, UpdatePolicyStatus> {
     // Once for all policies: thousands may be tied on thousands of nodes.
     let mut owned: BTreeMap<&str, Vec<_>> = BTreeMap::new();
-    for (node, standing) in &plan.nodes {
-        for owner in standing.owners.iter() {
-            owned.entry(owner).or_default().push((node, standing));
+    for (node, node_plan) in &plan.nodes {
+        for owner in node_plan.owners.iter() {
+            owned.entry(owner).or_default().push((node, node_plan));
         }
     }
     let policies = snapshot.policies.values();
@@ -104,12 +104,12 @@ pub fn version_seen(version: &Version, release: &Release) -> VersionSeen {
 
 fn count(nodes: &[(&String, &NodePlan)]) -> NodeCounts {
     let mut counts = NodeCounts::default();
-    for (_, standing) in nodes {
+    for (_, node_plan) in nodes {
         counts.matched += 1;
-        let counted = match &standing.hold {
-            _ if standing.in_flight => &mut counts.updating,
-            _ if standing.failed.is_some() => &mut counts.failed,
-            _ if standing.up_to_date => &mut counts.updated,
+        let counted = match &node_plan.hold {
+            _ if node_plan.in_flight => &mut counts.updating,
+            _ if node_plan.failed.is_some() => &mut counts.failed,
+            _ if node_plan.up_to_date => &mut counts.updated,
             Some(hold) if waits_for_its_turn(hold.reason) => &mut counts.waiting,
             Some(_) => &mut counts.held,
             None => &mut counts.waiting,
@@ -169,9 +169,9 @@ const fn needs_somebody(reason: HoldReason) -> bool {
 /// Of nodes that wait for somebody one is named: what is true of it is most likely true of the others.
 fn progressing(policy: &PolicyFacts, counts: &NodeCounts, nodes: &[(&String, &NodePlan)]) -> Statement {
     let paused = policy.accepted.as_ref().is_ok_and(|accepted| accepted.paused);
-    let held = nodes.iter().filter_map(|(node, standing)| Some((node, standing, standing.hold.as_ref()?)));
+    let held = nodes.iter().filter_map(|(node, node_plan)| Some((node, node_plan, node_plan.hold.as_ref()?)));
     let blocked: Vec<_> = held.filter(|(_, _, hold)| needs_somebody(hold.reason)).collect();
-    let stuck = blocked.iter().filter(|(_, standing, _)| standing.in_flight).count();
+    let stuck = blocked.iter().filter(|(_, node_plan, _)| node_plan.in_flight).count();
     let moves = usize::try_from(counts.updating).is_ok_and(|updating| updating > stuck);
     let mut message = format!("{} of {} nodes updated", counts.updated, counts.matched);
     if let Some((node, _, hold)) = blocked.first() {
@@ -201,10 +201,10 @@ fn up_to_date(counts: &NodeCounts) -> Statement {
 }
 
 fn conflict(nodes: &[(&String, &NodePlan)]) -> Statement {
-    match nodes.iter().find(|(_, standing)| standing.owners.len() > 1) {
+    match nodes.iter().find(|(_, node_plan)| node_plan.owners.len() > 1) {
         None => state(PolicyCondition::Conflict, false, "NoConflict", "no other policy claims its nodes"),
-        Some((node, standing)) => {
-            let owners: Vec<_> = standing.owners.iter().map(String::as_str).collect();
+        Some((node, node_plan)) => {
+            let owners: Vec<_> = node_plan.owners.iter().map(String::as_str).collect();
             let message = format!("node {node} is claimed with the same priority by {}", text::names(&owners));
             state(PolicyCondition::Conflict, true, "SamePriority", message)
         }
@@ -223,8 +223,8 @@ fn degraded(
     if let Some(Objection { node, verb, broken }) = objection {
         return state(kind, true, "PlanRefused", format!("to {} node {node} was refused: {broken}", verb.as_str()));
     }
-    let unreadable = |standing: &NodePlan| {
-        standing.hold.as_ref().filter(|hold| hold.reason == HoldReason::Unreadable).map(|hold| hold.message.clone())
+    let unreadable = |node_plan: &NodePlan| {
+        node_plan.hold.as_ref().filter(|hold| hold.reason == HoldReason::Unreadable).map(|hold| hold.message.clone())
     };
     let elsewhere = || {
         let counts = |shadow: &ShadowFacts| shadow.began_under(&snapshot.policies).any(|(name, _)| name == policy.name);
@@ -233,7 +233,7 @@ fn degraded(
             _ => None,
         })
     };
-    match nodes.iter().find_map(|(_, standing)| unreadable(standing)).or_else(elsewhere) {
+    match nodes.iter().find_map(|(_, node_plan)| unreadable(node_plan)).or_else(elsewhere) {
         Some(message) => state(kind, true, "Unreadable", message),
         None => state(kind, false, "AsExpected", "nothing is wrong"),
     }
@@ -248,12 +248,12 @@ fn halted(sentence: Option<&String>) -> Statement {
 
 /// The nodes in flight that count for the policy, by name.
 fn updating(snapshot: &Snapshot, plan: &Plan, policy: &PolicyFacts) -> Vec<NodeUpdating> {
-    let in_flight = plan.nodes.iter().filter(|(_, standing)| standing.in_flight);
+    let in_flight = plan.nodes.iter().filter(|(_, node_plan)| node_plan.in_flight);
     let mut listed = Vec::new();
-    for (node, standing) in in_flight {
+    for (node, node_plan) in in_flight {
         let shadow = snapshot.shadows.get(node).and_then(|shadow| shadow.readable());
         let began_here = shadow.is_some_and(|shadow| shadow.desired.policy.as_deref() == Some(&policy.name));
-        if began_here || standing.owners.contains(&policy.name) {
+        if began_here || node_plan.owners.contains(&policy.name) {
             let observed = shadow.and_then(|shadow| shadow.observed.as_ref());
             let desired = shadow.map(|shadow| &shadow.desired);
             listed.push(NodeUpdating {

@@ -19,9 +19,9 @@ pub(super) struct Counts {
 }
 
 pub(super) fn counts(node: &NodeFacts, shadow: Option<&ShadowFacts>, now: Timestamp) -> Counts {
-    let marked = !matches!(node.record, Ok(None));
+    let recorded = !matches!(node.record, Ok(None));
     match shadow {
-        None => Counts { in_flight: marked, disrupted: marked, returning: false },
+        None => Counts { in_flight: recorded, disrupted: recorded, returning: false },
         Some(ShadowFacts::Unreadable { .. }) => Counts { in_flight: true, disrupted: true, returning: false },
         Some(ShadowFacts::Readable(shadow)) => {
             let asked = shadow.desired.state != State::Idle;
@@ -33,9 +33,9 @@ pub(super) fn counts(node: &NodeFacts, shadow: Option<&ShadowFacts>, now: Timest
             let abandoned = !node.managed || (!asked && silent);
             let approval = shadow.desired.state == State::RebootedIntoUpdate;
             Counts {
-                in_flight: marked || ((asked || reports) && !abandoned),
-                disrupted: marked || approval,
-                returning: !asked && reports && (marked || !abandoned),
+                in_flight: recorded || ((asked || reports) && !abandoned),
+                disrupted: recorded || approval,
+                returning: !asked && reports && (recorded || !abandoned),
             }
         }
     }

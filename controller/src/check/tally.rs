@@ -33,7 +33,7 @@ struct Out<'a> {
 pub(super) struct Tally<'a> {
     snapshot: &'a Snapshot,
     out: BTreeMap<&'a str, Out<'a>>,
-    /// Nodes whose unused approval the plan takes back; one that is not managed any more loses it with its shadow.
+    /// Nodes whose unused approval the plan withdraws; one that is not managed any more loses it with its shadow.
     taken_back: BTreeSet<&'a str>,
     /// How many nodes of each policy have a verdict about a version.
     failed: BTreeMap<(&'a str, &'a Version), usize>,

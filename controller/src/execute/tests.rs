@@ -73,10 +73,10 @@ fn shadow(version: &str, desired: &Desired) -> Value {
 }
 
 /// The Node, with the mark of the approval or without any.
-fn node(marked: bool) -> Value {
+fn node(recorded: bool) -> Value {
     let approval = ApprovalId { version: Version::new(1, 20, 0), since: SINCE.parse().unwrap() };
     let record = DisruptionRecord::first(approval, NOW.parse().unwrap(), false, None);
-    let annotations = if marked { json!({names::DISRUPTION_RECORD_ANNOTATION: record.encode()}) } else { json!({}) };
+    let annotations = if recorded { json!({names::DISRUPTION_RECORD_ANNOTATION: record.encode()}) } else { json!({}) };
     json!({"apiVersion": "v1", "kind": "Node", "metadata": {"name": "a", "uid": "n", "annotations": annotations}})
 }
 

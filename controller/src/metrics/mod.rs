@@ -155,7 +155,7 @@ impl Metrics {
         self.states.show(states);
         self.versions.show(capped(versions));
         let mut held: BTreeMap<String, i64> = HoldReason::ALL.map(|reason| (reason.as_str().to_owned(), 0)).into();
-        for hold in plan.nodes.values().filter_map(|standing| standing.hold.as_ref()) {
+        for hold in plan.nodes.values().filter_map(|node_plan| node_plan.hold.as_ref()) {
             *held.entry(hold.reason.as_str().to_owned()).or_default() += 1;
         }
         self.held.show(held);
@@ -178,7 +178,7 @@ impl Metrics {
 
     /// Of more versions than are told apart the oldest are counted as `other`.
     fn show_failures(&self, plan: &Plan) {
-        let failed = plan.nodes.values().filter_map(|standing| standing.failed.as_ref());
+        let failed = plan.nodes.values().filter_map(|node_plan| node_plan.failed.as_ref());
         let versions: BTreeSet<_> = failed.clone().map(|failed| &failed.version).collect();
         let shown: BTreeSet<_> = versions.into_iter().rev().take(MAX_VERSIONS).collect();
         let mut counts: BTreeMap<_, i64> = BTreeMap::new();
@@ -197,7 +197,7 @@ impl Metrics {
         self.phase_seconds.with_label_values(&[action.before.state.as_str()]).observe(seconds);
     }
 
-    pub(crate) fn planned(&self, seconds: f64) {
+    pub(crate) fn node_plan(&self, seconds: f64) {
         self.plan_seconds.observe(seconds);
     }
 

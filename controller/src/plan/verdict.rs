@@ -14,7 +14,7 @@ use crate::snapshot::{ShadowFacts, Snapshot};
 
 /// The verdict that stands on the node now: the one that is stored, or the one that is due. It is over once it is acknowledged, or
 /// the node was restored in that version or a newer one.
-pub(super) fn standing(node: &NodeView<'_>, snapshot: &Snapshot) -> Option<Failed> {
+pub(super) fn current(node: &NodeView<'_>, snapshot: &Snapshot) -> Option<Failed> {
     latest(node, snapshot).filter(|failed| !node.node.acknowledges(&failed.version) && !is_recovered(node, failed))
 }
 

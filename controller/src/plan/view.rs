@@ -82,7 +82,7 @@ fn node_view<'a>(
         failed: None,
         gate: OnceCell::new(),
     };
-    view.failed = verdict::standing(&view, snapshot).map(Box::new);
+    view.failed = verdict::current(&view, snapshot).map(Box::new);
     if view.has_failed && view.phase == Phase::Booted && view.gate(snapshot).is_ok() {
         // It is restored, and counts again until it is.
         (view.has_failed, view.in_flight) = (false, true);

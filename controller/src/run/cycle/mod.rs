@@ -79,7 +79,7 @@ impl Cycle {
         self.settle(now).await;
         let decision = self.decide(watches, now).await?;
         let Decision { snapshot, plan, objections, shadows, policies, seconds, .. } = decision;
-        self.context.metrics.planned(seconds);
+        self.context.metrics.node_plan(seconds);
         self.context.metrics.show(&snapshot, &plan);
         self.log(&plan, &objections);
         let (executed, ordered) = self.execute(&snapshot, &plan, &objections, now).await;
@@ -150,9 +150,9 @@ impl Cycle {
             tracing::error!(node, action = verb.as_str(), broken = %broken, "plan refused by its check");
         }
         let mut held = BTreeMap::new();
-        for (node, standing) in &plan.nodes {
+        for (node, node_plan) in &plan.nodes {
             let before = self.held.get(node);
-            match &standing.hold {
+            match &node_plan.hold {
                 Some(hold) => {
                     if before != Some(&hold.reason) {
                         tracing::info!(node, reason = hold.reason.as_str(), message = hold.message, "node held");
