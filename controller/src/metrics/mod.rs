@@ -197,7 +197,7 @@ impl Metrics {
         self.phase_seconds.with_label_values(&[action.before.state.as_str()]).observe(seconds);
     }
 
-    pub(crate) fn node_plan(&self, seconds: f64) {
+    pub(crate) fn planned(&self, seconds: f64) {
         self.plan_seconds.observe(seconds);
     }
 

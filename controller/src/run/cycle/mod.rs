@@ -79,7 +79,7 @@ impl Cycle {
         self.settle(now).await;
         let decision = self.decide(watches, now).await?;
         let Decision { snapshot, plan, objections, shadows, policies, seconds, .. } = decision;
-        self.context.metrics.node_plan(seconds);
+        self.context.metrics.planned(seconds);
         self.context.metrics.show(&snapshot, &plan);
         self.log(&plan, &objections);
         let (executed, ordered) = self.execute(&snapshot, &plan, &objections, now).await;
