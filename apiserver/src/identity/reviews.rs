@@ -53,7 +53,7 @@ struct OneAtATime {
     bounded: Arc<Semaphore>,
 }
 
-/// The right to have a token reviewed, which one request at a time has.
+/// Held by the one request that has a token reviewed.
 #[derive(Debug)]
 pub struct TokenLock {
     _turn: OwnedSemaphorePermit,

@@ -2,8 +2,8 @@
 //! or to stop.
 
 mod events;
+mod pods;
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 use api::shadow::{Desired, OnTimeout};
@@ -12,13 +12,12 @@ use api::{DisruptionRecord, Shadow};
 use futures::future::BoxFuture;
 use futures::stream::{FuturesUnordered, StreamExt};
 use jiff::{SignedDuration, Timestamp};
-use k8s_openapi::api::core::v1::Pod;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
+use self::pods::{ask, pods_to_go};
 use super::disrupt::{NotDisrupted, read_both};
 use crate::app::App;
-use crate::cluster::ClusterError;
-use crate::drain::{Answer, PodFacts, Refused, Selection, Tracker, classify, ready_elsewhere, select, to_go};
+use crate::drain::{Answer, Tracker};
 use crate::identity::Identity;
 use crate::metrics::Level;
 use crate::node::may_continue;
@@ -26,7 +25,7 @@ use crate::refusal::Refusal;
 
 pub use events::vetoed;
 
-/// How often the right to go on is looked at again, and the pods are listed.
+/// How often it is looked again whether the drain may go on, and the pods are listed.
 const ROUND: Duration = Duration::from_secs(2);
 /// Evictions under way at a time; the waiting for pods to end does not count.
 const MOST_EVICTIONS: usize = 10;
@@ -64,7 +63,7 @@ struct Drain<'a> {
 /// when dropped.
 ///
 /// # Errors
-/// When the right to it ceases, or the time of the drain is over.
+/// When it is no longer allowed, or the time of the drain is over.
 #[tracing::instrument(skip_all, fields(node = identity.node))]
 pub async fn drain(
     app: &App,
@@ -222,51 +221,8 @@ impl<'a> Drain<'a> {
     }
 }
 
-/// The pods that have to go now.
-async fn pods_to_go(
-    app: &App,
-    identity: &Identity,
-    began: Timestamp,
-    overdue: bool,
-) -> Result<Vec<PodFacts>, ClusterError> {
-    let read =
-        |pods: Vec<Pod>| -> Vec<PodFacts> { pods.iter().map(|pod| PodFacts::read(pod, &app.namespace)).collect() };
-    let pods = read(app.cluster.pods_on(&identity.node).await?);
-    if pods.iter().all(|pod| select(pod, began) != Selection::Last) {
-        return Ok(to_go(pods, began, &BTreeSet::new(), overdue));
-    }
-    let own = read(app.cluster.own_pods().await?);
-    Ok(to_go(pods, began, &ready_elsewhere(&own, &identity.node), overdue))
-}
-
 /// How long the drain may take, and what then.
 fn terms(desired: &Desired) -> (SignedDuration, OnTimeout) {
     let (seconds, on_timeout) = desired.drain.unwrap_or((DEFAULT_TIMEOUT_SECONDS, OnTimeout::Abort));
     (SignedDuration::from_secs(seconds.into()), on_timeout)
-}
-
-async fn ask(app: &App, pod: PodFacts, forced: bool) -> (String, Answer) {
-    let answer = if forced {
-        app.cluster.delete_pod(&pod.namespace, &pod.name, &pod.uid).await
-    } else {
-        app.cluster.evict(&pod.namespace, &pod.name, &pod.uid).await
-    };
-    let answer = classify(&answer);
-    match &answer {
-        Answer::Refused { why: Refused::SeveralBudgets, .. } => {
-            tracing::warn!(
-                namespace = pod.namespace,
-                pod = pod.name,
-                "several PodDisruptionBudgets select this pod, so that it cannot be evicted"
-            );
-        }
-        _ => tracing::debug!(
-            namespace = pod.namespace,
-            pod = pod.name,
-            forced,
-            answer = answer.as_str(),
-            "eviction answered"
-        ),
-    }
-    (pod.uid, answer)
 }

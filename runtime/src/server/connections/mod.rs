@@ -18,8 +18,8 @@ use super::refused::{NoConnection, Refused};
 use quotas::Quotas;
 use table::{Row, Table};
 
-/// How often it is told that connections are refused.
-const TELL: Duration = Duration::from_secs(60);
+/// How often it is logged that connections are refused.
+const WARN_EVERY: Duration = Duration::from_secs(60);
 
 /// The connections of one server.
 #[derive(Debug)]
@@ -27,7 +27,7 @@ pub(super) struct Connections {
     epoch: Instant,
     refused: Refused,
     table: Mutex<Table>,
-    told: Mutex<Option<Instant>>,
+    warned: Mutex<Option<Instant>>,
 }
 
 /// One connection, among the requests' extensions. It counts as unauthenticated while no request on it is [`Proven`].
@@ -53,7 +53,7 @@ impl Connections {
             epoch: Instant::now(),
             refused: limits.refused.clone(),
             table: Mutex::new(Table::new(Quotas::from(limits))),
-            told: Mutex::default(),
+            warned: Mutex::default(),
         })
     }
 
@@ -64,25 +64,25 @@ impl Connections {
         let member = Arc::new(Member::new(address, self.epoch));
         let (row, evicted) = self.table().enter(network, member.clone());
         for _ in 0..evicted {
-            self.tell(NoConnection::Evicted, network);
+            self.refuse(NoConnection::Evicted, network);
         }
         match row {
             Ok(Row { id, handshakes }) => {
                 Some(Connection(Arc::new(Entry { connections: self.clone(), id, network, member, handshakes })))
             }
             Err(why) => {
-                self.tell(why, network);
+                self.refuse(why, network);
                 None
             }
         }
     }
 
-    fn tell(&self, why: NoConnection, network: Network) {
+    fn refuse(&self, why: NoConnection, network: Network) {
         self.refused.connection(why);
-        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut warned = self.warned.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Instant::now();
-        if told.is_none_or(|told| now.duration_since(told) >= TELL) {
-            *told = Some(now);
+        if warned.is_none_or(|at| now.duration_since(at) >= WARN_EVERY) {
+            *warned = Some(now);
             tracing::warn!(newcomer = %network.address(), ?why, "too many unauthenticated connections: refusing some");
         }
     }
