@@ -1,10 +1,7 @@
 //! What a plan asks to be written: one write to one shadow, with everything in it that the write needs.
 
-use api::{
-    DisruptionRecord,
-    shadow::{BottlerocketShadowSpec, Desired, OnTimeout, Shadow, ShadowDrain},
-    timestamp,
-};
+use api::shadow::{BottlerocketShadowSpec, Desired, OnTimeout, Shadow, ShadowDrain};
+use api::{DisruptionRecord, timestamp};
 use k8s_openapi::api::core::v1::Node;
 
 /// What an action is, in the words of the way of one node.

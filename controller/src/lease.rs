@@ -1,27 +1,20 @@
 //! The Lease at the API server, and what the loop is told of it. What to do is decided in [`leadership`](crate::leadership).
 
-use std::{future::ready, time::Duration};
+use std::future::ready;
+use std::time::Duration;
 
 use futures::FutureExt as _;
 use jiff::Timestamp;
-use k8s_openapi::{
-    api::coordination::v1::{Lease, LeaseSpec},
-    apimachinery::pkg::apis::meta::v1::MicroTime,
-};
-use kube::{
-    Api, Client, Error, ResourceExt as _,
-    api::{ObjectMeta, PostParams},
-};
-use tokio::{
-    sync::{oneshot, watch},
-    time::{Instant, sleep_until, timeout},
-};
+use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
+use kube::api::{ObjectMeta, PostParams};
+use kube::{Api, Client, Error, ResourceExt as _};
+use tokio::sync::{oneshot, watch};
+use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
-use crate::{
-    leadership::{Answer, Bid, Candidate, LEASE_DURATION, RENEW_DEADLINE, Record, Step, Term},
-    write::WRITE_DEADLINE,
-};
+use crate::leadership::{Answer, Bid, Candidate, LEASE_DURATION, RENEW_DEADLINE, Record, Step, Term};
+use crate::write::WRITE_DEADLINE;
 
 /// The Lease's name, in the namespace of the shadows.
 const NAME: &str = "brupop-controller";

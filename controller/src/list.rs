@@ -1,8 +1,12 @@
 //! Consistent lists, read past every cache: what is stored of one kind at one instant.
 
-use std::{collections::BTreeMap, fmt::Debug, time::Duration};
+use std::collections::BTreeMap;
+use std::fmt::Debug;
+use std::time::Duration;
 
-use kube::{Api, Error, Resource, ResourceExt as _, api::ListParams, core::PartialObjectMeta};
+use kube::api::ListParams;
+use kube::core::PartialObjectMeta;
+use kube::{Api, Error, Resource, ResourceExt as _};
 use serde::de::DeserializeOwned;
 use thiserror::Error;
 use tokio::time::timeout;
@@ -65,7 +69,8 @@ where
 mod tests {
     use http::{Request, Response};
     use k8s_openapi::api::core::v1::Node;
-    use kube::{Client, client::Body};
+    use kube::Client;
+    use kube::client::Body;
     use serde_json::{Value, json};
     use tower_test::mock::pair;
 

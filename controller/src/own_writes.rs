@@ -4,15 +4,16 @@
 //! brought back. So each write stays here until a watch shows a resourceVersion at least as new. Nothing expires: a write
 //! whose outcome is unknown makes its shadow unreadable for the plan until an uncached read has settled it.
 
-use std::{cmp::Ordering, collections::BTreeMap, sync::Arc};
+use std::cmp::Ordering;
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use api::BottlerocketShadow;
-use kube::{ResourceExt as _, core::DeserializeGuard};
+use kube::ResourceExt as _;
+use kube::core::DeserializeGuard;
 
-use crate::{
-    action::Action,
-    snapshot::{MayName, ShadowFacts, WatchedShadow},
-};
+use crate::action::Action;
+use crate::snapshot::{MayName, ShadowFacts, WatchedShadow};
 
 /// What became of a write.
 #[derive(Debug, Clone)]

@@ -1,17 +1,16 @@
 //! Publishes what was decided: policy statuses, and the conditions and verdicts of shadows, written only when they change.
 
-use std::{collections::BTreeMap, future::ready};
+use std::collections::BTreeMap;
+use std::future::ready;
 
 use api::{BottlerocketShadow, UpdatePolicyStatus};
 use futures::{StreamExt as _, stream};
 use runtime::health::Heartbeat;
 
-use crate::{
-    lease::Leadership,
-    shadow_status::ShadowStatus,
-    snapshot::{PolicyFacts, Snapshot},
-    write::{WriteError, Writer},
-};
+use crate::lease::Leadership;
+use crate::shadow_status::ShadowStatus;
+use crate::snapshot::{PolicyFacts, Snapshot};
+use crate::write::{WriteError, Writer};
 
 /// Most writes under way at once.
 const CONCURRENCY: usize = 16;

@@ -4,11 +4,9 @@ use std::fmt::Write as _;
 
 use api::policy::DrainRule;
 
-use crate::{
-    action::Action,
-    check::Objection,
-    plan::{NodePlan, Plan},
-};
+use crate::action::Action;
+use crate::check::Objection;
+use crate::plan::{NodePlan, Plan};
 
 /// One line for each write, each node and each objection.
 #[must_use]

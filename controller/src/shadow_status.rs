@@ -1,15 +1,11 @@
 //! What the controller says of a node on its shadow: conditions and verdict.
 
-use api::{
-    condition::{Statement, merge},
-    shadow::{Failed, FailureVerdict},
-};
+use api::condition::{Statement, merge};
+use api::shadow::{Failed, FailureVerdict};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
-use crate::{
-    plan::{BOOTED, NodePlan, Plan},
-    snapshot::Snapshot,
-};
+use crate::plan::{BOOTED, NodePlan, Plan};
+use crate::snapshot::Snapshot;
 
 /// The controller's part of a shadow's status, as it should be.
 #[derive(Debug, Clone, PartialEq)]

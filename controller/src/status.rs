@@ -2,24 +2,19 @@
 
 use std::collections::BTreeMap;
 
-use api::{
-    HoldReason,
-    condition::{Statement, merge},
-    policy::{
-        AcceptedReason, MAX_LISTED_NODES, NodeCounts, NodeNext, NodeUpdating, PolicyCondition, PromotionStep,
-        UpdatePolicyStatus, VersionSeen, WindowStatus,
-    },
-    shadow::{Desired, MAX_MESSAGE},
-    text, timestamp,
+use api::condition::{Statement, merge};
+use api::policy::{
+    AcceptedReason, MAX_LISTED_NODES, NodeCounts, NodeNext, NodeUpdating, PolicyCondition, PromotionStep,
+    UpdatePolicyStatus, VersionSeen, WindowStatus,
 };
+use api::shadow::{Desired, MAX_MESSAGE};
+use api::{HoldReason, text, timestamp};
 use jiff::Timestamp;
 use semver::Version;
 
-use crate::{
-    check::Objection,
-    plan::{NodePlan, Plan, Release, Window},
-    snapshot::{NotAccepted, PolicyFacts, ShadowFacts, Snapshot},
-};
+use crate::check::Objection;
+use crate::plan::{NodePlan, Plan, Release, Window};
+use crate::snapshot::{NotAccepted, PolicyFacts, ShadowFacts, Snapshot};
 
 /// The status of every policy, by name.
 #[must_use]

@@ -2,30 +2,22 @@
 
 use std::time::Duration;
 
-use api::{
-    BottlerocketShadow, UpdatePolicy, UpdatePolicyStatus, names,
-    shadow::{BottlerocketShadowSpec, Desired, FailureVerdict},
-};
-use k8s_openapi::{
-    api::core::v1::{Node, Pod},
-    apimachinery::pkg::apis::meta::v1::Condition,
-};
-use kube::{
-    Api, Client, Error, Resource,
-    api::{DeleteParams, Patch, PatchParams, Preconditions},
-    core::Request,
-};
+use api::shadow::{BottlerocketShadowSpec, Desired, FailureVerdict};
+use api::{BottlerocketShadow, UpdatePolicy, UpdatePolicyStatus, names};
+use k8s_openapi::api::core::v1::{Node, Pod};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use kube::api::{DeleteParams, Patch, PatchParams, Preconditions};
+use kube::core::Request;
+use kube::{Api, Client, Error, Resource};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use thiserror::Error;
 use tokio::time::timeout;
 
-use crate::{
-    action::{Action, stored},
-    list::{List, ListError, list},
-    shadow_status::ShadowStatus,
-    watch::agents,
-};
+use crate::action::{Action, stored};
+use crate::list::{List, ListError, list};
+use crate::shadow_status::ShadowStatus;
+use crate::watch::agents;
 
 /// How long a write may take, here and on the server: after this no write of ours can still take effect.
 pub(crate) const WRITE_DEADLINE: Duration = Duration::from_secs(5);

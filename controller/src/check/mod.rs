@@ -12,19 +12,15 @@ mod window;
 
 use std::collections::BTreeMap;
 
-use api::{
-    Shadow, State,
-    shadow::{Desired, Observed},
-};
+use api::shadow::{Desired, Observed};
+use api::{Shadow, State};
 use jiff::{SignedDuration, Timestamp};
 use kube::core::SelectorExt as _;
 use thiserror::Error;
 
-use crate::{
-    action::{Action, Verb},
-    plan::Plan,
-    snapshot::{NodeFacts, PolicyFacts, ShadowFacts, Snapshot},
-};
+use crate::action::{Action, Verb};
+use crate::plan::Plan;
+use crate::snapshot::{NodeFacts, PolicyFacts, ShadowFacts, Snapshot};
 use tally::Tally;
 
 /// Furthest an approval may expire in the future (design section 3, `disrupt_not_after`).

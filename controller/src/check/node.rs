@@ -4,7 +4,8 @@ use api::shadow::{FailureKind, Observed};
 use semver::Version;
 
 use super::Broken;
-use crate::{action::Action, snapshot::NodeFacts};
+use crate::action::Action;
+use crate::snapshot::NodeFacts;
 
 pub(super) fn may_be_moved(node: &NodeFacts, action: &Action, observed: &Observed) -> Result<(), Broken> {
     let silent = observed.agent_version.is_some() && !node.agent_ready;

@@ -2,19 +2,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use api::{Policy, State, shadow::Verdict, versions};
+use api::shadow::Verdict;
+use api::{Policy, State, versions};
 use semver::Version;
 
-use super::{
-    Broken, applying,
-    counts::{Counts, counts},
-    group::Group,
-};
-use crate::{
-    action::{Action, Verb},
-    plan::Plan,
-    snapshot::{NodeFacts, PolicyFacts, ShadowFacts, Snapshot},
-};
+use super::counts::{Counts, counts};
+use super::group::Group;
+use super::{Broken, applying};
+use crate::action::{Action, Verb};
+use crate::plan::Plan;
+use crate::snapshot::{NodeFacts, PolicyFacts, ShadowFacts, Snapshot};
 
 /// What one policy has out.
 #[derive(Debug, Clone, Default)]

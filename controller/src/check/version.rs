@@ -1,19 +1,15 @@
 //! The check's eyes on versions: what the statuses of the policies say, and nothing else.
 
-use api::{
-    policy::VersionSeen,
-    shadow::Observed,
-    timestamp,
-    versions::{self, Promotion, VersionRule},
-};
+use api::policy::VersionSeen;
+use api::shadow::Observed;
+use api::timestamp;
+use api::versions::{self, Promotion, VersionRule};
 use jiff::SignedDuration;
 use semver::Version;
 
 use super::Broken;
-use crate::{
-    action::Action,
-    snapshot::{PolicyFacts, Snapshot},
-};
+use crate::action::Action;
+use crate::snapshot::{PolicyFacts, Snapshot};
 
 /// Whether the version lies in the policy's range, is old enough, was promoted, and is no way back.
 pub(super) fn is_right(

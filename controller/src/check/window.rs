@@ -1,13 +1,12 @@
 //! The check's eyes on schedules.
 
-use api::{Policy, shadow::Observed};
+use api::Policy;
+use api::shadow::Observed;
 use jiff::Timestamp;
 
 use super::Broken;
-use crate::{
-    action::{Action, Verb},
-    snapshot::NodeFacts,
-};
+use crate::action::{Action, Verb};
+use crate::snapshot::NodeFacts;
 
 /// An image may be staged outside a window, except by an original agent; nothing else may begin there, or hold for longer.
 pub(super) fn in_window(

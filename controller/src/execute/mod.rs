@@ -2,12 +2,10 @@
 
 use std::future::ready;
 
-use crate::{
-    action::{Action, Verb},
-    lease::Leadership,
-    own_writes::Outcome,
-    write::{WRITE_DEADLINE, WriteError, Writer},
-};
+use crate::action::{Action, Verb};
+use crate::lease::Leadership;
+use crate::own_writes::Outcome;
+use crate::write::{WRITE_DEADLINE, WriteError, Writer};
 use api::{BottlerocketShadow, Shadow};
 use futures::{StreamExt as _, stream};
 use runtime::health::Heartbeat;

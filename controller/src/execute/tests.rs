@@ -1,8 +1,11 @@
 //! Taking an approval back, answer by answer.
 
-use api::{BottlerocketShadow, DisruptionRecord, State, names, record::ApprovalId, shadow::Desired};
+use api::record::ApprovalId;
+use api::shadow::Desired;
+use api::{BottlerocketShadow, DisruptionRecord, State, names};
 use http::{Method, Request, Response};
-use kube::{Client, client::Body};
+use kube::Client;
+use kube::client::Body;
 use semver::Version;
 use serde_json::{Value, json};
 use tower_test::mock::{Handle, pair};

@@ -1,15 +1,15 @@
 //! What the controller counts. The first two keep the names and the meaning they had in the original.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::{Arc, Mutex, PoisonError},
-};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use api::{HoldReason, State};
 use jiff::Timestamp;
 use prometheus::{Histogram, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
 
-use crate::{action::Action, plan::Plan, snapshot::Snapshot};
+use crate::action::Action;
+use crate::plan::Plan;
+use crate::snapshot::Snapshot;
 
 /// Most versions that are told apart; hosts of further ones are counted together, as [`OTHER`].
 const MAX_VERSIONS: usize = 32;

@@ -2,16 +2,15 @@
 
 use std::collections::BTreeSet;
 
-use api::{UpdatePolicy, names, shadow::Desired};
+use api::shadow::Desired;
+use api::{UpdatePolicy, names};
 use kube::core::DeserializeGuard;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::{
-    action::Verb,
-    plan::plan,
-    snapshot::{Objects, WatchedNode, WatchedShadow},
-};
+use crate::action::Verb;
+use crate::plan::plan;
+use crate::snapshot::{Objects, WatchedNode, WatchedShadow};
 
 const NOW: &str = "2026-11-22T02:00:00Z";
 

@@ -57,7 +57,8 @@ fn crash_wait(crashes: u32) -> SignedDuration {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use api::{State, shadow::Failure};
+    use api::State;
+    use api::shadow::Failure;
     use proptest::prelude::*;
 
     fn observed(crash_count: u32, failure: Option<Failure>) -> Observed {

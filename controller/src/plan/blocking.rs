@@ -1,13 +1,14 @@
 //! Blocking reasons: what stands in the way of one node by itself, whatever its policy says.
 
-use api::{
-    HoldReason,
-    shadow::{FailureKind, Observed},
-};
+use api::HoldReason;
+use api::shadow::{FailureKind, Observed};
 use jiff::Timestamp;
 use semver::Version;
 
-use super::{agent, backoff, deadline::given_up_until, hold::Hold, node_view::NodeView};
+use super::deadline::given_up_until;
+use super::hold::Hold;
+use super::node_view::NodeView;
+use super::{agent, backoff};
 use crate::snapshot::{NodeFacts, Snapshot};
 
 /// Whether anything about the node could be a [`blocking_reason`] for some version. Of most nodes of a cluster nothing could.

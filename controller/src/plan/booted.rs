@@ -3,10 +3,8 @@
 //! The clock is the transition time of the condition `Booted` on the shadow, so that it survives the controller. What is seen
 //! for the first time counts from now.
 
-use api::{
-    State,
-    shadow::{Activity, Observed, Shadow},
-};
+use api::State;
+use api::shadow::{Activity, Observed, Shadow};
 use jiff::Timestamp;
 use semver::Version;
 

@@ -4,7 +4,11 @@ use std::collections::BTreeMap;
 
 use api::{HoldReason, State};
 
-use super::{hold::Hold, node_view::NodeView, phase::Phase, topology::Topology, unavailable};
+use super::hold::Hold;
+use super::node_view::NodeView;
+use super::phase::Phase;
+use super::topology::Topology;
+use super::unavailable;
 use crate::snapshot::PolicyFacts;
 
 /// What one policy has out.

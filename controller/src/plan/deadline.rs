@@ -3,10 +3,13 @@
 //! Our agents are known by their pods' readiness; a deadline tells of one that is up and stuck. For the original's agents, which
 //! have no probe, it is the only word.
 
-use api::{Shadow, State, policy::DrainRule};
+use api::policy::DrainRule;
+use api::{Shadow, State};
 use jiff::{SignedDuration, Timestamp};
 
-use super::{agent, node_view::NodeView, phase::Phase};
+use super::agent;
+use super::node_view::NodeView;
+use super::phase::Phase;
 use crate::snapshot::{NodeFacts, ShadowFacts};
 
 /// To download and write an image.

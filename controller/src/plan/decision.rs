@@ -1,6 +1,7 @@
 //! What is decided for one node.
 
-use api::{Shadow, shadow::Desired};
+use api::Shadow;
+use api::shadow::Desired;
 use jiff::Timestamp;
 use semver::Version;
 

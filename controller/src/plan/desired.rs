@@ -1,6 +1,7 @@
 //! The specs that are asked for in more than one place.
 
-use api::{Policy, Shadow, shadow::Desired};
+use api::shadow::Desired;
+use api::{Policy, Shadow};
 use jiff::Timestamp;
 
 use crate::snapshot::PolicyFacts;

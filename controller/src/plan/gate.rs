@@ -1,10 +1,8 @@
 //! The health gate: what must be so before a node that came up in its new version is restored.
 
-use api::{
-    Shadow,
-    health::{DEFAULT_TIMEOUT, HealthGate, NodeCheck},
-    shadow::Observed,
-};
+use api::Shadow;
+use api::health::{DEFAULT_TIMEOUT, HealthGate, NodeCheck};
+use api::shadow::Observed;
 use jiff::{SignedDuration, Timestamp};
 
 use super::booted::Booted;

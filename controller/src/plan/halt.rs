@@ -7,7 +7,8 @@ use std::collections::BTreeMap;
 use api::HoldReason;
 use semver::Version;
 
-use super::{hold::Hold, node_view::NodeView};
+use super::hold::Hold;
+use super::node_view::NodeView;
 use crate::snapshot::{PolicyFacts, Snapshot};
 
 /// Most failed nodes that are named.

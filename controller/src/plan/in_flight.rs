@@ -1,6 +1,7 @@
 //! What counts for the limits (design section 4, "In flight").
 
-use api::{State, shadow::Verdict};
+use api::State;
+use api::shadow::Verdict;
 use jiff::Timestamp;
 
 use super::{agent, deadline};

@@ -49,10 +49,8 @@ use api::shadow::Desired;
 use jiff::Timestamp;
 use semver::Version;
 
-use crate::{
-    action::{Action, Verb},
-    snapshot::{PolicyFacts, ShadowFacts, Snapshot},
-};
+use crate::action::{Action, Verb};
+use crate::snapshot::{PolicyFacts, ShadowFacts, Snapshot};
 use allocate::allocate;
 pub use booted::{Booted, CONDITION as BOOTED};
 use budget::Budgets;

@@ -1,12 +1,18 @@
 //! What a plan says of each node, for statuses, conditions and metrics.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use api::{HoldReason, shadow::Failed};
+use api::HoldReason;
+use api::shadow::Failed;
 
-use super::{
-    booted::Booted, hold::Hold, node_view::NodeView, ownership::Owner, phase::Phase, releases::Choice, rules::Rules,
-};
+use super::booted::Booted;
+use super::hold::Hold;
+use super::node_view::NodeView;
+use super::ownership::Owner;
+use super::phase::Phase;
+use super::releases::Choice;
+use super::rules::Rules;
 use crate::snapshot::ShadowFacts;
 
 /// What a plan says of one node.

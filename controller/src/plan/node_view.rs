@@ -2,20 +2,16 @@
 
 use std::cell::OnceCell;
 
-use api::{
-    Shadow, State,
-    health::HealthGate,
-    shadow::{Failed, Observed},
-};
+use api::health::HealthGate;
+use api::shadow::{Failed, Observed};
+use api::{Shadow, State};
 use jiff::Timestamp;
 use semver::Version;
 
-use super::{
-    booted::Booted,
-    gate::{self, Closed},
-    ownership::Owner,
-    phase::Phase,
-};
+use super::booted::Booted;
+use super::gate::{self, Closed};
+use super::ownership::Owner;
+use super::phase::Phase;
 use crate::snapshot::{NodeFacts, PolicyFacts, ShadowFacts, Snapshot};
 
 /// One node as the rules see it. What every rule asks of every node stands here itself: the objects of a large cluster lie all over

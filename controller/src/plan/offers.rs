@@ -2,10 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use api::{
-    shadow::{Desired, Observed},
-    versions,
-};
+use api::shadow::{Desired, Observed};
+use api::versions;
 use semver::Version;
 
 use super::agent;

@@ -4,7 +4,9 @@
 
 use semver::Version;
 
-use super::{node_view::NodeView, rules::Rules, topology};
+use super::node_view::NodeView;
+use super::rules::Rules;
+use super::topology;
 
 /// The key that nodes are sorted by; the smallest goes first.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -4,16 +4,14 @@ use api::{HoldReason, text};
 use jiff::{SignedDuration, Timestamp};
 use semver::Version;
 
-use super::{
-    backoff,
-    blocking::blocking_reason,
-    deadline::given_up_until,
-    hold::Hold,
-    node_view::NodeView,
-    ownership::Owner,
-    rules::Rules,
-    window::{self, Window},
-};
+use super::backoff;
+use super::blocking::blocking_reason;
+use super::deadline::given_up_until;
+use super::hold::Hold;
+use super::node_view::NodeView;
+use super::ownership::Owner;
+use super::rules::Rules;
+use super::window::{self, Window};
 use crate::snapshot::PolicyFacts;
 
 /// How far ahead an approval expires.

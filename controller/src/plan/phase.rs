@@ -1,6 +1,7 @@
 //! How far the update of one node is: what the spec asks for, held against what the status reports and what the Node carries.
 
-use api::{DisruptionRecord, Shadow, State, names, shadow::Observed};
+use api::shadow::Observed;
+use api::{DisruptionRecord, Shadow, State, names};
 
 use crate::snapshot::{NodeFacts, ShadowFacts};
 

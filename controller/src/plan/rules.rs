@@ -5,15 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 use semver::Version;
 
-use super::{
-    budget::Budgets,
-    halt::{Failures, Halts},
-    node_view::NodeView,
-    offers::{Offer, Offers},
-    releases::{Choice, Release, Releases, choose},
-    view::View,
-    window::{Window, window},
-};
+use super::budget::Budgets;
+use super::halt::{Failures, Halts};
+use super::node_view::NodeView;
+use super::offers::{Offer, Offers};
+use super::releases::{Choice, Release, Releases, choose};
+use super::view::View;
+use super::window::{Window, window};
 use crate::snapshot::Snapshot;
 
 /// What is the same for every node of a plan. Nothing changes it.

@@ -2,14 +2,17 @@
 
 use std::cmp::Ordering;
 
-use api::{
-    HoldReason, State,
-    shadow::{Failed, FailureKind, Observed, Verdict},
-};
+use api::shadow::{Failed, FailureKind, Observed, Verdict};
+use api::{HoldReason, State};
 use jiff::Timestamp;
 use semver::Version;
 
-use super::{agent, decision::Decision, hold::Hold, node_view::NodeView, offers::is_locked_to, phase::Phase};
+use super::agent;
+use super::decision::Decision;
+use super::hold::Hold;
+use super::node_view::NodeView;
+use super::offers::is_locked_to;
+use super::phase::Phase;
 use crate::snapshot::{ShadowFacts, Snapshot};
 
 /// The verdict that stands on the node now: the one that is stored, or the one that is due. It is over once it is acknowledged, or

@@ -4,16 +4,13 @@ use std::cell::OnceCell;
 
 use api::shadow::Desired;
 
-use super::{
-    agent, blocking,
-    booted::booted,
-    in_flight::{has_failed, in_flight},
-    node_view::NodeView,
-    offers::Offers,
-    ownership::owner,
-    phase::{Phase, phase},
-    verdict,
-};
+use super::booted::booted;
+use super::in_flight::{has_failed, in_flight};
+use super::node_view::NodeView;
+use super::offers::Offers;
+use super::ownership::owner;
+use super::phase::{Phase, phase};
+use super::{agent, blocking, verdict};
 use crate::snapshot::{NodeFacts, ShadowFacts, Snapshot};
 
 /// What there is to plan for.

@@ -1,6 +1,7 @@
 //! Whether a policy's schedule lets a disruption begin now, until when, and from when on again.
 
-use api::{HoldReason, schedule::Schedule};
+use api::HoldReason;
+use api::schedule::Schedule;
 use jiff::Timestamp;
 
 use super::hold::Hold;

@@ -7,16 +7,14 @@ use jiff::Timestamp;
 use tokio::time::Instant;
 
 use super::undecodable::UndecodableStatuses;
-use crate::{
-    check::{Objection, check},
-    own_writes::OwnWrites,
-    plan::{Plan, plan},
-    publish::{PolicyStatus, changed_statuses},
-    shadow_status::{self, ShadowStatus},
-    snapshot::{Objects, Parsed, Snapshot},
-    status::statuses,
-    watch::Watches,
-};
+use crate::check::{Objection, check};
+use crate::own_writes::OwnWrites;
+use crate::plan::{Plan, plan};
+use crate::publish::{PolicyStatus, changed_statuses};
+use crate::shadow_status::{self, ShadowStatus};
+use crate::snapshot::{Objects, Parsed, Snapshot};
+use crate::status::statuses;
+use crate::watch::Watches;
 
 /// What a decision needs of the rounds before. It goes with the work and comes back with the decision.
 #[derive(Debug, Default)]

@@ -16,15 +16,18 @@ use std::time::Duration;
 use anyhow::Context as _;
 use kube::{Client, Config};
 use prometheus::Registry;
-use runtime::{
-    health::{Health, metrics_routes},
-    server::{Limits, listen, serve},
-    shutdown::Signals,
-    supervise::Supervisor,
-};
+use runtime::health::{Health, metrics_routes};
+use runtime::server::{Limits, listen, serve};
+use runtime::shutdown::Signals;
+use runtime::supervise::Supervisor;
 use tokio::sync::oneshot;
 
-use crate::{args::Args, lease::Election, metrics::Metrics, recorder::recorder, watch::Watches, write::Writer};
+use crate::args::Args;
+use crate::lease::Election;
+use crate::metrics::Metrics;
+use crate::recorder::recorder;
+use crate::watch::Watches;
+use crate::write::Writer;
 use lead::Controller;
 use planner::Planner;
 

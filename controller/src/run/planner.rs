@@ -1,10 +1,14 @@
 //! Where decisions are made, and for how long that may take: on a thread away from those that serve probes, renew the Lease and hear
 //! signals. A plan reads text that others wrote; it is meant to be cheap whatever that says, and this is for the day on which it is not.
 
-use std::{future::pending, panic::resume_unwind, sync::Arc, time::Duration};
+use std::future::pending;
+use std::panic::resume_unwind;
+use std::sync::Arc;
+use std::time::Duration;
 
 use thiserror::Error;
-use tokio::{task::spawn_blocking, time::sleep};
+use tokio::task::spawn_blocking;
+use tokio::time::sleep;
 
 use super::decide::{Decision, Work, decide};
 use crate::snapshot::Place;

@@ -7,13 +7,11 @@ use kube::ResourceExt as _;
 use runtime::clock;
 use tokio::time::sleep;
 
-use crate::{
-    lease::Leadership,
-    snapshot::Place,
-    status::exceeded_deadline,
-    watch::Watches,
-    write::{WriteError, Writer},
-};
+use crate::lease::Leadership;
+use crate::snapshot::Place;
+use crate::status::exceeded_deadline;
+use crate::watch::Watches;
+use crate::write::{WriteError, Writer};
 use api::UpdatePolicyStatus;
 
 /// How often the verdict is tried to be written. Without it the next leader stops at the same place, and tries as well.

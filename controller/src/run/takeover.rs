@@ -1,18 +1,20 @@
 //! What a new leader does before its first plan: it waits until no write of another can be under way, and until its watches
 //! show everything that was stored by then.
 
-use std::{cmp::Ordering, collections::BTreeMap, fmt::Debug, time::Duration};
+use std::cmp::Ordering;
+use std::collections::BTreeMap;
+use std::fmt::Debug;
+use std::time::Duration;
 
-use kube::{Resource, ResourceExt as _, runtime::reflector::Store};
+use kube::runtime::reflector::Store;
+use kube::{Resource, ResourceExt as _};
 use tokio::time::{Instant, sleep};
 
-use crate::{
-    leadership::Term,
-    list::{List, ListError},
-    own_writes::compare,
-    watch::Watches,
-    write::{WRITE_DEADLINE, Writer},
-};
+use crate::leadership::Term;
+use crate::list::{List, ListError};
+use crate::own_writes::compare;
+use crate::watch::Watches;
+use crate::write::{WRITE_DEADLINE, Writer};
 
 /// How long the watches are given to catch up before things are listed again: something may have been deleted meanwhile.
 const CATCH_UP_WITHIN: Duration = Duration::from_secs(5);

@@ -11,10 +11,8 @@ mod shadow;
 mod watched_node;
 mod watched_shadow;
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use api::UpdatePolicy;
 use itertools::{EitherOrBoth, Itertools as _};

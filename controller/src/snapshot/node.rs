@@ -1,8 +1,11 @@
 //! What the rules read of a Node.
 
-use std::{collections::BTreeMap, ops::Deref, sync::Arc};
+use std::collections::BTreeMap;
+use std::ops::Deref;
+use std::sync::Arc;
 
-use api::{DisruptionRecord, names, record::UnreadableRecord, text};
+use api::record::UnreadableRecord;
+use api::{DisruptionRecord, names, text};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Node, NodeCondition};
 use semver::Version;

@@ -1,15 +1,16 @@
 //! What was parsed already. Nodes and shadows are parsed as they arrive; a policy only when it says something else than before.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
-use api::{State, UpdatePolicy, policy::UpdatePolicySpec};
+use api::policy::UpdatePolicySpec;
+use api::{State, UpdatePolicy};
 use jiff::Timestamp;
-use kube::{ResourceExt as _, core::DeserializeGuard};
+use kube::ResourceExt as _;
+use kube::core::DeserializeGuard;
 
-use super::{NodeFacts, Objects, Place, PolicyFacts, Progress, Snapshot, Step, policy::exceeded_deadline};
+use super::policy::exceeded_deadline;
+use super::{NodeFacts, Objects, Place, PolicyFacts, Progress, Snapshot, Step};
 
 /// A policy's uid and what it says, which its own status does not change.
 type Edition = (Option<String>, UpdatePolicySpec);

@@ -1,16 +1,12 @@
 //! What the rules read of a policy.
 
-use api::{
-    Policy, UpdatePolicy, UpdatePolicyStatus,
-    policy::{AcceptedReason, InvalidPolicy, PromotionStep, parse},
-};
+use api::policy::{AcceptedReason, InvalidPolicy, PromotionStep, parse};
+use api::{Policy, UpdatePolicy, UpdatePolicyStatus};
 use kube::core::{DeserializeGuard, Resource as _, Selector};
 use thiserror::Error;
 
-use super::{
-    guarded_name,
-    progress::{Place, Step},
-};
+use super::guarded_name;
+use super::progress::{Place, Step};
 
 /// Why a policy is not followed.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]

@@ -1,9 +1,7 @@
 //! What is being worked on, told to whoever waits for a plan that does not come.
 
-use std::{
-    fmt,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-};
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// What of a policy is being read or evaluated.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]

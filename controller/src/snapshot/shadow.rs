@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use api::{BottlerocketShadow, Shadow, names, shadow::Failed};
+use api::shadow::Failed;
+use api::{BottlerocketShadow, Shadow, names};
 use kube::core::DeserializeGuard;
 
 use super::{NodeFacts, guarded_name};

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use api::BottlerocketShadow;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use kube::{Resource, core::DeserializeGuard};
+use kube::Resource;
+use kube::core::DeserializeGuard;
 use serde::{Deserialize, Deserializer};
 
 use super::{ShadowFacts, identity};

@@ -4,7 +4,8 @@
 //! server says that it is still there. So it is listened to one level below: whatever of an answer comes in counts.
 
 use http_body_util::BodyExt as _;
-use kube::{Client, Error, client::Body};
+use kube::client::Body;
+use kube::{Client, Error};
 use tower::service_fn;
 
 /// A client over `client` that calls `note` with each answer and each part of one; not where the API server refuses.
@@ -36,17 +37,13 @@ pub(super) fn noting(client: &Client, note: impl Fn() + Clone + Send + 'static) 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use futures::{
-        StreamExt as _,
-        channel::mpsc::{UnboundedReceiver, unbounded},
-    };
+    use futures::StreamExt as _;
+    use futures::channel::mpsc::{UnboundedReceiver, unbounded};
     use http::{Request, Response};
     use http_body_util::StreamBody;
     use k8s_openapi::api::core::v1::Node;
-    use kube::{
-        Api,
-        runtime::watcher::{Config, Event, watcher},
-    };
+    use kube::Api;
+    use kube::runtime::watcher::{Config, Event, watcher};
     use serde_json::{Value, json};
     use std::time::Duration;
     use tokio::time::timeout;

@@ -3,26 +3,24 @@
 mod agent_pod;
 mod heard;
 
-use std::{collections::BTreeSet, fmt::Debug, sync::Arc};
+use std::collections::BTreeSet;
+use std::fmt::Debug;
+use std::sync::Arc;
 
 use api::{UpdatePolicy, names};
 use futures::{Stream, TryStreamExt as _, pin_mut};
-use kube::{
-    Api, Client, Resource,
-    core::DeserializeGuard,
-    runtime::{
-        WatchStreamExt as _,
-        reflector::{self, ObjectRef, Store, store::Writer},
-        watcher::{self, watcher},
-    },
-};
-use runtime::{clock, supervise::Supervisor};
+use kube::core::DeserializeGuard;
+use kube::runtime::WatchStreamExt as _;
+use kube::runtime::reflector::store::Writer;
+use kube::runtime::reflector::{self, ObjectRef, Store};
+use kube::runtime::watcher::{self, watcher};
+use kube::{Api, Client, Resource};
+use runtime::clock;
+use runtime::supervise::Supervisor;
 use tokio::sync::Notify;
 
-use crate::{
-    metrics::Metrics,
-    snapshot::{WatchedNode, WatchedShadow},
-};
+use crate::metrics::Metrics;
+use crate::snapshot::{WatchedNode, WatchedShadow};
 pub(crate) use agent_pod::AgentPod;
 
 /// How many objects the API server sends at once of a list. A page is held as it was sent while it is parsed: a Node with the list

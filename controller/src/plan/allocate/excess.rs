@@ -6,18 +6,14 @@ use std::collections::BTreeSet;
 use api::{HoldReason, State};
 
 use super::Allocation;
-use crate::{
-    action::{Action, Verb},
-    plan::{
-        budget::has_approval_or_record,
-        decide::{unscheduled, withdraw},
-        hold::Hold,
-        order::{in_order, rank},
-        phase::Phase,
-        topology,
-    },
-    snapshot::PolicyFacts,
-};
+use crate::action::{Action, Verb};
+use crate::plan::budget::has_approval_or_record;
+use crate::plan::decide::{unscheduled, withdraw};
+use crate::plan::hold::Hold;
+use crate::plan::order::{in_order, rank};
+use crate::plan::phase::Phase;
+use crate::plan::topology;
+use crate::snapshot::PolicyFacts;
 
 impl<'a> Allocation<'_, 'a> {
     /// Unschedules the nodes without an approval whose topology value must not be in flight together with what cannot be unscheduled,

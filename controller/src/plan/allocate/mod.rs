@@ -6,20 +6,20 @@ mod excess;
 
 use std::collections::BTreeMap;
 
-use api::{State, shadow::Desired};
+use api::State;
+use api::shadow::Desired;
 use semver::Version;
 
-use super::{
-    budget::Budgets,
-    decision::{Candidate, Decision, Limited, Next},
-    desired,
-    hold::Hold,
-    node_view::NodeView,
-    order::{in_order, rank},
-    permission::{approval_expiry, is_paused},
-    rules::Rules,
-};
-use crate::{action::Verb, snapshot::PolicyFacts};
+use super::budget::Budgets;
+use super::decision::{Candidate, Decision, Limited, Next};
+use super::desired;
+use super::hold::Hold;
+use super::node_view::NodeView;
+use super::order::{in_order, rank};
+use super::permission::{approval_expiry, is_paused};
+use super::rules::Rules;
+use crate::action::Verb;
+use crate::snapshot::PolicyFacts;
 
 /// What would start if nothing but the pause were lifted, by policy: the nodes and their versions.
 pub(super) type DryRun = BTreeMap<String, Vec<(String, Version)>>;

@@ -1,16 +1,17 @@
 //! The update ends before the reboot, or with a failure: Idle, so that the node is restored.
 
-use api::{
-    HoldReason, Shadow,
-    shadow::{Failed, Verdict},
-};
+use api::shadow::{Failed, Verdict};
+use api::{HoldReason, Shadow};
 use jiff::Timestamp;
 
 use super::withdrawn::reinstated;
-use crate::{
-    action::Verb,
-    plan::{agent::is_activating, decision::Decision, desired, hold::Hold, node_view::NodeView, rules::Rules, verdict},
-};
+use crate::action::Verb;
+use crate::plan::agent::is_activating;
+use crate::plan::decision::Decision;
+use crate::plan::hold::Hold;
+use crate::plan::node_view::NodeView;
+use crate::plan::rules::Rules;
+use crate::plan::{desired, verdict};
 
 /// Idle before the update was finished.
 pub(super) fn to_idle<'a>(shadow: &Shadow, now: Timestamp) -> Decision<'a> {

@@ -1,12 +1,14 @@
 //! What a policy says about how a node is disrupted, brought to nodes that are under way.
 
-use api::{DisruptionRecord, Shadow, policy::DrainRule, shadow::Desired};
+use api::policy::DrainRule;
+use api::shadow::Desired;
+use api::{DisruptionRecord, Shadow};
 
-use crate::{
-    action::Verb,
-    plan::{decision::Decision, desired, node_view::NodeView},
-    snapshot::{PolicyFacts, Snapshot},
-};
+use crate::action::Verb;
+use crate::plan::decision::Decision;
+use crate::plan::desired;
+use crate::plan::node_view::NodeView;
+use crate::snapshot::{PolicyFacts, Snapshot};
 
 /// The spec as the policy that the node began under wants it now, so that an edit reaches a drain under way, also where another policy
 /// owns the node meanwhile. Neither the approval nor its expiry changes. `None` where it is so already.

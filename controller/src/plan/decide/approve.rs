@@ -1,21 +1,19 @@
 //! The approval, the permission to disrupt a node: who may have one, keeps it, and loses it unused.
 
-use api::{Shadow, State, shadow::Desired};
+use api::shadow::Desired;
+use api::{Shadow, State};
 use jiff::SignedDuration;
 
-use super::{adjust::adjusted, silent};
-use crate::{
-    action::Verb,
-    plan::{
-        blocking::is_stuck,
-        decision::{Decision, Limited},
-        desired,
-        hold::Hold,
-        node_view::NodeView,
-        permission::{approval_expiry, forbids_disruption, retry_at},
-        rules::Rules,
-    },
-};
+use super::adjust::adjusted;
+use super::silent;
+use crate::action::Verb;
+use crate::plan::blocking::is_stuck;
+use crate::plan::decision::{Decision, Limited};
+use crate::plan::desired;
+use crate::plan::hold::Hold;
+use crate::plan::node_view::NodeView;
+use crate::plan::permission::{approval_expiry, forbids_disruption, retry_at};
+use crate::plan::rules::Rules;
 
 /// An approval that was not used yet is renewed when less than this is left of it.
 const RENEW_BEFORE: SignedDuration = SignedDuration::from_mins(5);

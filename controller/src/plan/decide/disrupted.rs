@@ -2,8 +2,14 @@
 
 use api::Shadow;
 
-use super::{adjust::adjusted, silent, withdrawn::reinstated};
-use crate::plan::{deadline::ready_deadline, decision::Decision, node_view::NodeView, rules::Rules, verdict};
+use super::adjust::adjusted;
+use super::silent;
+use super::withdrawn::reinstated;
+use crate::plan::deadline::ready_deadline;
+use crate::plan::decision::Decision;
+use crate::plan::node_view::NodeView;
+use crate::plan::rules::Rules;
+use crate::plan::verdict;
 
 /// The agent goes on by itself. Where our agent has come to a node that the original operator had begun to disrupt, the original's
 /// spec gives it no approval to act on: the one that the record names does.

@@ -13,9 +13,15 @@ mod stage;
 mod unschedule;
 mod withdrawn;
 
-use api::{HoldReason, shadow::Desired};
+use api::HoldReason;
+use api::shadow::Desired;
 
-use super::{decision::Decision, hold::Hold, node_view::NodeView, phase::Phase, rules::Rules, verdict};
+use super::decision::Decision;
+use super::hold::Hold;
+use super::node_view::NodeView;
+use super::phase::Phase;
+use super::rules::Rules;
+use super::verdict;
 use crate::action::Verb;
 
 pub(super) use approve::withdraw;

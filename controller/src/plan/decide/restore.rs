@@ -1,15 +1,17 @@
 //! The end of an update: the node is healthy and is restored, and is Idle then.
 
-use api::{HoldReason, Shadow, State, shadow::Desired};
+use api::shadow::Desired;
+use api::{HoldReason, Shadow, State};
 use jiff::Timestamp;
 
-use crate::{
-    action::Verb,
-    plan::{
-        deadline::ready_deadline, decision::Decision, desired, gate::Closed, hold::Hold, node_view::NodeView,
-        rules::Rules,
-    },
-};
+use crate::action::Verb;
+use crate::plan::deadline::ready_deadline;
+use crate::plan::decision::Decision;
+use crate::plan::desired;
+use crate::plan::gate::Closed;
+use crate::plan::hold::Hold;
+use crate::plan::node_view::NodeView;
+use crate::plan::rules::Rules;
 
 /// The node passes its health gate: it is restored.
 pub(super) fn healthy<'a>(node: &NodeView<'_>, shadow: &Shadow, rules: &Rules<'_>) -> Option<Decision<'a>> {

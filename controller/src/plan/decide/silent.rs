@@ -3,7 +3,11 @@
 use api::HoldReason;
 use jiff::Timestamp;
 
-use crate::plan::{agent, deadline::deadline, decision::Decision, hold::Hold, node_view::NodeView};
+use crate::plan::agent;
+use crate::plan::deadline::deadline;
+use crate::plan::decision::Decision;
+use crate::plan::hold::Hold;
+use crate::plan::node_view::NodeView;
 
 /// Nothing is done before the agent reports. It is not heard from when its pod is not Ready, or a deadline has passed. Around a
 /// reboot only the deadline counts, where there is one.

@@ -1,22 +1,19 @@
 //! Who may begin, and why the others do not.
 
-use api::{HoldReason, Shadow, shadow::Desired};
+use api::shadow::Desired;
+use api::{HoldReason, Shadow};
 use semver::Version;
 
 use super::restore;
-use crate::{
-    action::Verb,
-    plan::{
-        blocking::{blocking_reason, is_stuck},
-        deadline::given_up_until,
-        decision::{Decision, Limited},
-        hold::Hold,
-        node_view::NodeView,
-        permission::{forbids_start, ownerless, retry_at},
-        releases::Choice,
-        rules::Rules,
-    },
-};
+use crate::action::Verb;
+use crate::plan::blocking::{blocking_reason, is_stuck};
+use crate::plan::deadline::given_up_until;
+use crate::plan::decision::{Decision, Limited};
+use crate::plan::hold::Hold;
+use crate::plan::node_view::NodeView;
+use crate::plan::permission::{forbids_start, ownerless, retry_at};
+use crate::plan::releases::Choice;
+use crate::plan::rules::Rules;
 
 /// A node at rest: it begins if there is a version for it. What is left of an update that is over is cleared, so that a shadow at rest
 /// names no policy and no version.

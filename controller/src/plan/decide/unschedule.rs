@@ -1,16 +1,19 @@
 //! Nodes that have begun and are not disrupted yet go back to Idle when they may no longer be updated, so that they hold no
 //! place that another node could use.
 
-use api::{Shadow, shadow::Desired};
+use api::Shadow;
+use api::shadow::Desired;
 
 use super::withdrawn::reinstated;
-use crate::{
-    action::Verb,
-    plan::{
-        blocking::blocking_reason, deadline::deadline, decision::Decision, desired, node_view::NodeView, phase::Phase,
-        releases::may_take, rules::Rules,
-    },
-};
+use crate::action::Verb;
+use crate::plan::blocking::blocking_reason;
+use crate::plan::deadline::deadline;
+use crate::plan::decision::Decision;
+use crate::plan::desired;
+use crate::plan::node_view::NodeView;
+use crate::plan::phase::Phase;
+use crate::plan::releases::may_take;
+use crate::plan::rules::Rules;
 
 /// A node that became ineligible, or changed its policy or its version. An original agent activates while it stages: its node keeps its
 /// place.

@@ -1,11 +1,14 @@
 //! An approval that was withdrawn although its disruption had begun: the Node carries its record.
 
-use api::{Shadow, State, shadow::Desired};
+use api::shadow::Desired;
+use api::{Shadow, State};
 
-use crate::{
-    action::Verb,
-    plan::{decision::Decision, desired, node_view::NodeView, permission::forbids_disruption, rules::Rules},
-};
+use crate::action::Verb;
+use crate::plan::decision::Decision;
+use crate::plan::desired;
+use crate::plan::node_view::NodeView;
+use crate::plan::permission::forbids_disruption;
+use crate::plan::rules::Rules;
 
 /// The same approval again, so that the disruption finishes; unless nothing was done under the record and nothing may be.
 pub(super) fn reinstated_or_dropped<'a>(node: &NodeView<'_>, shadow: &Shadow, rules: &Rules<'_>) -> Decision<'a> {

@@ -4,13 +4,9 @@ use jiff::Timestamp;
 use semver::Version;
 
 use super::{Held, Releases};
-use crate::{
-    plan::{
-        hold::Hold,
-        offers::{Offer, is_locked_to},
-    },
-    snapshot::PolicyFacts,
-};
+use crate::plan::hold::Hold;
+use crate::plan::offers::{Offer, is_locked_to};
+use crate::snapshot::PolicyFacts;
 
 /// Which version a node takes.
 #[derive(Debug, Clone, PartialEq, Eq)]

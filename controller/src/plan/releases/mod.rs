@@ -14,7 +14,9 @@ use api::HoldReason;
 use jiff::Timestamp;
 use semver::Version;
 
-use super::{halt::Failures, hold::Hold, view::View};
+use super::halt::Failures;
+use super::hold::Hold;
+use super::view::View;
 use crate::snapshot::{PolicyFacts, Snapshot};
 
 pub(super) use choice::{Choice, choose, may_take};

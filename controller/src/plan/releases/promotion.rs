@@ -1,11 +1,10 @@
 //! Promotion: a version that nodes of other policies have run for long enough, and none has failed on.
 
-use std::{cmp::Reverse, collections::BTreeMap};
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
 
-use api::{
-    HoldReason,
-    versions::{Promotion, cycle, told},
-};
+use api::HoldReason;
+use api::versions::{Promotion, cycle, told};
 use semver::Version;
 
 use super::{Held, Release};

@@ -2,33 +2,30 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use api::{HoldReason, names::shadow_name};
+use api::HoldReason;
+use api::names::shadow_name;
 use jiff::{SignedDuration, Timestamp};
-use runtime::{events::Recorder, health::Heartbeat};
+use runtime::events::Recorder;
+use runtime::health::Heartbeat;
 use tokio::time::Instant;
 
-use super::{
-    batch::{self, Batch, batch},
-    decide::{Decision, Memory, Work},
-    delays::Delays,
-    planner::{Planner, Stuck},
-    rate::StatusRate,
-};
-use crate::{
-    check::{Objection, unobjected},
-    events,
-    execute::{Executed, execute, settle_all},
-    lease::Leadership,
-    metrics::Metrics,
-    own_writes::Outcome,
-    plan::Plan,
-    publish::{PolicyStatus, publish_conditions, publish_statuses},
-    report,
-    shadow_status::ShadowStatus,
-    snapshot::{Progress, Snapshot},
-    watch::Watches,
-    write::{WRITE_DEADLINE, WriteError, Writer},
-};
+use super::batch::{self, Batch, batch};
+use super::decide::{Decision, Memory, Work};
+use super::delays::Delays;
+use super::planner::{Planner, Stuck};
+use super::rate::StatusRate;
+use crate::check::{Objection, unobjected};
+use crate::execute::{Executed, execute, settle_all};
+use crate::lease::Leadership;
+use crate::metrics::Metrics;
+use crate::own_writes::Outcome;
+use crate::plan::Plan;
+use crate::publish::{PolicyStatus, publish_conditions, publish_statuses};
+use crate::shadow_status::ShadowStatus;
+use crate::snapshot::{Progress, Snapshot};
+use crate::watch::Watches;
+use crate::write::{WRITE_DEADLINE, WriteError, Writer};
+use crate::{events, report};
 
 /// How long a conflict waits at most for the watch to show what somebody else wrote, and an unknown outcome to be read.
 const LOOK_AGAIN: SignedDuration = SignedDuration::from_secs(1);

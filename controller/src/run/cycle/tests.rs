@@ -1,30 +1,27 @@
 //! Rounds against an API server that stores what it is sent, with watches that show what the test says.
 
-use std::{
-    sync::{Arc, Mutex},
-    time::Duration,
-};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use api::{UpdatePolicy, names};
 use http::{Method, Request, Response};
-use kube::{
-    Client,
-    client::Body,
-    core::DeserializeGuard,
-    runtime::{reflector, reflector::store::Writer as StoreWriter, watcher::Event},
-};
+use kube::Client;
+use kube::client::Body;
+use kube::core::DeserializeGuard;
+use kube::runtime::reflector;
+use kube::runtime::reflector::store::Writer as StoreWriter;
+use kube::runtime::watcher::Event;
 use prometheus::Registry;
 use runtime::health::Health;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 use tower_test::mock::{Handle, pair};
 
-use super::{super::batch::MOST, *};
-use crate::{
-    recorder::recorder,
-    snapshot::{WatchedNode, WatchedShadow},
-    watch::AgentPod,
-};
+use super::super::batch::MOST;
+use super::*;
+use crate::recorder::recorder;
+use crate::snapshot::{WatchedNode, WatchedShadow};
+use crate::watch::AgentPod;
 
 type Server = Handle<Request<Body>, Response<Body>>;
 

@@ -1,28 +1,25 @@
 //! The loop: stand by, take over, lead; and as the leader: something changed, or time has come -> a round.
 
-use std::{convert::Infallible, time::Duration};
+use std::convert::Infallible;
+use std::time::Duration;
 
 use jiff::Timestamp;
-use runtime::{clock, events::Recorder, health::Heartbeat};
-use tokio::{
-    sync::oneshot,
-    time::{Instant, sleep, sleep_until},
-};
+use runtime::clock;
+use runtime::events::Recorder;
+use runtime::health::Heartbeat;
+use tokio::sync::oneshot;
+use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 
-use super::{
-    cycle::{Context, Cycle},
-    planner::{Planner, Stuck},
-    resign::write_down,
-    takeover::take_over,
-};
-use crate::{
-    leadership::Term,
-    lease::Leadership,
-    metrics::Metrics,
-    watch::Watches,
-    write::{WRITE_DEADLINE, Writer},
-};
+use super::cycle::{Context, Cycle};
+use super::planner::{Planner, Stuck};
+use super::resign::write_down;
+use super::takeover::take_over;
+use crate::leadership::Term;
+use crate::lease::Leadership;
+use crate::metrics::Metrics;
+use crate::watch::Watches;
+use crate::write::{WRITE_DEADLINE, Writer};
 
 /// How long changes are gathered before a plan is made: a list of a thousand objects is one plan, not a thousand.
 const DEBOUNCE: Duration = Duration::from_millis(10);

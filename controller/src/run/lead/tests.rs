@@ -1,38 +1,32 @@
 //! A leader whose planning never ends, against an API server with one policy.
 
-use std::{
-    sync::{Arc, Mutex, mpsc},
-    time::Duration,
-};
+use std::sync::{Arc, Mutex, mpsc};
+use std::time::Duration;
 
 use api::UpdatePolicy;
 use axum::body::Body as Answer;
 use http::{Method, Request, Response};
-use kube::{
-    Client,
-    client::Body,
-    core::DeserializeGuard,
-    runtime::{reflector, reflector::store::Writer as StoreWriter, watcher::Event},
-};
+use kube::Client;
+use kube::client::Body;
+use kube::core::DeserializeGuard;
+use kube::runtime::reflector;
+use kube::runtime::reflector::store::Writer as StoreWriter;
+use kube::runtime::watcher::Event;
 use prometheus::Registry;
-use runtime::{
-    health::{Health, metrics_routes},
-    supervise::Supervisor,
-};
+use runtime::health::{Health, metrics_routes};
+use runtime::supervise::Supervisor;
 use serde_json::{Value, json};
-use tokio::{
-    sync::mpsc::{UnboundedReceiver, unbounded_channel},
-    task::JoinHandle,
-    time::advance,
-};
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+use tokio::task::JoinHandle;
+use tokio::time::advance;
 use tower::ServiceExt as _;
 use tower_test::mock::{Handle, pair};
 
-use super::{
-    super::{decide::decide, planner::DEADLINE},
-    *,
-};
-use crate::{recorder::recorder, snapshot::Step};
+use super::super::decide::decide;
+use super::super::planner::DEADLINE;
+use super::*;
+use crate::recorder::recorder;
+use crate::snapshot::Step;
 
 /// How a test makes planning stop: it blocks until the sender is dropped.
 struct Endless {

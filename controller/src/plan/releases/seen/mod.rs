@@ -6,15 +6,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use api::{policy::MAX_LISTED_VERSIONS, policy::VersionSeen, timestamp};
+use api::policy::{MAX_LISTED_VERSIONS, VersionSeen};
+use api::timestamp;
 use jiff::Timestamp;
 use semver::Version;
 
 use super::Release;
-use crate::{
-    plan::{halt::Failures, node_view::NodeView, phase::Phase, view::View},
-    snapshot::Snapshot,
-};
+use crate::plan::halt::Failures;
+use crate::plan::node_view::NodeView;
+use crate::plan::phase::Phase;
+use crate::plan::view::View;
+use crate::snapshot::Snapshot;
 
 mod shares;
 

@@ -4,10 +4,8 @@
 //! check. So the list is filled in turns: first what every node runs, then the next that each names, and so on. However many versions
 //! a few nodes make up, they have a node's share each, and what the others run and are offered is listed.
 
-use std::{
-    cmp::Reverse,
-    collections::{BTreeMap, BTreeSet},
-};
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet};
 
 use api::policy::MAX_LISTED_VERSIONS;
 use semver::Version;
