@@ -12,7 +12,7 @@ use crate::metrics::Metrics;
 /// A recorder, and the task that writes what it takes until the last of its clones is gone.
 pub(crate) fn recorder(client: &Client, metrics: &Metrics) -> (Recorder, impl Future<Output = ()> + use<>) {
     let (api, metrics) = (Api::<Event>::namespaced(client.clone(), NAMESPACE), metrics.clone());
-    let count = move |reason: &str, outcome: runtime::events::Outcome| metrics.told(reason, outcome.as_str());
+    let count = move |reason: &str, outcome: runtime::events::Outcome| metrics.event_written(reason, outcome.as_str());
     let (recorder, publisher) = events(Some(Allowance::new(clock::now())), count);
     let params = PostParams { field_manager: Some(CONTROLLER_FIELD_MANAGER.to_owned()), ..PostParams::default() };
     let publish = async move {

@@ -209,7 +209,7 @@ impl Metrics {
         self.objections.with_label_values(&[action]).inc();
     }
 
-    pub(crate) fn told(&self, reason: &str, result: &str) {
+    pub(crate) fn event_written(&self, reason: &str, result: &str) {
         self.events.with_label_values(&[reason, result]).inc();
     }
 

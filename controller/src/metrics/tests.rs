@@ -327,7 +327,7 @@ fn writes_are_counted_by_what_was_written_and_how_it_ended() {
         metrics.wrote(action, result);
     }
     metrics.objected("start");
-    metrics.told("Started", "ok");
+    metrics.event_written("Started", "ok");
     let scrape = Scrape::of(&registry);
     let writes = [
         ("action=\"approve\",result=\"conflict\"", 1),
@@ -386,7 +386,7 @@ fn the_documentation_lists_what_is_exported() {
     show(&metrics, &cluster);
     metrics.wrote("start", "ok");
     metrics.objected("start");
-    metrics.told("Started", "ok");
+    metrics.event_written("Started", "ok");
     metrics.watched("nodes", NOW.parse().unwrap());
     metrics.watch_failed("nodes");
     metrics.planned(0.1);

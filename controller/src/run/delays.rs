@@ -1,15 +1,14 @@
 //! Objects whose last write failed, and when they may be written again. One object's trouble delays no other.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
+use runtime::backoff::Backoff;
 
-/// First wait after a failure, doubled with each further one.
-const FIRST: SignedDuration = SignedDuration::from_millis(500);
+/// How long an object waits after a failure.
+const BACKOFF: Backoff = Backoff { first: Duration::from_millis(500), longest: Duration::from_secs(30) };
 /// After so many failures in a row an object is stuck: others need not wait for it.
 const STUCK: u32 = 3;
-/// Longest wait.
-const LONGEST: SignedDuration = SignedDuration::from_secs(30);
 
 /// Objects whose last write failed.
 #[derive(Debug, Default)]
@@ -24,18 +23,16 @@ struct Delay {
 impl Delay {
     /// Whether it is to be waited for. No wait ends later than the longest from now: a clock that was put back makes none longer.
     fn holds(&self, now: Timestamp) -> bool {
-        self.until > now && self.until.duration_since(now) <= LONGEST
+        self.until > now && self.until.duration_since(now).unsigned_abs() <= BACKOFF.longest
     }
 }
 
 impl Delays {
-    /// Notes a failed write. `jitter`, from 0 to 1, shortens the wait by up to a half, so that what failed together is not
-    /// tried again together.
-    pub(super) fn failed(&mut self, object: &str, now: Timestamp, jitter: f64) {
+    /// Notes a failed write. `chance`, from 0 to 1, is that of [`Backoff::pause`].
+    pub(super) fn failed(&mut self, object: &str, now: Timestamp, chance: f64) {
         let delay = self.0.entry(object.to_owned()).or_insert(Delay { failures: 0, until: now });
-        let wait = FIRST.checked_mul(1_i32 << delay.failures.min(10)).map_or(LONGEST, |wait| wait.min(LONGEST));
         delay.failures = delay.failures.saturating_add(1);
-        delay.until = now.checked_add(wait.mul_f64(1.0 - jitter.clamp(0.0, 1.0) / 2.0)).unwrap_or(Timestamp::MAX);
+        delay.until = now.checked_add(BACKOFF.pause(delay.failures, chance)).unwrap_or(Timestamp::MAX);
     }
 
     /// Notes a write that succeeded.
@@ -67,6 +64,8 @@ impl Delays {
 
 #[cfg(test)]
 mod tests {
+    use jiff::SignedDuration;
+
     use super::*;
 
     #[test]
@@ -75,7 +74,7 @@ mod tests {
         let now = Timestamp::UNIX_EPOCH;
         let mut waits = Vec::new();
         for _ in 0..9 {
-            delays.failed("a", now, 0.0);
+            delays.failed("a", now, 1.0);
             waits.push(delays.next(now).unwrap().as_millisecond());
         }
         assert_eq!(waits, [500, 1000, 2000, 4000, 8000, 16_000, 30_000, 30_000, 30_000]);
@@ -91,11 +90,11 @@ mod tests {
         let now = Timestamp::UNIX_EPOCH;
         let stuck = |delays: &Delays, now| delays.stuck(now).map(str::to_owned).collect::<Vec<_>>();
         for _ in 0..2 {
-            delays.failed("a", now, 0.0);
+            delays.failed("a", now, 1.0);
         }
-        delays.failed("b", now, 0.0);
+        delays.failed("b", now, 1.0);
         assert!(stuck(&delays, now).is_empty());
-        delays.failed("a", now, 0.0);
+        delays.failed("a", now, 1.0);
         assert_eq!(stuck(&delays, now), ["a"]);
         assert!(stuck(&delays, now + SignedDuration::from_secs(2)).is_empty(), "its time has come");
     }
@@ -104,15 +103,15 @@ mod tests {
     fn a_clock_that_is_put_back_makes_no_wait_longer() {
         let mut delays = Delays::default();
         let now = Timestamp::UNIX_EPOCH;
-        delays.failed("a", now + SignedDuration::from_hours(1), 0.0);
+        delays.failed("a", now + SignedDuration::from_hours(1), 1.0);
         assert!(delays.may_write("a", now));
         assert_eq!(delays.next(now), None);
     }
 
     #[test]
-    fn jitter_shortens_a_wait_by_at_most_a_half() {
+    fn chance_shortens_a_wait_by_at_most_a_half() {
         let mut delays = Delays::default();
-        delays.failed("a", Timestamp::UNIX_EPOCH, 1.0);
+        delays.failed("a", Timestamp::UNIX_EPOCH, 0.0);
         assert_eq!(delays.next(Timestamp::UNIX_EPOCH).unwrap().as_millisecond(), 250);
     }
 }

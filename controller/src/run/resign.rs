@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use kube::ResourceExt as _;
-use runtime::clock;
+use runtime::{backoff::Backoff, clock};
 use tokio::time::sleep;
 
 use crate::lease::Leadership;
@@ -16,8 +16,8 @@ use api::UpdatePolicyStatus;
 
 /// How often the verdict is tried to be written. Without it the next leader stops at the same place, and tries as well.
 const TRIES: u32 = 5;
-/// First wait after a try, doubled with each further one, half of it jitter.
-const FIRST: Duration = Duration::from_secs(1);
+/// How long it waits after a try.
+const BACKOFF: Backoff = Backoff { first: Duration::from_secs(1), longest: Duration::from_secs(16) };
 
 /// A policy whose planning exceeded the deadline: as it is stored, with the status that says so.
 struct Exceeded {
@@ -29,7 +29,7 @@ struct Exceeded {
 /// says now was not tried.
 pub(super) async fn write_down(place: &Place, writer: &Writer, leadership: &Leadership, watches: &Watches) {
     let policy = place.policy.as_str();
-    for tried in 0..TRIES {
+    for tried in 1..=TRIES {
         let Some(Exceeded { resource_version, status }) = exceeded(place, watches, clock::now()) else {
             tracing::info!(policy, "policy has changed meanwhile, or says so already");
             return;
@@ -45,7 +45,7 @@ pub(super) async fn write_down(place: &Place, writer: &Writer, leadership: &Lead
             Err(WriteError::Gone) => return,
             Err(error) => tracing::warn!(policy, %error, "verdict not written"),
         }
-        sleep(FIRST.mul_f64(f64::from(1_u32 << tried) * (1.0 - fastrand::f64() / 2.0))).await;
+        sleep(BACKOFF.pause(tried, fastrand::f64())).await;
     }
     tracing::error!(policy, "the next leader will stop at the same policy: the verdict on it could not be written");
 }
