@@ -261,7 +261,7 @@ mod tests {
         UpdatePolicyStatus { conditions: api::condition::merge(&[], &[said], None, at(0)), ..Default::default() }
     }
 
-    fn event_written(before: Option<&UpdatePolicyStatus>, now: &UpdatePolicyStatus) -> Vec<&'static str> {
+    fn told(before: Option<&UpdatePolicyStatus>, now: &UpdatePolicyStatus) -> Vec<&'static str> {
         of_status(&policy(before), now).into_iter().map(|event| event.reason).collect()
     }
 
