@@ -1,7 +1,8 @@
 //! Whether there is memory for a request, asked before any of its body is read.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering::Relaxed;
 
 use axum::body::Body as Empty;
 use axum::http::header::{HeaderValue, RETRY_AFTER};
