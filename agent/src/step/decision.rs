@@ -2,6 +2,8 @@
 
 use api::shadow::{Activity, FailureKind, Rebooting, State};
 
+use jiff::Timestamp;
+
 use super::action::{Action, Reason};
 use super::lock_record;
 use super::view::{LONGEST_WAIT, View};
@@ -22,6 +24,8 @@ pub(super) struct Decision {
     pub(super) activity: Activity,
     /// One line about it.
     pub(super) message: Option<String>,
+    /// When the drain may begin, while the node is out of the load balancers before it.
+    pub(super) drain_not_before: Option<Timestamp>,
     /// The reboot that is or was asked for.
     pub(super) rebooting: Option<Rebooting>,
     /// The host's version-lock before the agent set it, as long as it is the agent's.
@@ -50,8 +54,9 @@ impl Decision {
             state: report.map_or(State::Idle, |report| report.state),
             activity: report.and_then(|report| report.activity).unwrap_or(Activity::Idle),
             message: report
-                .and_then(|report| report.message.clone())
-                .filter(|text| !text.starts_with(super::unreachable::WORDS)),
+                .filter(|report| report.host_unreachable_since.is_none())
+                .and_then(|report| report.message.clone()),
+            drain_not_before: report.and_then(|report| report.drain_not_before),
             rebooting: intent,
             lock_before: lock_record::record(view),
             failing: None,
@@ -75,6 +80,7 @@ impl Decision {
             state: State::ErrorReset,
             activity: Activity::GivingBack,
             message: Some(message),
+            drain_not_before: None,
             rebooting: None,
             failing: Some(NewFailure { kind }),
             ..Self::as_reported(view, Action::Wait(LONGEST_WAIT), Reason::Failed)
@@ -86,7 +92,8 @@ impl Decision {
     }
 
     pub(super) fn doing(self, activity: Activity) -> Self {
-        Self { activity, ..self }
+        let excluding = activity == Activity::ExcludingFromLoadBalancer;
+        Self { activity, drain_not_before: self.drain_not_before.filter(|_| excluding), ..self }
     }
 
     pub(super) fn saying(self, message: impl Into<String>) -> Self {

@@ -16,8 +16,6 @@ use crate::updates::Command;
 
 /// How far the clocks of node and controller may lie apart.
 const TOLERANCE: Duration = Duration::from_secs(60);
-/// Before the time, in the message. The time is read back by an agent that was restarted, so that it does not wait anew.
-const WORDS: &str = "out of the load balancers, draining from ";
 
 /// What comes before the drain; `None` when it may begin.
 pub(super) fn exclude(view: &View<'_>, approval: &ApprovalId) -> Option<Decision> {
@@ -28,14 +26,19 @@ pub(super) fn exclude(view: &View<'_>, approval: &ApprovalId) -> Option<Decision
         return None;
     }
     let decision = Decision::staged(view).doing(Activity::ExcludingFromLoadBalancer);
-    let stored = stored(view, activity, wait);
-    let left = match (view.o.memory.on.excluded_at, stored) {
+    let reported = reported(view);
+    let stored = reported.filter(|until| is_of_this_approval(view, *until, wait));
+    let excluded_at = view.o.memory.on.excluded_at;
+    let left = match (excluded_at, stored) {
         (Some(at), _) => (at + wait).saturating_sub(view.o.clock),
         (None, Some(until)) => Duration::try_from(until.duration_since(view.o.now)).unwrap_or_default(),
         (None, None) => return Some(decision.then((Action::Exclude(approval.clone()), Reason::Approved))),
     };
-    let decision = match said(view, activity).or_else(|| words(view.o.now.checked_add(left).ok()?)) {
-        Some(text) => decision.saying(text),
+    // The time is said once, as each other one would be a write.
+    let said = reported.filter(|_| stored.is_some() || excluded_at.is_some());
+    let decision = match said.or_else(|| after(view.o.now, left)) {
+        Some(until) => Decision { drain_not_before: Some(until), ..decision }
+            .saying(format!("out of the load balancers, draining from {}", timestamp::render(until))),
         None => decision,
     };
     if !left.is_zero() {
@@ -51,25 +54,22 @@ pub(super) fn exclude(view: &View<'_>, approval: &ApprovalId) -> Option<Decision
     })
 }
 
-/// What was said before: the time is said once, as each other one would be a write.
-fn said(view: &View<'_>, activity: Option<Activity>) -> Option<String> {
-    let report = view.shadow.observed.as_ref().filter(|_| activity == Some(Activity::ExcludingFromLoadBalancer))?;
-    let same = stored(view, activity, Duration::from_secs(view.shadow.desired.exclusion_wait_seconds.into()));
-    let text = report.message.clone().filter(|text| text.starts_with(WORDS))?;
-    (same.is_some() || view.o.memory.on.excluded_at.is_some()).then_some(text)
+/// When an earlier process, or this one, has reported that the drain may begin. It is stored so that an agent that was restarted
+/// does not wait anew.
+fn reported(view: &View<'_>) -> Option<Timestamp> {
+    let report = view.shadow.observed.as_ref()?;
+    report.drain_not_before.filter(|_| report.activity == Some(Activity::ExcludingFromLoadBalancer))
 }
 
-fn words(until: Timestamp) -> Option<String> {
-    let until = until.round(jiff::Unit::Second).ok()?;
-    Some(format!("{WORDS}{}", timestamp::render(until)))
+fn after(now: Timestamp, left: Duration) -> Option<Timestamp> {
+    now.checked_add(left).ok()?.round(jiff::Unit::Second).ok()
 }
 
-/// Until when an earlier process was to wait, under this very approval. The clock of the node may go somewhat behind that of the
-/// controller, which dates the approval.
-fn stored(view: &View<'_>, activity: Option<Activity>, wait: Duration) -> Option<Timestamp> {
-    let report = view.shadow.observed.as_ref().filter(|_| activity == Some(Activity::ExcludingFromLoadBalancer))?;
-    let until = timestamp::parse(report.message.as_deref()?.strip_prefix(WORDS)?).ok()?;
-    let earliest = view.shadow.desired.since?.checked_add(wait).ok()?.checked_sub(TOLERANCE).ok()?;
-    let latest = view.o.now.checked_add(wait).ok()?.checked_add(Duration::from_secs(1)).ok()?;
-    (earliest <= until && until <= latest).then_some(until)
+/// Whether a reported time belongs to this very approval. The clock of the node may go somewhat behind that of the controller,
+/// which dates the approval.
+fn is_of_this_approval(view: &View<'_>, until: Timestamp, wait: Duration) -> bool {
+    let earliest =
+        view.shadow.desired.since.and_then(|since| since.checked_add(wait).ok()?.checked_sub(TOLERANCE).ok());
+    let latest = view.o.now.checked_add(wait + Duration::from_secs(1)).ok();
+    earliest.is_some_and(|earliest| earliest <= until) && latest.is_some_and(|latest| until <= latest)
 }

@@ -34,6 +34,7 @@ fn compose(view: &View<'_>, decision: &Decision) -> Observed {
         available_versions: available.map(listed).unwrap_or_default(),
         activity: Some(decision.activity),
         message: decision.message.as_deref().map(one_line),
+        drain_not_before: decision.drain_not_before,
         failure: failures.last,
         rebooting: decision.rebooting.clone(),
         version_lock_before: decision.lock_before.clone(),

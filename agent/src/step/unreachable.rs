@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use api::Shadow;
-use api::shadow::BottlerocketShadowStatus;
+use api::shadow::{BottlerocketShadowStatus, Observed};
 
 use super::action::{Action, Reason, Step};
 use super::status;
@@ -12,13 +12,11 @@ use crate::observe::Observation;
 
 /// How long a host may be silent before the shadow says so. Its API server is restarted within five seconds.
 const UNMENTIONED: Duration = Duration::from_secs(15);
-/// What the message begins with; it goes as soon as the host answers.
-pub(super) const WORDS: &str = "the update API gives no answer: ";
 
 pub(super) fn unreachable(o: &Observation, shadow: &Shadow, why: &str) -> Step {
     let absence = o.memory.away.as_ref();
     let long = absence.is_some_and(|absence| o.clock.saturating_sub(absence.since) >= UNMENTIONED);
-    match told(shadow, why).filter(|_| long && !rebooting(o)) {
+    match told(o, shadow, why).filter(|_| long && !rebooting(o)) {
         Some(status) => Step::new(Action::Report(Box::new(status)), Reason::HostAway),
         None => {
             let early = absence.map_or(Duration::ZERO, |absence| absence.retry_at.saturating_sub(o.clock));
@@ -28,9 +26,12 @@ pub(super) fn unreachable(o: &Observation, shadow: &Shadow, why: &str) -> Step {
 }
 
 /// The last report with this message; `None` where there is nothing to add to it.
-fn told(shadow: &Shadow, why: &str) -> Option<BottlerocketShadowStatus> {
+fn told(o: &Observation, shadow: &Shadow, why: &str) -> Option<BottlerocketShadowStatus> {
     let report = shadow.observed.as_ref()?;
-    let message = status::one_line(&format!("{WORDS}{why}"));
-    (report.message.as_ref() != Some(&message))
-        .then(|| BottlerocketShadowStatus { message: Some(message), ..BottlerocketShadowStatus::from(report) })
+    let told = Observed {
+        message: Some(status::one_line(&format!("the update API gives no answer: {why}"))),
+        host_unreachable_since: report.host_unreachable_since.or(Some(o.now)),
+        ..report.clone()
+    };
+    (told != *report).then(|| BottlerocketShadowStatus::from(&told))
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use agent::memory::{Absence, Offered, Trouble};
-use agent::observe::{Host, Observation};
+use agent::observe::{Host, Observation, ShadowReading};
 use agent::step::{Action, next_step};
 use agent::updates::{Command, Updates};
 use api::shadow::{Activity, BottlerocketShadowStatus, State, check};
@@ -72,4 +72,34 @@ proptest! {
         }
         prop_assert_eq!(check(&reported(&offered(length))), Ok(()));
     }
+}
+
+#[test]
+fn a_restarted_agent_knows_from_a_field_and_not_from_the_message_when_it_may_drain() {
+    let case = Case::new(
+        State::RebootedIntoUpdate,
+        State::StagedAndPerformedUpdate,
+        Activity::ExcludingFromLoadBalancer,
+        OnHost::Staged,
+    );
+    let mut observation = case.observation();
+    let later = observation.now + Duration::from_secs(40);
+    let ShadowReading::Known(shadow) = &mut observation.shadow else { unreachable!() };
+    shadow.desired.exclusion_wait_seconds = 90;
+    let report = shadow.observed.as_mut().unwrap();
+    (report.drain_not_before, report.message) = (Some(later), Some("some other words".to_owned()));
+    crate::cases::reported(&mut observation).unwrap();
+    assert_eq!(next_step(&observation).action, Action::Wait(Duration::from_secs(40)));
+}
+
+#[test]
+fn a_host_that_answers_again_is_no_longer_said_to_be_silent_whatever_the_words_were() {
+    let case = Case::new(State::StagedAndPerformedUpdate, State::ErrorReset, Activity::GivingBack, OnHost::Staged);
+    let mut observation = case.observation();
+    let now = observation.now;
+    let ShadowReading::Known(shadow) = &mut observation.shadow else { unreachable!() };
+    let report = shadow.observed.as_mut().unwrap();
+    (report.host_unreachable_since, report.message) = (Some(now), Some("some other words".to_owned()));
+    let Action::Report(status) = next_step(&observation).action else { panic!("no report") };
+    assert_eq!((status.host_unreachable_since, status.message), (None, None));
 }

@@ -42,6 +42,8 @@ pub fn check(status: &BottlerocketShadowStatus) -> Result<(), InvalidReport> {
             status.state_transition_failure_timestamp.as_ref(),
             timestamp::MAX_LENGTH as usize,
         ),
+        ("drain_not_before", status.drain_not_before.as_ref(), timestamp::MAX_LENGTH as usize),
+        ("host_unreachable_since", status.host_unreachable_since.as_ref(), timestamp::MAX_LENGTH as usize),
         ("failure.version", failure.map(|failure| &failure.version), MAX_VERSION),
         ("failure.time", failure.map(|failure| &failure.time), timestamp::MAX_LENGTH as usize),
         ("rebooting.version", rebooting.map(|rebooting| &rebooting.version), MAX_VERSION),
@@ -99,7 +101,7 @@ mod tests {
             attempts: Some(1),
         };
         assert_eq!(check(&BottlerocketShadowStatus { failure: Some(failure()), ..original() }), Ok(()));
-        let cases: [(&str, Spoil); 8] = [
+        let cases: [(&str, Spoil); 10] = [
             ("status.current_version", |status| status.current_version = "1.19".to_owned()),
             ("status.target_version", |status| status.target_version = "99999999999999999999.0.0".to_owned()),
             ("current_version", |status| status.current_version = format!("1.0.0-{}", "a".repeat(128))),
@@ -109,6 +111,8 @@ mod tests {
             ("status.state_transition_failure_timestamp", |status| {
                 status.state_transition_failure_timestamp = Some("yesterday".to_owned());
             }),
+            ("status.drain_not_before", |status| status.drain_not_before = Some("soon".to_owned())),
+            ("host_unreachable_since", |status| status.host_unreachable_since = Some("1".repeat(65))),
             ("rebooting.boot_id", |status| {
                 status.rebooting = Some(RebootIntent {
                     version: "1.20.0".to_owned(),

@@ -148,6 +148,10 @@ pub struct Observed {
     pub version_lock_before: Option<String>,
     /// The host's version-lock, where somebody other than the agent has set it.
     pub version_lock: Option<String>,
+    /// When the drain may begin, while the node is out of the load balancers before it.
+    pub drain_not_before: Option<Timestamp>,
+    /// Since when the host is reported to give no answer, while it gives none.
+    pub host_unreachable_since: Option<Timestamp>,
     /// The controller's own verdict.
     pub failed: Option<Failed>,
 }
@@ -189,6 +193,8 @@ impl Observed {
             rebooting: None,
             version_lock_before: None,
             version_lock: None,
+            drain_not_before: None,
+            host_unreachable_since: None,
             failed: None,
         }
     }
@@ -275,6 +281,11 @@ impl TryFrom<&BottlerocketShadowStatus> for Observed {
             rebooting: raw.rebooting.as_ref().map(rebooting).transpose()?,
             version_lock_before: raw.version_lock_before.clone(),
             version_lock: raw.version_lock.clone(),
+            drain_not_before: optional_time("status.drain_not_before", raw.drain_not_before.as_deref())?,
+            host_unreachable_since: optional_time(
+                "status.host_unreachable_since",
+                raw.host_unreachable_since.as_deref(),
+            )?,
             failed: raw.failed.as_ref().map(Failed::try_from).transpose()?,
         })
     }

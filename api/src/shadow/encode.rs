@@ -21,6 +21,8 @@ impl From<&Observed> for BottlerocketShadowStatus {
             rebooting: observed.rebooting.as_ref().map(RebootIntent::from),
             version_lock_before: observed.version_lock_before.clone(),
             version_lock: observed.version_lock.clone(),
+            drain_not_before: observed.drain_not_before.map(timestamp::render),
+            host_unreachable_since: observed.host_unreachable_since.map(timestamp::render),
             conditions: None,
             failed: None,
         }
@@ -73,6 +75,8 @@ mod tests {
             }),
             version_lock_before: Some("latest".to_owned()),
             version_lock: Some("v1.20.0".to_owned()),
+            drain_not_before: Some(time),
+            host_unreachable_since: Some(time),
             ..Observed::new(State::ErrorReset, Version::new(1, 19, 0), version)
         };
         assert_eq!(Observed::try_from(&BottlerocketShadowStatus::from(&observed)), Ok(observed));

@@ -154,6 +154,14 @@ pub struct BottlerocketShadowStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(regex(pattern = *text::PATTERN), length(max = 128))]
     pub version_lock: Option<String>,
+    /// While the node is out of the load balancers before its drain: when the drain may begin, RFC 3339.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub drain_not_before: Option<String>,
+    /// While the host's update API gives no answer: since when that is reported, RFC 3339.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub host_unreachable_since: Option<String>,
     /// What the controller says of the node; `Held` has the reason why it does not move.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
@@ -167,7 +175,7 @@ pub struct BottlerocketShadowStatus {
 impl BottlerocketShadowStatus {
     /// The fields that a report replaces: present or absent, they become what the agent sent. The others are the
     /// controller's and no report touches them.
-    pub const REPORTED_FIELDS: [&'static str; 13] = [
+    pub const REPORTED_FIELDS: [&'static str; 15] = [
         "current_version",
         "target_version",
         "current_state",
@@ -181,5 +189,7 @@ impl BottlerocketShadowStatus {
         "rebooting",
         "version_lock_before",
         "version_lock",
+        "drain_not_before",
+        "host_unreachable_since",
     ];
 }

@@ -49,7 +49,7 @@ fn status(text: &str) -> BottlerocketShadowStatus {
         "state_transition_failure_timestamp": text, "agent_version": text, "available_versions": vec![text; 40],
         "message": text, "failure": {"kind": "Drain", "version": text, "time": text},
         "rebooting": {"version": text, "from_version": text, "boot_id": text},
-        "version_lock_before": text, "version_lock": text,
+        "version_lock_before": text, "version_lock": text, "drain_not_before": text, "host_unreachable_since": text,
         "failed": {"kind": "Health", "version": text, "time": text},
     }))
     .unwrap()
