@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use runtime::health::Heartbeat;
 use semver::Version;
 use tokio::time::{Instant, sleep};
+use tracing::Instrument as _;
 
 use crate::memory::Memory;
 use crate::metrics::Metrics;
@@ -73,7 +74,9 @@ impl Cycle {
             if step.action == Action::Exit {
                 bail!("{}", gone(&observation.host));
             }
-            let outcome = self.performer.perform(&step.action, observation.memory.on.progress.is_some()).await;
+            let span = tracing::info_span!("step", act = step.action.as_str(), why = %step.reason);
+            let performed = self.performer.perform(&step.action, observation.memory.on.progress.is_some());
+            let outcome = performed.instrument(span).await;
             tracing::debug!(act = step.action.as_str(), ?outcome, "step performed");
             self.metrics.performed(&step.action, &outcome);
             self.memory.learn(&step.action, &outcome, began.elapsed(), fastrand::f64());

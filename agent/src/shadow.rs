@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use api::shadow::{BottlerocketShadowStatus, Observed};
 use api::{BottlerocketShadow, Shadow};
-use backon::{BackoffBuilder, ExponentialBuilder};
+use runtime::backoff::Backoff;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
@@ -15,8 +15,8 @@ use crate::observe::ShadowReading;
 /// takes it stays well below [`crate::contact::SILENCE`].
 const WAIT: u32 = 60;
 const WAIT_SPREAD: u32 = 20;
-/// Longest pause before a failed poll is repeated.
-const LONGEST_DELAY: Duration = Duration::from_secs(15);
+/// Until a failed poll is repeated.
+const BACKOFF: Backoff = Backoff { first: Duration::from_secs(1), longest: Duration::from_secs(30) };
 /// An answer without news that comes sooner than this did not wait; it is not asked for again at once.
 const HASTY: Duration = Duration::from_secs(1);
 
@@ -112,12 +112,7 @@ impl ShadowPoll {
 /// Polls until there is something other than what the caller knows.
 fn begin(apiserver: Apiserver, mut version: Option<String>, missing: bool) -> Poll {
     Poll(tokio::spawn(async move {
-        let delays = ExponentialBuilder::default()
-            .with_min_delay(Duration::from_millis(500))
-            .with_max_delay(LONGEST_DELAY)
-            .without_max_times()
-            .with_jitter();
-        let mut delay = delays.build();
+        let mut failures = 0_u32;
         // After a failure the next answer is to come at once: it tells that the apiserver is back, and that the agent is.
         let mut lost = false;
         loop {
@@ -130,7 +125,7 @@ fn begin(apiserver: Apiserver, mut version: Option<String>, missing: bool) -> Po
                 Ok(Found::Missing) if !missing => return Seen::nothing(ShadowReading::Missing),
                 Ok(Found::Unchanged | Found::Shadow(_)) if lost || asked.elapsed() > HASTY => {
                     lost = false;
-                    delay = delays.build();
+                    failures = 0;
                     continue;
                 }
                 Ok(_) => {}
@@ -140,7 +135,8 @@ fn begin(apiserver: Apiserver, mut version: Option<String>, missing: bool) -> Po
                     version = version.filter(|_| !error.is_final());
                 }
             }
-            tokio::time::sleep(delay.next().unwrap_or(LONGEST_DELAY)).await;
+            failures = failures.saturating_add(1);
+            tokio::time::sleep(BACKOFF.pause(failures, fastrand::f64())).await;
         }
     }))
 }

@@ -9,9 +9,15 @@ use std::time::Duration;
 
 use api::{ApprovalId, State};
 use jiff::Timestamp;
+use runtime::backoff::Backoff;
 use semver::Version;
 
 use crate::updates::{Command, UpdateStatus};
+
+/// Until what has failed is tried again.
+const TRY_AGAIN: Backoff = Backoff { first: Duration::from_secs(3), longest: Duration::from_secs(90) };
+/// Until a host that gave no answer is looked at again. It comes back within seconds of its reboot, and looking costs next to nothing.
+const LOOK_AGAIN: Backoff = Backoff { first: Duration::from_millis(750), longest: Duration::from_secs(6) };
 
 /// A command that was accepted by the host and not judged yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -195,23 +201,20 @@ impl Memory {
 }
 
 impl Absence {
-    /// One look more that brought nothing: half a second and twice as long each time, at most four, and up to half of that
-    /// again by `jitter`. A host comes back within seconds of its reboot, and looking costs next to nothing.
+    /// One look more that brought nothing.
     #[must_use]
     pub fn after(before: Option<&Self>, clock: Duration, jitter: f64) -> Self {
         let count = before.map_or(0, |absence| absence.count).saturating_add(1);
-        let delay = Duration::from_millis(500) * (1 << (count - 1).min(3));
         let since = before.map_or(clock, |absence| absence.since);
-        Self { since, count, retry_at: clock + delay.mul_f64(1.0 + jitter / 2.0) }
+        Self { since, count, retry_at: clock + LOOK_AGAIN.pause(count, jitter) }
     }
 }
 
 impl Trouble {
-    /// One failure more: 2 s and twice as long each time, at most a minute, and up to half of that again by `jitter`.
+    /// One failure more.
     #[must_use]
     pub fn after(before: Option<&Self>, text: String, clock: Duration, jitter: f64) -> Self {
         let count = before.map_or(0, |trouble| trouble.count).saturating_add(1);
-        let delay = Duration::from_secs(1 << count.min(6)).min(Duration::from_secs(60));
-        Self { count, retry_at: clock + delay.mul_f64(1.0 + jitter / 2.0), text }
+        Self { count, retry_at: clock + TRY_AGAIN.pause(count, jitter), text }
     }
 }

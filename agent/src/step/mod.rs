@@ -1,6 +1,6 @@
 //! The decision: what to do next, from what is observed.
 //!
-//! [`next_step`] is pure and total. It first decides what the node is doing and what that asks for ([`Decision`]); where the
+//! [`next_step`] is pure and total. It first decides what the node is doing and what that asks for (`decision`); where the
 //! shadow does not say so yet, saying so comes first. That way everything a restarted agent must know is stored before it is
 //! acted on.
 //!
