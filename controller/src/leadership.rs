@@ -196,7 +196,7 @@ impl Candidate {
                 };
                 self.next = Some(sent + shortened(RENEW_EVERY, jitter));
             }
-            Answer::Conflict => self.forget_sight(),
+            Answer::Conflict => self.forget_seen(),
             Answer::Unknown => {
                 self.pause(now, LOOK_EVERY / 2, jitter);
             }
@@ -222,18 +222,18 @@ impl Candidate {
 
     fn step_down(&mut self) {
         self.term = None;
-        self.forget_sight();
+        self.forget_seen();
     }
 
     /// The Lease has to be read again; since when it was seen as it is stays known.
-    fn forget_sight(&mut self) {
+    fn forget_seen(&mut self) {
         if let Some(seen) = &mut self.seen {
             seen.fresh = false;
         }
     }
 
     fn pause(&mut self, now: Instant, wait: Duration, jitter: f64) -> Instant {
-        self.forget_sight();
+        self.forget_seen();
         let next = now + shortened(wait, jitter);
         self.next = Some(next);
         next

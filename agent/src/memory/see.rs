@@ -18,7 +18,7 @@ impl Memory {
             *self = Self { boot_id: boot_id.to_owned(), ..Self::new(self.interval) };
         }
         if let ShadowReading::Known(shadow) = shadow {
-            self.see_order(shadow, clock, jitter);
+            self.see_desired(shadow, clock, jitter);
         }
         self.away = match host {
             Host::Away { .. } => Some(Absence::after(self.away.as_ref(), clock, jitter)),
@@ -36,7 +36,7 @@ impl Memory {
         }
     }
 
-    fn see_order(&mut self, shadow: &Shadow, clock: Duration, jitter: f64) {
+    fn see_desired(&mut self, shadow: &Shadow, clock: Duration, jitter: f64) {
         let desired = (shadow.desired.state, shadow.desired.since, shadow.desired.version.clone());
         if self.desired.as_ref() != Some(&desired) {
             self.desired = Some(desired);

@@ -153,7 +153,7 @@ fn activate(view: &View<'_>, version: &Version, drained: &DrainDone) -> Decision
     }
     match version_lock::consent(view, version) {
         Consent::Given => {}
-        Consent::Unread(action, reason) => return decision.then((action, reason)),
+        Consent::NotRead(action, reason) => return decision.then((action, reason)),
         Consent::Refused(text) => return Decision::failing(view, FailureKind::Activate, text),
     }
     let ask = ask(view, Command::Activate, Reason::ActivateApproved);

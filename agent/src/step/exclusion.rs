@@ -34,7 +34,7 @@ pub(super) fn exclude(view: &View<'_>, approval: &ApprovalId) -> Option<Decision
         (None, Some(until)) => Duration::try_from(until.duration_since(view.o.now)).unwrap_or_default(),
         (None, None) => return Some(decision.then((Action::Exclude(approval.clone()), Reason::Approved))),
     };
-    // The time is said once, as each other one would be a write.
+    // Reports the time once: every new value would cost a write.
     let said = reported.filter(|_| stored.is_some() || excluded_at.is_some());
     let decision = match said.or_else(|| after(view.o.now, left)) {
         Some(until) => Decision { drain_not_before: Some(until), ..decision }

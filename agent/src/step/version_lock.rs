@@ -47,7 +47,7 @@ pub(super) enum Consent {
     /// Nothing.
     Given,
     /// It is not known yet; this first.
-    Unread(Action, Reason),
+    NotRead(Action, Reason),
     /// Somebody else has set the lock to something else since: the node is not to run this version.
     Refused(String),
 }
@@ -57,7 +57,7 @@ pub(super) enum Consent {
 pub(super) fn consent(view: &View<'_>, version: &Version) -> Consent {
     let Some(lock) = &view.o.memory.on.lock else {
         let (action, reason) = touch(view, Action::ReadLock, Reason::LockDue);
-        return Consent::Unread(action, reason);
+        return Consent::NotRead(action, reason);
     };
     match set_by_somebody_else(view, lock) {
         Some(other) if !Lock::new(other).is(version) => Consent::Refused(set_by_others(other)),

@@ -37,7 +37,7 @@ impl View<'_> {
         }
     }
 
-    /// Whether the other image is the one to boot.
+    /// Whether the staged image is set for the next boot.
     pub(super) fn ready(&self) -> bool {
         self.status().is_some_and(|status| status.update_state == UpdateState::Ready)
     }

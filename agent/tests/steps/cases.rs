@@ -69,13 +69,13 @@ pub(crate) enum Remembered {
 /// The host's version-lock, and whether the shadow records what was there before.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum OnLock {
-    Unread,
+    NotRead,
     UnreadRecorded,
     Latest,
     LatestRecorded,
     Approved,
     ApprovedRecorded,
-    Theirs,
+    Administrators,
     TheirsRecorded,
 }
 
@@ -149,12 +149,12 @@ pub(crate) fn every_case() -> impl Iterator<Item = Case> {
 }
 
 pub(crate) const LOCKS: [OnLock; 7] = [
-    OnLock::Unread,
+    OnLock::NotRead,
     OnLock::UnreadRecorded,
     OnLock::Latest,
     OnLock::LatestRecorded,
     OnLock::Approved,
-    OnLock::Theirs,
+    OnLock::Administrators,
     OnLock::TheirsRecorded,
 ];
 
@@ -187,13 +187,13 @@ impl Case {
         memory.see(BOOT, &shadow, &host, CLOCK - Duration::from_secs(1), 0.5);
         self.remember(&mut memory);
         let (lock, recorded) = match self.lock {
-            OnLock::Unread => (None, false),
+            OnLock::NotRead => (None, false),
             OnLock::UnreadRecorded => (None, true),
             OnLock::Latest => (Some("latest"), false),
             OnLock::LatestRecorded => (Some("latest"), true),
             OnLock::Approved => (Some("1.20.0"), false),
             OnLock::ApprovedRecorded => (Some("1.20.0"), true),
-            OnLock::Theirs => (Some(THEIRS), false),
+            OnLock::Administrators => (Some(THEIRS), false),
             OnLock::TheirsRecorded => (Some(THEIRS), true),
         };
         memory.on.lock = lock.map(str::to_owned);

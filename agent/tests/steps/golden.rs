@@ -174,12 +174,12 @@ fn an_approval_that_was_withdrawn_leaves_the_image_staged() {
 fn the_host_is_held_to_the_approved_version_before_that_is_prepared() {
     let case = |lock| Case { lock, ..Case::new(STAGE, IDLE, Activity::Staging, OnHost::Available) };
     assert_rows(&[
-        (case(OnLock::Unread), "- | read-lock | SetLockDue"),
+        (case(OnLock::NotRead), "- | read-lock | SetLockDue"),
         (case(OnLock::Latest), "Idle/Staging | pin | SetLockDue"),
         (case(OnLock::LatestRecorded), "- | pin | SetLockDue"),
         (case(OnLock::ApprovedRecorded), "- | prepare | StageApproved"),
         (case(OnLock::Approved), "Idle/Staging | prepare | StageApproved"),
-        (case(OnLock::Theirs), "Idle/Staging | wait | LockedByOthers"),
+        (case(OnLock::Administrators), "Idle/Staging | wait | LockedByOthers"),
         (case(OnLock::TheirsRecorded), "Idle/Staging | wait | LockedByOthers"),
     ]);
 }
@@ -192,7 +192,7 @@ fn only_our_own_lock_is_restored() {
         (case(OnLock::ApprovedRecorded), "Idle/GivingBack | unpin | RestoreLockDue"),
         (case(OnLock::LatestRecorded), "Idle/Idle | wait | NothingToDo"),
         (case(OnLock::TheirsRecorded), "Idle/Idle | wait | NothingToDo"),
-        (case(OnLock::Theirs), "Idle/Idle | wait | NothingToDo"),
+        (case(OnLock::Administrators), "Idle/Idle | wait | NothingToDo"),
         (case(OnLock::Approved), "Idle/Idle | wait | NothingToDo"),
     ]);
 }

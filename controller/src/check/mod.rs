@@ -43,7 +43,7 @@ pub enum Broken {
     /// Two writes to one shadow, or a write to something else than the snapshot shows.
     #[error("the write does not fit the snapshot")]
     Precondition,
-    /// No single accepted policy applies, or it is not the one the order names.
+    /// No single accepted policy applies, or it is not the one the spec names.
     #[error("no accepted policy applies")]
     Policy,
     /// The policy is paused.

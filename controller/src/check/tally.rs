@@ -31,16 +31,16 @@ pub(super) struct Tally<'a> {
     snapshot: &'a Snapshot,
     out: BTreeMap<&'a str, Out<'a>>,
     /// Nodes whose unused approval the plan withdraws; one that is not managed any more loses it with its shadow.
-    taken_back: BTreeSet<&'a str>,
+    withdrawn: BTreeSet<&'a str>,
     /// How many nodes of each policy have a verdict about a version.
     failed: BTreeMap<(&'a str, &'a Version), usize>,
 }
 
 impl<'a> Tally<'a> {
     pub(super) fn take(snapshot: &'a Snapshot, plan: &'a Plan) -> Self {
-        let takes_back = |action: &&Action| matches!(action.verb, Verb::Withdraw | Verb::Unschedule | Verb::Delete);
-        let taken_back = plan.actions.iter().filter(takes_back).map(|action| action.node.as_str()).collect();
-        let mut tally = Self { snapshot, out: BTreeMap::new(), taken_back, failed: BTreeMap::new() };
+        let withdraws = |action: &&Action| matches!(action.verb, Verb::Withdraw | Verb::Unschedule | Verb::Delete);
+        let withdrawn = plan.actions.iter().filter(withdraws).map(|action| action.node.as_str()).collect();
+        let mut tally = Self { snapshot, out: BTreeMap::new(), withdrawn, failed: BTreeMap::new() };
         // A failed node that is restored counts again.
         let back = plan.actions.iter().filter(|action| action.verb == Verb::Restore);
         let back: BTreeSet<_> = back.map(|action| &action.node).collect();
@@ -74,7 +74,7 @@ impl<'a> Tally<'a> {
         if counts.disrupted || counts.returning {
             out.disrupted.add(node, topology_key);
         }
-        if counts.disrupted && !self.taken_back.contains(node.name.as_str()) {
+        if counts.disrupted && !self.withdrawn.contains(node.name.as_str()) {
             out.keep_approval.insert(&node.name);
         }
         if down {

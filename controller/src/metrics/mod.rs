@@ -191,7 +191,7 @@ impl Metrics {
     }
 
     /// A spec has taken the place of another.
-    pub(crate) fn ordered(&self, action: &Action, now: Timestamp) {
+    pub(crate) fn spec_written(&self, action: &Action, now: Timestamp) {
         let Some(since) = action.before.since.filter(|_| action.before.state != action.desired.state) else { return };
         let seconds = now.duration_since(since).as_secs_f64().max(0.0);
         self.phase_seconds.with_label_values(&[action.before.state.as_str()]).observe(seconds);

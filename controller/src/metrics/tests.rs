@@ -350,8 +350,8 @@ fn the_time_to_plan_and_the_time_in_a_state_are_histograms_in_seconds() {
     let snapshot = rollout().snapshot();
     let shadow = snapshot.shadows["n1"].readable().unwrap();
     let now = NOW.parse().unwrap();
-    metrics.ordered(&Action::new(Verb::Unschedule, shadow, Desired::default()), now);
-    metrics.ordered(&Action::new(Verb::Adjust, shadow, shadow.desired.clone()), now);
+    metrics.spec_written(&Action::new(Verb::Unschedule, shadow, Desired::default()), now);
+    metrics.spec_written(&Action::new(Verb::Adjust, shadow, shadow.desired.clone()), now);
     let scrape = Scrape::of(&registry);
     assert_eq!((scrape.kind("brupop_plan_seconds"), scrape.kind("brupop_phase_seconds")), ("histogram", "histogram"));
     let up_to = |le: &str| scrape.value(&format!("brupop_plan_seconds_bucket{{le=\"{le}\"}}")).unwrap();
@@ -392,7 +392,7 @@ fn the_documentation_lists_what_is_exported() {
     metrics.planned(0.1);
     let snapshot = cluster.snapshot();
     let shadow = snapshot.shadows["n1"].readable().unwrap();
-    metrics.ordered(&Action::new(Verb::Unschedule, shadow, Desired::default()), NOW.parse().unwrap());
+    metrics.spec_written(&Action::new(Verb::Unschedule, shadow, Desired::default()), NOW.parse().unwrap());
     let exported = Scrape::of(&registry).types.into_keys().collect::<BTreeSet<_>>();
     let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/metrics.md")).unwrap();
     let (_, section) = page.split_once("## Controller\n").unwrap();

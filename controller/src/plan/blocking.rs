@@ -55,7 +55,7 @@ pub(super) fn blocking_reason(view: &NodeView<'_>, version: &Version, now: Times
 }
 
 /// Why the node gets no further place although nothing is wrong with it: what was decided for it could not be stored, time and again.
-pub(super) fn is_stuck(snapshot: &Snapshot, view: &NodeView<'_>) -> Option<Hold> {
+pub(super) fn write_failure_hold(snapshot: &Snapshot, view: &NodeView<'_>) -> Option<Hold> {
     let stuck = view.readable.is_some_and(|shadow| snapshot.stuck.contains(&shadow.name));
     stuck.then(|| Hold::new(HoldReason::BackOff, "the last writes to its shadow have failed"))
 }

@@ -29,11 +29,11 @@ pub struct Booted {
 pub(super) fn booted(node: &NodeFacts, shadow: Option<&ShadowFacts>, now: Timestamp) -> Option<Booted> {
     let shadow = shadow.and_then(ShadowFacts::readable)?;
     let observed = shadow.observed.as_ref().filter(|_| shadow.desired.state == State::RebootedIntoUpdate)?;
-    let (up, reason) = sight(node, observed, shadow.desired.version.as_ref())?;
+    let (up, reason) = new_boot(node, observed, shadow.desired.version.as_ref())?;
     Some(Booted { up, reason, since: since(shadow, up, now) })
 }
 
-fn sight(node: &NodeFacts, observed: &Observed, version: Option<&Version>) -> Option<(bool, &'static str)> {
+fn new_boot(node: &NodeFacts, observed: &Observed, version: Option<&Version>) -> Option<(bool, &'static str)> {
     let activating = observed.activity == Some(Activity::Activating);
     // That of an earlier update says nothing of this one.
     match observed.rebooting.as_ref().filter(|intent| Some(&intent.version) == version) {

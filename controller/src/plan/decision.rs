@@ -37,7 +37,7 @@ pub(super) struct Candidate<'a> {
     pub(super) of: Limited,
     /// The version to stage or to disrupt the node for.
     pub(super) version: &'a Version,
-    /// What is done if it gets none. A hold in it says more than that there was none.
+    /// The decision if it gets none. If it has a hold, that takes precedence over the limit's.
     pub(super) otherwise: Decision<'a>,
 }
 
@@ -76,7 +76,8 @@ impl<'a> Decision<'a> {
         Self { wake_at: self.wake_at.into_iter().chain(at).min(), ..self }
     }
 
-    /// What `more` adds for the same node: its hold says more, and either may change first.
+    /// Merges `more`, which is about the same node, into this decision. This one's write wins, the hold of `more` wins,
+    /// and so does the earlier time to wake up.
     pub(super) fn with(self, more: Self) -> Self {
         let next = if matches!(self.next, Next::Wait) { more.next } else { self.next };
         Self { next, hold: more.hold.or(self.hold), ..self }.until(more.wake_at)
@@ -91,7 +92,7 @@ impl<'a> Decision<'a> {
     }
 
     /// Whether the node keeps what it has: nothing is written that ends its update or its approval.
-    pub(super) fn goes_on(&self) -> bool {
+    pub(super) fn keeps_update(&self) -> bool {
         self.action().is_none_or(|action| matches!(action.verb, Verb::Adjust | Verb::Renew))
     }
 }

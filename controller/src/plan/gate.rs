@@ -59,9 +59,9 @@ pub(super) fn deadline(booted: Booted, rule: Option<(&PolicyFacts, &HealthGate)>
     booted.since.checked_add(timeout).ok()
 }
 
-/// When the node will have been Ready for as long as asked. What counts from the first sight of the new boot: a reboot that was so fast
-/// that the node never turned NotReady, and a Node that tells no time, or one of the future: a clock that is not set yet after a boot
-/// must not keep the gate shut until the node has failed.
+/// When the node will have been Ready for as long as the policy asks. The Ready time is not used if it is older than
+/// the new boot (a fast reboot), is missing, or lies in the future. The time counts from when the new boot was first
+/// observed then: a wrong clock must not keep the gate closed until the node fails.
 fn ready_long_enough(
     node: &NodeFacts,
     booted: Booted,

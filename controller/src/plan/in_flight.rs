@@ -33,8 +33,9 @@ pub fn in_flight(node: &NodeFacts, facts: Option<&ShadowFacts>, now: Timestamp) 
     asked || reports
 }
 
-/// Whether the stored verdict keeps the node out of the counts: it is about what the node is asked for, or has just been asked to
-/// restore, and nobody has acknowledged it. The failure of an original agent is restored like any other update.
+/// Whether the stored verdict keeps the node out of the counts. It must be about the version in the spec, or about the
+/// one whose record is being restored, and must not be acknowledged. Nodes of original agents are restored at once and
+/// go on counting.
 pub(super) fn has_failed(node: &NodeFacts, facts: &ShadowFacts) -> bool {
     let Some(shadow) = facts.readable() else { return false };
     let Some(failed) = shadow.observed.as_ref().and_then(|observed| observed.failed.as_ref()) else { return false };

@@ -11,7 +11,7 @@
 //! ```
 //!
 //! Where a rule is: what stands in one node's way in `blocking`, what its policy lets it do in `permission`, how many may go on at once
-//! in `budget`, when in `window`, which version in `releases`, what counts as healthy in `gate`, who has failed in `verdict`, and what
+//! in `limits`, when in `window`, which version in `releases`, what counts as healthy in `gate`, who has failed in `verdict`, and what
 //! follows for the others in `halt`.
 
 mod agent;
@@ -19,7 +19,6 @@ mod allocate;
 mod backoff;
 mod blocking;
 mod booted;
-mod budget;
 mod deadline;
 mod decide;
 mod decision;
@@ -28,6 +27,7 @@ mod gate;
 mod halt;
 mod hold;
 mod in_flight;
+mod limits;
 mod node_plan;
 mod node_view;
 mod offers;
@@ -53,11 +53,11 @@ use crate::action::{Action, Verb};
 use crate::snapshot::{PolicyFacts, ShadowFacts, Snapshot};
 use allocate::allocate;
 pub use booted::{Booted, CONDITION as BOOTED};
-use budget::Budgets;
 use decide::decide;
 use decision::{Decision, Next};
 pub use hold::Hold;
 pub use in_flight::in_flight;
+use limits::Limits;
 pub use node_plan::NodePlan;
 use node_plan::node_plans;
 use node_view::NodeView;
@@ -93,13 +93,13 @@ pub struct Plan {
 #[must_use]
 pub fn plan(snapshot: &Snapshot) -> Plan {
     let mut view = View::of(snapshot);
-    let mut budgets = Budgets::count(&view.nodes);
-    let rules = Rules::of(snapshot, &mut view, &budgets);
+    let mut limits = Limits::count(&view.nodes);
+    let rules = Rules::of(snapshot, &mut view, &limits);
     let View { nodes, orphans, .. } = view;
     let decisions = nodes.iter().map(|node| decide(node, &rules)).collect();
-    let (decisions, next) = allocate(&nodes, &rules, &mut budgets, decisions);
+    let (decisions, next) = allocate(&nodes, &rules, &mut limits, decisions);
 
-    let limit = |policy: &PolicyFacts| Some((policy.name.clone(), budgets.most_in_flight(policy)?));
+    let limit = |policy: &PolicyFacts| Some((policy.name.clone(), limits.most_in_flight(policy)?));
     let wake_at = decisions.iter().filter_map(|decision| decision.wake_at).chain(rules.change_at()).min();
     let in_flight = in_flight_by_policy(&nodes);
     let halted = rules.halted();

@@ -54,7 +54,7 @@ pub(super) struct NodeView<'a> {
     pub(super) owner: Owner<'a>,
     /// The policies that its spec names or may name, where they still exist.
     pub(super) began_under: Vec<&'a PolicyFacts>,
-    /// Where among the offers the one is that it tells.
+    /// The index of its offer.
     pub(super) offer: Option<usize>,
     /// How far its update is.
     pub(super) phase: Phase,
@@ -88,7 +88,7 @@ impl<'a> NodeView<'a> {
         self.gate.get_or_init(ask).as_ref().copied().map_err(AsRef::as_ref)
     }
 
-    /// When the node has failed if it has not come up by then, or is not healthy.
+    /// By when the node must be up and healthy. After that it has failed.
     pub(super) fn gate_deadline(&self) -> Option<Timestamp> {
         gate::deadline(self.booted?, self.health_gate())
     }

@@ -49,7 +49,7 @@ pub(super) struct Offers<'a> {
 }
 
 impl<'a> Offers<'a> {
-    /// Adds what a node tells to which the policy of that name applies, and says where that is.
+    /// Adds the offer of a node under this policy, and returns its index.
     pub(super) fn add(&mut self, policy: Option<&'a str>, desired: &'a Desired, observed: &'a Observed) -> usize {
         let offer = Offer::of(policy, desired, observed);
         let number = *self.numbers.entry(offer).or_insert(self.all.len());

@@ -17,8 +17,8 @@ use crate::snapshot::PolicyFacts;
 /// How far ahead an approval expires.
 const APPROVAL_HOLDS_FOR: SignedDuration = SignedDuration::from_mins(10);
 
-/// Why the policy would let the node not start `version` now even if it were not paused, whatever else is in flight. An image may be
-/// staged before a window opens; an original agent activates while it stages.
+/// Why the policy forbids to start `version` on this node, whatever else is in flight; the pause is not asked. An image
+/// may be staged before a window opens; an original agent activates while it stages.
 pub(super) fn forbids_start(
     rules: &Rules<'_>,
     policy: &PolicyFacts,
@@ -26,7 +26,7 @@ pub(super) fn forbids_start(
     version: &Version,
 ) -> Option<Hold> {
     let closed = || {
-        let closed = is_closed(rules, policy, node, version).filter(|_| node.has_original_agent)?;
+        let closed = window_hold(rules, policy, node, version).filter(|_| node.has_original_agent)?;
         let reason = match closed.reason {
             HoldReason::OutsideWindow => HoldReason::OriginalOutsideWindow,
             never => never,
@@ -38,23 +38,24 @@ pub(super) fn forbids_start(
 
 /// Why the node must not be disrupted now, whatever else is disrupted.
 pub(super) fn forbids_disruption(node: &NodeView<'_>, rules: &Rules<'_>) -> Option<Hold> {
-    let Some(policy) = node.owner.policy() else { return Some(ownerless(&node.owner)) };
+    let Some(policy) = node.owner.policy() else { return Some(no_owner_hold(&node.owner)) };
     let version = node.desired_version()?;
-    is_paused(policy)
+    pause_hold(policy)
         .or_else(|| forbids(rules, policy, version))
-        .or_else(|| is_closed(rules, policy, node, version))
+        .or_else(|| window_hold(rules, policy, node, version))
         .or_else(|| rules.releases.forbid(policy, version, rules.now))
         .or_else(|| blocking_reason(node, version, rules.now))
 }
 
-/// That the policy is paused. A start asks last: what is next is what nothing else keeps.
-pub(super) fn is_paused(policy: &PolicyFacts) -> Option<Hold> {
+/// The hold of a paused policy. A start asks for it last, so that `status.next` lists the nodes that nothing but the
+/// pause holds.
+pub(super) fn pause_hold(policy: &PolicyFacts) -> Option<Hold> {
     let paused = policy.accepted.as_ref().is_ok_and(|accepted| accepted.paused);
     paused.then(|| Hold::new(HoldReason::Paused, format!("policy {} is paused", policy.name)))
 }
 
 /// Why nobody may update the node.
-pub(super) fn ownerless(owner: &Owner<'_>) -> Hold {
+pub(super) fn no_owner_hold(owner: &Owner<'_>) -> Hold {
     match owner {
         Owner::Tied(policies) => {
             let names: Vec<_> = policies.iter().map(|policy| policy.name.as_str()).collect();
@@ -65,7 +66,7 @@ pub(super) fn ownerless(owner: &Owner<'_>) -> Hold {
     }
 }
 
-/// When what the node's failures with `version` keep it for is over.
+/// When the node may try `version` again after its failures.
 pub(super) fn retry_at(node: &NodeView<'_>, rules: &Rules<'_>, version: &Version) -> Option<Timestamp> {
     let acknowledged = node.node.acknowledges(version);
     let after_failure =
@@ -93,7 +94,7 @@ fn forbids(rules: &Rules<'_>, policy: &PolicyFacts, version: &Version) -> Option
     }
 }
 
-fn is_closed(rules: &Rules<'_>, policy: &PolicyFacts, node: &NodeView<'_>, version: &Version) -> Option<Hold> {
+fn window_hold(rules: &Rules<'_>, policy: &PolicyFacts, node: &NodeView<'_>, version: &Version) -> Option<Hold> {
     let window = window_of(rules, policy, node, version).filter(|window| !window.open)?;
     Some(window::closed(&policy.name, window))
 }

@@ -22,8 +22,9 @@ pub(super) enum Phase {
     Approved,
     /// The approval is used: what has begun finishes.
     Disrupting,
-    /// The original operator has begun with it and left no record. The apiserver writes one within seconds; under another spec it
-    /// would take what was done for an administrator's, and leave it.
+    /// The original operator has begun this disruption, and there is no record yet. The apiserver writes one within
+    /// seconds. The spec must not change before that, or the apiserver would take the cordon for an administrator's and
+    /// leave it.
     Unadopted,
     /// An approval was withdrawn after the disruption had begun under it: the Node carries its record.
     WithdrawnTooLate,

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 use semver::Version;
 
-use super::budget::Budgets;
 use super::halt::{Failures, Halts};
+use super::limits::Limits;
 use super::node_view::NodeView;
 use super::offers::{Offer, Offers};
 use super::releases::{Choice, Release, Releases, choose};
@@ -31,7 +31,7 @@ pub(super) struct Rules<'a> {
 
 impl<'a> Rules<'a> {
     /// From everything that is seen. The view's offers move here.
-    pub(super) fn of(snapshot: &'a Snapshot, view: &mut View<'a>, budgets: &Budgets<'a>) -> Self {
+    pub(super) fn of(snapshot: &'a Snapshot, view: &mut View<'a>, limits: &Limits<'a>) -> Self {
         let failures = Failures::count(&view.nodes);
         let releases = Releases::of(snapshot, view, &failures);
         let offers = std::mem::take(&mut view.offers);
@@ -44,7 +44,7 @@ impl<'a> Rules<'a> {
             snapshot,
             now: snapshot.now,
             windows: windows.collect(),
-            halts: Halts::of(snapshot, failures, |policy| budgets.matched(policy)),
+            halts: Halts::of(snapshot, failures, |policy| limits.matched(policy)),
             releases,
             offers,
             choices,

@@ -30,8 +30,8 @@ pub(super) fn latest(node: &NodeView<'_>, snapshot: &Snapshot) -> Option<Failed>
     }
 }
 
-/// A node that runs a newer version has come past the failure, unless it is asked back: an administrator's version-lock names the
-/// older one that it has failed on.
+/// A node that runs a newer version has recovered, unless an administrator's version-lock names the older version that
+/// failed.
 fn is_recovered(node: &NodeView<'_>, failed: &Failed) -> bool {
     let restored = matches!(node.phase, Phase::Restoring | Phase::Restored | Phase::Resting);
     let past = |observed: &Observed| match observed.current_version.cmp(&failed.version) {

@@ -76,7 +76,7 @@ mod tests {
         parts.unbounded_send(line(&json!({"code": 403})).frame().await.unwrap()).unwrap();
         drop(parts);
         while next().await.is_ok() {}
-        assert!(notes.try_recv().is_err(), "what is refused is no sight of anything");
+        assert!(notes.try_recv().is_err(), "what is refused shows nothing");
 
         let (_, send) = server.next_request().await.unwrap();
         let (parts, body) = unbounded();

@@ -7,37 +7,39 @@ use api::{HoldReason, State};
 
 use super::Allocation;
 use crate::action::{Action, Verb};
-use crate::plan::budget::has_approval_or_record;
 use crate::plan::decide::{unscheduled, withdraw};
 use crate::plan::hold::Hold;
+use crate::plan::limits::has_approval_or_record;
 use crate::plan::order::{in_order, rank};
 use crate::plan::phase::Phase;
 use crate::plan::topology;
 use crate::snapshot::PolicyFacts;
 
 impl<'a> Allocation<'_, 'a> {
-    /// Unschedules the nodes without an approval whose topology value must not be in flight together with what cannot be unscheduled,
-    /// or, where everything can, with the first in order; then the last in order, by as many as the policy is over its limit.
+    /// Unschedules nodes that have no approval. First go those of another topology value than the nodes that must stay;
+    /// if every node may go, the first in order sets the value. Then, while the policy is over its limit, the last in
+    /// order goes.
     pub(super) fn unschedule_excess(&mut self, policy: &PolicyFacts) {
         if topology::is_limited(policy) {
             let unapproved = self.unapproved(policy);
             let others = self.of_other_topologies(policy, &unapproved, &self.in_flight(policy));
             others.into_iter().for_each(|at| self.unschedule(at));
         }
-        let Some(most) = self.budgets.most_in_flight(policy) else { return };
-        if self.budgets.in_flight(policy) <= most {
+        let Some(most) = self.limits.most_in_flight(policy) else { return };
+        if self.limits.in_flight(policy) <= most {
             return;
         }
-        // Those that are on their way back already count as gone, or each plan would unschedule further ones until the first have
-        // reported.
+        // Nodes that return to Idle already are not counted. Otherwise each plan would unschedule more of them until
+        // the first have reported.
         let excess = self.in_flight(policy).len().saturating_sub(most);
         for at in self.unapproved(policy).into_iter().rev().take(excess) {
             self.unschedule(at);
         }
     }
 
-    /// Withdraws the unused approvals whose topology value is not that of what is disrupted, or, where nothing is, of the first in
-    /// order; then the last in order, while more of the policy's nodes have an approval or a record than may be in flight.
+    /// Withdraws unused approvals. First go those outside the topology value that is being disrupted; if nothing is
+    /// disrupted, the first in order sets the value. Then, while too many nodes have an approval or a record, the last
+    /// in order goes.
     pub(super) fn withdraw_excess(&mut self, policy: &PolicyFacts) {
         if topology::is_limited(policy) {
             let unused = self.unused(policy);
@@ -46,8 +48,8 @@ impl<'a> Allocation<'_, 'a> {
                 self.withdraw(at, Hold::new(HoldReason::TopologyBusy, message));
             }
         }
-        let Some(most) = self.budgets.most_in_flight(policy) else { return };
-        if self.budgets.disrupted(policy) <= most {
+        let Some(most) = self.limits.most_in_flight(policy) else { return };
+        if self.limits.disrupted(policy) <= most {
             return;
         }
         let excess = self.disrupted(policy).len().saturating_sub(most);
@@ -84,7 +86,7 @@ impl<'a> Allocation<'_, 'a> {
 
     /// Those of the policy's nodes that keep what they have, by this plan, first in order first.
     fn ranked(&self, policy: &PolicyFacts, belongs: impl Fn(usize) -> bool) -> Vec<usize> {
-        let all = self.nodes.iter().enumerate().filter(|(at, _)| belongs(*at) && self.decisions[*at].goes_on());
+        let all = self.nodes.iter().enumerate().filter(|(at, _)| belongs(*at) && self.decisions[*at].keeps_update());
         let counted = all.filter(|(_, node)| node.counts_for_policy(policy));
         in_order(counted.filter_map(|(at, node)| Some(rank(self.rules, node, at, node.desired_version()?))))
     }
@@ -99,12 +101,12 @@ impl<'a> Allocation<'_, 'a> {
         all.filter(|(_, node)| node.counts_for_policy(policy)).map(|(at, _)| at).collect()
     }
 
-    /// The policy's nodes that have an approval or a record, without the approvals that this plan withdraws. What an earlier approval
-    /// has left a record on stays disrupted whatever becomes of the one it has now.
+    /// The policy's nodes that have an approval or a record, without the approvals that this plan withdraws. A node
+    /// with the record of an earlier approval stays disrupted, even if its present approval is withdrawn.
     fn disrupted(&self, policy: &PolicyFacts) -> Vec<usize> {
         let withdrawn = |at: usize| {
             let node = &self.nodes[at];
-            node.phase == Phase::Approved && !node.has_record && !self.decisions[at].goes_on()
+            node.phase == Phase::Approved && !node.has_record && !self.decisions[at].keeps_update()
         };
         let all = self.nodes.iter().enumerate();
         all.filter(|(at, node)| has_approval_or_record(node) && !withdrawn(*at))

@@ -10,13 +10,13 @@ use api::State;
 use api::shadow::Desired;
 use semver::Version;
 
-use super::budget::Budgets;
 use super::decision::{Candidate, Decision, Limited, Next};
 use super::desired;
 use super::hold::Hold;
+use super::limits::Limits;
 use super::node_view::NodeView;
 use super::order::{in_order, rank};
-use super::permission::{approval_expiry, is_paused};
+use super::permission::{approval_expiry, pause_hold};
 use super::rules::Rules;
 use crate::action::Verb;
 use crate::snapshot::PolicyFacts;
@@ -28,20 +28,20 @@ pub(super) type DryRun = BTreeMap<String, Vec<(String, Version)>>;
 struct Allocation<'v, 'a> {
     nodes: &'v [NodeView<'a>],
     rules: &'v Rules<'a>,
-    budgets: &'v mut Budgets<'a>,
+    limits: &'v mut Limits<'a>,
     /// By the position of the node.
     decisions: Vec<Decision<'a>>,
     dry_run: DryRun,
 }
 
-/// Gives out the places that `budgets` has. What gets none is held with its reason.
+/// Gives out the places within `limits`. What gets none is held with its reason.
 pub(super) fn allocate<'v, 'a>(
     nodes: &'v [NodeView<'a>],
     rules: &'v Rules<'a>,
-    budgets: &'v mut Budgets<'a>,
+    limits: &'v mut Limits<'a>,
     decisions: Vec<Decision<'a>>,
 ) -> (Vec<Decision<'a>>, DryRun) {
-    let mut allocation = Allocation { nodes, rules, budgets, decisions, dry_run: DryRun::new() };
+    let mut allocation = Allocation { nodes, rules, limits, decisions, dry_run: DryRun::new() };
     let accepted = || rules.snapshot.policies.values().filter(|policy| policy.accepted.is_ok());
     accepted().for_each(|policy| allocation.unschedule_excess(policy));
     accepted().for_each(|policy| allocation.withdraw_excess(policy));
@@ -51,7 +51,7 @@ pub(super) fn allocate<'v, 'a>(
 }
 
 impl<'a> Allocation<'_, 'a> {
-    /// Gives to the candidates what there is of it, first in order first.
+    /// Hands out what there is to the candidates, first in order first.
     fn give(&mut self, of: Limited) {
         let candidates = self.decisions.iter().enumerate().filter_map(|(at, decision)| match &decision.next {
             Next::Candidate(candidate) if candidate.of == of => {
@@ -62,29 +62,31 @@ impl<'a> Allocation<'_, 'a> {
         for at in in_order(candidates) {
             let asked = std::mem::replace(&mut self.decisions[at], Decision::wait());
             self.decisions[at] = match asked.next {
-                Next::Candidate(candidate) => Decision { next: Next::Wait, ..asked }.with(self.placed(at, *candidate)),
+                Next::Candidate(candidate) => {
+                    Decision { next: Next::Wait, ..asked }.with(self.allocate_to(at, *candidate))
+                }
                 _ => asked,
             };
         }
     }
 
-    fn placed(&mut self, at: usize, candidate: Candidate<'a>) -> Decision<'a> {
+    fn allocate_to(&mut self, at: usize, candidate: Candidate<'a>) -> Decision<'a> {
         let node = &self.nodes[at];
         let Some(policy) = node.owner.policy() else { return candidate.otherwise };
         match candidate.of {
-            Limited::Start => self.staged(node, policy, candidate),
-            Limited::Approval => self.approved(node, policy, candidate),
+            Limited::Start => self.try_start(node, policy, candidate),
+            Limited::Approval => self.try_approve(node, policy, candidate),
         }
     }
 
     /// A node under a paused policy takes the place that it would have, so that the dry run says what would start.
-    fn staged(&mut self, node: &NodeView<'a>, policy: &'a PolicyFacts, candidate: Candidate<'a>) -> Decision<'a> {
+    fn try_start(&mut self, node: &NodeView<'a>, policy: &'a PolicyFacts, candidate: Candidate<'a>) -> Decision<'a> {
         let Candidate { version, otherwise, .. } = candidate;
-        let full = self.budgets.forbid_start(policy, node);
+        let full = self.limits.forbid_start(policy, node);
         if full.is_none() {
-            self.budgets.add_start(policy, node);
+            self.limits.add_start(policy, node);
         }
-        if let Some(paused) = is_paused(policy) {
+        if let Some(paused) = pause_hold(policy) {
             if full.is_none() {
                 let next = self.dry_run.entry(policy.name.clone()).or_default();
                 next.push((node.name.to_owned(), version.clone()));
@@ -104,13 +106,13 @@ impl<'a> Allocation<'_, 'a> {
         Decision::write(Verb::Start, shadow, desired)
     }
 
-    fn approved(&mut self, node: &NodeView<'a>, policy: &'a PolicyFacts, candidate: Candidate<'a>) -> Decision<'a> {
+    fn try_approve(&mut self, node: &NodeView<'a>, policy: &'a PolicyFacts, candidate: Candidate<'a>) -> Decision<'a> {
         let Candidate { version, otherwise, .. } = candidate;
-        if let Some(full) = self.budgets.forbid_approval(policy, node) {
+        if let Some(full) = self.limits.forbid_approval(policy, node) {
             return held(full, otherwise);
         }
         let Some(shadow) = node.readable else { return otherwise };
-        self.budgets.add_approval(policy, node);
+        self.limits.add_approval(policy, node);
         let desired = Desired {
             state: State::RebootedIntoUpdate,
             disrupt_not_after: approval_expiry(self.rules, policy, node, version),

@@ -55,14 +55,14 @@ fn must_wait(node: &NodeView<'_>) -> bool {
     about_it && (!stored || (failed.kind == Verdict::Fallback && !node.ready))
 }
 
-/// Whether the agent has not answered yet that the node is where it was.
+/// Whether the earlier approval was reinstated and the agent has not confirmed it yet.
 fn is_reinstated(node: &NodeView<'_>) -> bool {
     let runs = node.observed.map(|observed| &observed.current_version);
     node.has_failed && runs == node.desired_version()
 }
 
-/// Whether a newer version was started on a node that is kept out for an earlier failure, and that has failed too before anything
-/// was done for it: the node stays where it was.
+/// Whether a node that is kept out was started on a newer version and failed before that update touched the Node. It
+/// stays kept out for the earlier failure then.
 fn was_kept_out(node: &NodeView<'_>) -> bool {
     let kept = node.failed.as_ref().filter(|failed| matches!(failed.kind, Verdict::NoBoot | Verdict::Health));
     let record = node.node.record.as_ref().ok().and_then(Option::as_ref);

@@ -10,15 +10,15 @@ use crate::plan::desired;
 use crate::plan::node_view::NodeView;
 use crate::snapshot::{PolicyFacts, Snapshot};
 
-/// The spec as the policy that the node began under wants it now, so that an edit reaches a drain under way, also where another policy
-/// owns the node meanwhile. Neither the approval nor its expiry changes. `None` where it is so already.
+/// Brings the spec up to the policy that the node began under, so that an edit reaches a running drain even if another
+/// policy owns the node by now. Neither the approval nor its expiry changes. `None` if nothing changes.
 pub(super) fn adjusted<'a>(node: &NodeView<'_>, shadow: &Shadow, snapshot: &Snapshot) -> Option<Decision<'a>> {
     let policy = snapshot.policies.get(shadow.desired.policy.as_ref()?)?;
     let desired = follow(node, policy, &shadow.desired);
     (desired != shadow.desired).then(|| Decision::write(Verb::Adjust, shadow, desired))
 }
 
-/// Once the drain has begun the wait before it is over: only the drain is adjusted then. A spec that says nothing of the drain
+/// After the drain has begun, the exclusion wait is over, so only the settings of the drain change. A spec without them
 /// means the default.
 fn follow(node: &NodeView<'_>, policy: &PolicyFacts, desired: &Desired) -> Desired {
     let drains = matches!(&node.node.record, Ok(Some(DisruptionRecord { cordoned: true, .. })) | Err(_));

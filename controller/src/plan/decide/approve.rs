@@ -7,7 +7,7 @@ use jiff::SignedDuration;
 use super::adjust::adjusted;
 use super::silent;
 use crate::action::Verb;
-use crate::plan::blocking::is_stuck;
+use crate::plan::blocking::write_failure_hold;
 use crate::plan::decision::{Decision, Limited};
 use crate::plan::desired;
 use crate::plan::hold::Hold;
@@ -27,7 +27,7 @@ pub(super) fn staged<'a>(node: &NodeView<'a>, shadow: &Shadow, rules: &Rules<'a>
         let until = policy.and_then(|policy| rules.releases.held_until(policy, version, rules.now));
         return Decision::hold(hold).until(until).until(retry_at(node, rules, version)).with(waits);
     }
-    match is_stuck(rules.snapshot, node) {
+    match write_failure_hold(rules.snapshot, node) {
         Some(stuck) => Decision::hold(stuck).with(waits),
         None => Decision::candidate(Limited::Approval, version, waits),
     }
@@ -45,8 +45,8 @@ pub(in crate::plan) fn withdraw<'a>(shadow: &Shadow, rules: &Rules<'_>, hold: Ho
     Decision::write(Verb::Withdraw, shadow, desired).with(Decision::hold(hold))
 }
 
-/// An unused approval is worth nothing once it has expired: the node waits for the controller then, and the controller may take
-/// its time. It is renewed as long as it would be given.
+/// Renews an unused approval as long as it would still be given. One that has expired does no harm: the node waits for
+/// the next decision.
 pub(super) fn kept<'a>(node: &NodeView<'_>, shadow: &Shadow, rules: &Rules<'_>) -> Decision<'a> {
     let renewal = renewal(node, shadow, rules);
     if renewal.action().is_some() {

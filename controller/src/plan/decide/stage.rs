@@ -6,12 +6,12 @@ use semver::Version;
 
 use super::restore;
 use crate::action::Verb;
-use crate::plan::blocking::{blocking_reason, is_stuck};
+use crate::plan::blocking::{blocking_reason, write_failure_hold};
 use crate::plan::deadline::given_up_until;
 use crate::plan::decision::{Decision, Limited};
 use crate::plan::hold::Hold;
 use crate::plan::node_view::NodeView;
-use crate::plan::permission::{forbids_start, ownerless, retry_at};
+use crate::plan::permission::{forbids_start, no_owner_hold, retry_at};
 use crate::plan::releases::Choice;
 use crate::plan::rules::Rules;
 
@@ -63,11 +63,11 @@ fn locked<'a>(node: &NodeView<'_>, rules: &Rules<'_>) -> Decision<'a> {
 fn unfit<'a>(node: &NodeView<'_>, rules: &Rules<'_>, version: &Version) -> Option<Decision<'a>> {
     let forbidden = match node.owner.policy() {
         Some(policy) => forbids_start(rules, policy, node, version),
-        None => Some(ownerless(&node.owner)),
+        None => Some(no_owner_hold(&node.owner)),
     };
-    let own = || blocking_reason(node, version, rules.now).or_else(|| is_stuck(rules.snapshot, node));
+    let own = || blocking_reason(node, version, rules.now).or_else(|| write_failure_hold(rules.snapshot, node));
     let hold = match forbidden {
-        // Of the node that failed itself its own failure says more than the halt that follows from it.
+        // On the node that failed itself, that failure is shown rather than the halt that it caused.
         Some(halted) if halted.reason == HoldReason::Halted => {
             own().filter(|own| own.reason == HoldReason::VersionFailed).unwrap_or(halted)
         }

@@ -35,7 +35,8 @@ pub(super) fn late_original<'a>(node: &NodeView<'_>, shadow: &Shadow, rules: &Ru
     late.then(|| Decision::write(Verb::Unschedule, shadow, desired()))
 }
 
-/// A version that changes before the approval goes through the rules again; with an approval only the loss of its own right counts.
+/// Before the approval the node must still choose this version. After it the version must only still be allowed: a
+/// newer one does not matter.
 fn is_ineligible(node: &NodeView<'_>, shadow: &Shadow, rules: &Rules<'_>) -> bool {
     let Some(observed) = node.observed else { return false };
     let Some(version) = &shadow.desired.version else { return true };

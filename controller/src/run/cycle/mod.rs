@@ -79,8 +79,8 @@ impl Cycle {
         self.context.metrics.planned(seconds);
         self.context.metrics.show(&snapshot, &plan);
         self.log(&plan, &objections);
-        let (executed, ordered) = self.execute(&snapshot, &plan, &objections, now).await;
-        let published = self.publish(&snapshot, (shadows, policies), &ordered, now).await;
+        let (executed, written_to) = self.execute(&snapshot, &plan, &objections, now).await;
+        let published = self.publish(&snapshot, (shadows, policies), &written_to, now).await;
         let (conflicts, more) = (executed.conflicts | published.conflicts, executed.more | published.more);
         // A conflict ends with the watch showing what somebody else wrote; it is looked for again in case it does not.
         // So is a write whose outcome is unknown.
@@ -174,7 +174,7 @@ impl Cycle {
     ) -> (Written, BTreeSet<String>) {
         let actions = unobjected(plan, objections).filter(|action| self.delays.may_write(&action.shadow, now)).cloned();
         let Batch { now: actions, more } = batch::of_actions(actions.collect());
-        let ordered = actions.iter().map(|action| action.shadow.clone()).collect();
+        let written_to = actions.iter().map(|action| action.shadow.clone()).collect();
         let mut written = Written { conflicts: false, more };
         let Context { writer, leadership, heartbeat, .. } = &self.context;
         for Executed { action, outcome, error, settle_from } in execute(writer, leadership, heartbeat, actions).await {
@@ -188,7 +188,7 @@ impl Cycle {
             match error {
                 None => {
                     self.delays.succeeded(&action.shadow);
-                    self.context.metrics.ordered(&action, now);
+                    self.context.metrics.spec_written(&action, now);
                     events::of_action(snapshot, &action).into_iter().for_each(|new| self.context.recorder.record(new));
                     let version = action.desired.version.as_ref().map(ToString::to_string);
                     tracing::info!(
@@ -209,20 +209,20 @@ impl Cycle {
                 }
             }
         }
-        (written, ordered)
+        (written, written_to)
     }
 
-    /// Publishes a portion of what has changed; not of the shadows that were `ordered`, which are as no plan has seen them yet.
+    /// Publishes a batch of what has changed; not of the shadows that were `written_to`, which are as no plan has seen them yet.
     async fn publish(
         &mut self,
         snapshot: &Snapshot,
         (mut changed, mut policies): (Vec<ShadowStatus>, Vec<PolicyStatus>),
-        ordered: &BTreeSet<String>,
+        written_to: &BTreeSet<String>,
         now: Timestamp,
     ) -> Written {
         // The answer to such a write would pass for an answer to the one that is unknown.
         let unknown = self.memory.own.unknown();
-        changed.retain(|change| !ordered.contains(&change.shadow) && !unknown.contains_key(&change.shadow));
+        changed.retain(|change| !written_to.contains(&change.shadow) && !unknown.contains_key(&change.shadow));
         changed.retain(|change| self.delays.may_write(&conditions_of(&change.shadow), now));
         let Batch { now: changed, more } = batch(changed);
         let mut written = Written { conflicts: false, more };
@@ -277,7 +277,7 @@ impl Cycle {
 struct Written {
     /// Some object was not as the plan saw it.
     conflicts: bool,
-    /// The plan asks for more than the portion.
+    /// The plan asks for more than the batch.
     more: bool,
 }
 

@@ -262,7 +262,7 @@ async fn what_is_said_of_a_shadow_names_the_version_it_was_decided_on() {
     rig.round().await;
     let said = |(_, path, _): &&Asked| path.contains("/brs-n-") && path.ends_with("/status");
     let said_of_started = rig.asked.lock().unwrap().iter().filter(said).count();
-    assert_eq!((rig.starts(), said_of_started), (MOST, 0), "what was ordered is as no plan has seen it yet");
+    assert_eq!((rig.starts(), said_of_started), (MOST, 0), "what was written to is as no plan has seen it yet");
     show(&mut rig.policies, serde_json::from_value(policy(true)).unwrap());
     rig.round().await;
     let asked = rig.asked.lock().unwrap();

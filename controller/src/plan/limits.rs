@@ -29,9 +29,9 @@ struct Out<'a> {
 /// The counts that limits are held against, kept while places are given out. A place that a write frees is not counted as free
 /// before the cluster shows it.
 #[derive(Debug, Default)]
-pub(super) struct Budgets<'a>(BTreeMap<&'a str, Out<'a>>);
+pub(super) struct Limits<'a>(BTreeMap<&'a str, Out<'a>>);
 
-impl<'a> Budgets<'a> {
+impl<'a> Limits<'a> {
     pub(super) fn count(nodes: &[NodeView<'a>]) -> Self {
         let mut counts = Self::default();
         for node in nodes {
