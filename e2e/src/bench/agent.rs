@@ -60,14 +60,14 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
         let measured = update(&fleet, OURS, idle[0], args.idle(), from).await?;
         anyhow::Ok((measured, sampler.take()))
     };
-    let theirs = async {
+    let originals = async {
         if args.alone {
             return Ok(None);
         }
         let from = begun(&fleet, ORIGINAL).await?;
         update(&fleet, ORIGINAL, idle[1], args.idle(), from).await.map(Some)
     };
-    let ((measured, updating), original) = tokio::try_join!(ours, theirs)?;
+    let ((measured, updating), original) = tokio::try_join!(ours, originals)?;
     println!("\n{}", render(&Memory { idle: idle_memory, updating }, &measured, original.as_ref()));
     Ok(())
 }

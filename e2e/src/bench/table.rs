@@ -48,24 +48,24 @@ pub(super) fn render(memory: &Memory, ours: &Measured, original: Option<&Measure
     let spawned = if memory.idle.spawned || memory.updating.spawned { "some" } else { "0" };
     let (_, processes) = of(|measured| measured.updating.host.to_string());
     row("processes spawned", "0", spawned, &processes, "one each 5 s");
-    let (mine, theirs) = of(|measured| per_minute(measured.idle.host, measured.idle_for));
-    row("requests to the host at rest, per minute", "", &mine, &theirs, "12");
-    let (mine, theirs) = of(|measured| per_minute(measured.idle.apiserver, measured.idle_for));
-    row("requests to the apiserver at rest, per minute", "", &mine, &theirs, "");
-    let (mine, theirs) = of(|measured| measured.updating.host.to_string());
-    row("requests to the host per update", "", &mine, &theirs, "");
-    let (mine, theirs) = of(|measured| measured.updating.apiserver.to_string());
-    row("requests to the apiserver per update", "", &mine, &theirs, "");
-    let (mine, theirs) = of(|measured| seconds(measured.update.whole));
-    row("one update, start to Idle, s", "", &mine, &theirs, "135");
-    let (mine, theirs) = of(|measured| seconds(measured.update.commands));
-    row("  the host's commands (download ...)", "", &mine, &theirs, "");
-    let (mine, theirs) = of(|measured| seconds(measured.update.reboot));
-    row("  shutdown and boot", "", &mine, &theirs, "");
-    let (mine, theirs) = of(|measured| seconds(measured.update.own()));
-    row("  own waiting, drain of an empty node included", "< 5", &mine, &theirs, "");
-    let (mine, theirs) = of(|measured| seconds(measured.update.after_boot));
-    row("    of which after the boot", "", &mine, &theirs, "60");
+    let (mine, originals) = of(|measured| per_minute(measured.idle.host, measured.idle_for));
+    row("requests to the host at rest, per minute", "", &mine, &originals, "12");
+    let (mine, originals) = of(|measured| per_minute(measured.idle.apiserver, measured.idle_for));
+    row("requests to the apiserver at rest, per minute", "", &mine, &originals, "");
+    let (mine, originals) = of(|measured| measured.updating.host.to_string());
+    row("requests to the host per update", "", &mine, &originals, "");
+    let (mine, originals) = of(|measured| measured.updating.apiserver.to_string());
+    row("requests to the apiserver per update", "", &mine, &originals, "");
+    let (mine, originals) = of(|measured| seconds(measured.update.whole));
+    row("one update, start to Idle, s", "", &mine, &originals, "135");
+    let (mine, originals) = of(|measured| seconds(measured.update.commands));
+    row("  the host's commands (download ...)", "", &mine, &originals, "");
+    let (mine, originals) = of(|measured| seconds(measured.update.reboot));
+    row("  shutdown and boot", "", &mine, &originals, "");
+    let (mine, originals) = of(|measured| seconds(measured.update.own()));
+    row("  own waiting, drain of an empty node included", "< 5", &mine, &originals, "");
+    let (mine, originals) = of(|measured| seconds(measured.update.after_boot));
+    row("    of which after the boot", "", &mine, &originals, "60");
     table
 }
 

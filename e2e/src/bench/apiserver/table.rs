@@ -24,9 +24,9 @@ pub(super) struct Figures {
 pub(super) fn render(figures: &Figures) -> String {
     let Figures { agents, at_a_time, busy, original, paced, polls, freed, abandoned } = figures;
     let mut table = String::new();
-    let mut row = |what: &str, ours: &str, theirs: &str| {
+    let mut row = |what: &str, ours: &str, originals: &str| {
         // Writing to a string cannot fail.
-        let _ = writeln!(table, "{what:<62} {ours:>12} {theirs:>22}");
+        let _ = writeln!(table, "{what:<62} {ours:>12} {originals:>22}");
     };
     row(&format!("one replica, {agents} agents over TLS"), "apiserver", "the original's way");
     row(&format!("status updates per second, {at_a_time} at a time"), &rate(&busy.latencies), &rate(original));
