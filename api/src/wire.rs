@@ -156,3 +156,26 @@ pub enum PodWait {
     #[serde(other)]
     Unknown,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reasons_keep_their_words_across_versions() {
+        let words = [
+            (Reason::NoApproval, "NoGo"),
+            (Reason::NotGivingBack, "NotGivingBack"),
+            (Reason::StaleToken, "StaleToken"),
+            (Reason::Conflict, "Conflict"),
+            (Reason::Vetoed, "Vetoed"),
+            (Reason::DrainTimedOut, "DrainTimedOut"),
+            (Reason::Unavailable, "Unavailable"),
+            (Reason::TooManyRequests, "TooManyRequests"),
+        ];
+        for (reason, word) in words {
+            assert_eq!(serde_json::to_value(reason).unwrap(), word);
+        }
+        assert_eq!(serde_json::from_str::<Reason>("\"NoApproval\"").unwrap(), Reason::Unknown, "no word of ours");
+    }
+}

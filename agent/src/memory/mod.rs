@@ -15,7 +15,7 @@ use semver::Version;
 use crate::updates::{Command, UpdateStatus};
 
 /// Until what has failed is tried again.
-const TRY_AGAIN: Backoff = Backoff { first: Duration::from_secs(3), longest: Duration::from_secs(90) };
+const TRY_AGAIN: Backoff = Backoff { first: Duration::from_secs(4), longest: Duration::from_secs(90) };
 /// Until a host that gave no answer is looked at again. It comes back within seconds of its reboot, and looking costs next to nothing.
 const LOOK_AGAIN: Backoff = Backoff { first: Duration::from_millis(750), longest: Duration::from_secs(6) };
 

@@ -34,7 +34,7 @@ pub(super) fn set(view: &View<'_>, version: &Version, decision: &Decision) -> Op
         None if named.is(version) => None,
         Some(_) if named.is(version) && on.unseen != AGAIN => None,
         Some(before) if *lock == before || is_ours(view, lock) => set(before),
-        // Somebody has set it, or has changed it since: it is administrators_lock.
+        // Somebody has set it, or has changed it since: it is an administrator's.
         None | Some(_) => {
             let decision = Decision { lock_before: None, ..decision.clone() };
             Some(decision.saying(set_by_others(lock)).then(check(view, Reason::LockedByOthers)))

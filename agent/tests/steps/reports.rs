@@ -93,6 +93,25 @@ fn a_restarted_agent_knows_from_a_field_and_not_from_the_message_when_it_may_dra
 }
 
 #[test]
+fn a_time_to_drain_that_belongs_to_another_wait_goes_before_the_exclusion_is_asked_for() {
+    let case = Case::new(
+        State::RebootedIntoUpdate,
+        State::StagedAndPerformedUpdate,
+        Activity::ExcludingFromLoadBalancer,
+        OnHost::Staged,
+    );
+    let mut observation = case.observation();
+    let later = observation.now + Duration::from_secs(1000);
+    let ShadowReading::Known(shadow) = &mut observation.shadow else { unreachable!() };
+    shadow.desired.exclusion_wait_seconds = 90;
+    shadow.observed.as_mut().unwrap().drain_not_before = Some(later);
+    let Action::Report(status) = next_step(&observation).action else { panic!("no report") };
+    assert_eq!(status.drain_not_before, None);
+    crate::cases::reported(&mut observation).unwrap();
+    assert!(matches!(next_step(&observation).action, Action::Exclude(_)));
+}
+
+#[test]
 fn a_host_that_answers_again_is_no_longer_said_to_be_silent_whatever_the_words_were() {
     let case = Case::new(State::StagedAndPerformedUpdate, State::ErrorReset, Activity::GivingBack, OnHost::Staged);
     let mut observation = case.observation();

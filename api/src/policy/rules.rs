@@ -58,10 +58,10 @@ pub(super) fn time(schema: &mut Schema) {
 
 pub(super) fn blackout(schema: &mut Schema) {
     let form = timestamp::PATTERN;
-    let desired = format!(
+    let order = format!(
         "!self.start.matches(r'{form}') || !self.end.matches(r'{form}') || timestamp(self.start) < timestamp(self.end)"
     );
-    let mut rule = rule(&desired, "a blackout must end after it starts");
+    let mut rule = rule(&order, "a blackout must end after it starts");
     rule["fieldPath"] = json!(".end");
     add(schema, vec![rule]);
 }

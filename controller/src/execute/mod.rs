@@ -112,7 +112,7 @@ async fn finish_withdrawal(writer: &Writer, action: &Action, found: Bottlerocket
         Ok(_) | Err(WriteError::Gone) => return Ok(stored(found)),
         Err(error) => return Err(unknown("Node not read", &error)),
     }
-    tracing::info!("approval was used before it was withdrawn and is reinstated");
+    tracing::info!(node = action.node, "approval was used before it was withdrawn and is reinstated");
     let restored = match reinstate(writer, action, &found).await {
         Err(WriteError::Conflict) => match writer.shadow(&action.shadow).await {
             Ok(again) if is_withdrawn(action, &again)? => reinstate(writer, action, &again).await,

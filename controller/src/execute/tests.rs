@@ -1,4 +1,4 @@
-//! Taking an approval back, answer by answer.
+//! Withdrawing an approval, answer by answer.
 
 use api::record::ApprovalId;
 use api::shadow::Desired;
@@ -75,7 +75,7 @@ fn shadow(version: &str, desired: &Desired) -> Value {
     })
 }
 
-/// The Node, with the mark of the approval or without any.
+/// The Node, with the record of the approval or without any.
 fn node(recorded: bool) -> Value {
     let approval = ApprovalId { version: Version::new(1, 20, 0), since: SINCE.parse().unwrap() };
     let record = DisruptionRecord::first(approval, NOW.parse().unwrap(), false, None);
@@ -90,7 +90,7 @@ fn failure(code: u16, reason: &str) -> Value {
 }
 
 /// Whether the request reinstates the very approval on top of `version`.
-fn assert_puts_back((method, path, body): &(Method, String, Value), version: &str) {
+fn assert_reinstates((method, path, body): &(Method, String, Value), version: &str) {
     assert_eq!((method, path.as_str()), (&Method::PATCH, SHADOW));
     assert_eq!(body["metadata"]["resourceVersion"], version);
     assert_eq!(body["spec"]["state"], "RebootedIntoUpdate");
@@ -116,7 +116,7 @@ async fn withdraw(script: Vec<(u16, Value)>) -> (Executed, Vec<(Method, String, 
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_approval_that_was_not_used_is_taken_back() {
+async fn an_approval_that_was_not_used_is_withdrawn() {
     let (done, asked) = withdraw(vec![(200, shadow("6", &withdrawn())), (200, node(false))]).await;
     assert_eq!((&asked[1].0, asked[1].1.as_str()), (&Method::GET, NODE));
     assert!(is_stored(done.outcome.as_ref(), "6", State::StagedAndPerformedUpdate));
@@ -124,10 +124,10 @@ async fn an_approval_that_was_not_used_is_taken_back() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_approval_whose_mark_is_found_is_put_back() {
+async fn an_approval_whose_record_is_found_is_reinstated() {
     let (done, asked) =
         withdraw(vec![(200, shadow("6", &withdrawn())), (200, node(true)), (200, shadow("7", &approval()))]).await;
-    assert_puts_back(&asked[2], "6");
+    assert_reinstates(&asked[2], "6");
     assert!(is_stored(done.outcome.as_ref(), "7", State::RebootedIntoUpdate));
 }
 
@@ -152,7 +152,7 @@ async fn a_put_back_that_conflicts_is_tried_once_more_on_what_is_stored() {
     ])
     .await;
     assert_eq!((&asked[3].0, asked[3].1.as_str()), (&Method::GET, SHADOW));
-    assert_puts_back(&asked[4], "8");
+    assert_reinstates(&asked[4], "8");
     assert!(is_stored(done.outcome.as_ref(), "9", State::RebootedIntoUpdate));
 }
 
@@ -201,10 +201,10 @@ async fn a_lost_answer_is_unknown_until_shadow_and_node_have_been_read() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn settling_puts_a_used_approval_back() {
+async fn settling_reinstates_a_used_approval() {
     let (outcome, asked) =
         settle_by(vec![(200, shadow("6", &withdrawn())), (200, node(true)), (200, shadow("7", &approval()))]).await;
-    assert_puts_back(&asked[2], "6");
+    assert_reinstates(&asked[2], "6");
     assert!(is_stored(outcome.ok().as_ref(), "7", State::RebootedIntoUpdate));
 }
 

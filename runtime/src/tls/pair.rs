@@ -17,7 +17,7 @@ pub(super) struct Pair {
 }
 
 impl Pair {
-    /// Reads both files. The certificate is read again after the key, because the kubelet exchanges the folder in one approval
+    /// Reads both files. The certificate is read again after the key, because the kubelet exchanges the folder in one step
     /// and may do so between the two.
     pub(super) async fn read(folder: &Path) -> Result<Self, TlsError> {
         let path = folder.join("tls.crt");

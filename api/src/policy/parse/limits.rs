@@ -9,8 +9,8 @@ use crate::policy::{UpdatePolicySpec, selector_is_bounded};
 
 /// Notes every field that is longer, shorter, larger or smaller than the schema allows.
 pub(super) fn note(spec: &UpdatePolicySpec, findings: &mut Findings) {
-    let Err(observed) = spec.validate() else { return };
-    for (path, error) in observed.iter() {
+    let Err(report) = spec.validate() else { return };
+    for (path, error) in report.iter() {
         findings.add(format!("spec.{}", camel_case(&path.to_string())), Fault::Limit(error.to_string()));
     }
 }

@@ -29,9 +29,9 @@ pub(super) fn listable<'a>(alive: &Alive<'a>) -> BTreeSet<&'a Version> {
             *named += nodes;
         }
     }
-    let mut desired: Vec<_> = turns.into_iter().collect();
-    desired.sort_by_key(|(version, (turn, named))| (*turn, Reverse(*named), Reverse(*version)));
-    desired.into_iter().take(ROOM).map(|(version, _)| version).collect()
+    let mut order: Vec<_> = turns.into_iter().collect();
+    order.sort_by_key(|(version, (turn, named))| (*turn, Reverse(*named), Reverse(*version)));
+    order.into_iter().take(ROOM).map(|(version, _)| version).collect()
 }
 
 #[cfg(test)]
