@@ -74,8 +74,8 @@ proptest! {
     }
 }
 
-#[test]
-fn a_restarted_agent_knows_from_a_field_and_not_from_the_message_when_it_may_drain() {
+/// A node that has to wait 90 s outside the load balancers, whose stored report says, in some words, when it may drain.
+fn excluded(seconds: u64) -> Observation {
     let case = Case::new(
         State::RebootedIntoUpdate,
         State::StagedAndPerformedUpdate,
@@ -83,28 +83,24 @@ fn a_restarted_agent_knows_from_a_field_and_not_from_the_message_when_it_may_dra
         OnHost::Staged,
     );
     let mut observation = case.observation();
-    let later = observation.now + Duration::from_secs(40);
+    let later = observation.now + Duration::from_secs(seconds);
     let ShadowReading::Known(shadow) = &mut observation.shadow else { unreachable!() };
     shadow.desired.exclusion_wait_seconds = 90;
     let report = shadow.observed.as_mut().unwrap();
     (report.drain_not_before, report.message) = (Some(later), Some("some other words".to_owned()));
+    observation
+}
+
+#[test]
+fn a_restarted_agent_knows_from_a_field_and_not_from_the_message_when_it_may_drain() {
+    let mut observation = excluded(40);
     crate::cases::reported(&mut observation).unwrap();
     assert_eq!(next_step(&observation).action, Action::Wait(Duration::from_secs(40)));
 }
 
 #[test]
 fn a_time_to_drain_that_belongs_to_another_wait_goes_before_the_exclusion_is_asked_for() {
-    let case = Case::new(
-        State::RebootedIntoUpdate,
-        State::StagedAndPerformedUpdate,
-        Activity::ExcludingFromLoadBalancer,
-        OnHost::Staged,
-    );
-    let mut observation = case.observation();
-    let later = observation.now + Duration::from_secs(1000);
-    let ShadowReading::Known(shadow) = &mut observation.shadow else { unreachable!() };
-    shadow.desired.exclusion_wait_seconds = 90;
-    shadow.observed.as_mut().unwrap().drain_not_before = Some(later);
+    let mut observation = excluded(1000);
     let Action::Report(status) = next_step(&observation).action else { panic!("no report") };
     assert_eq!(status.drain_not_before, None);
     crate::cases::reported(&mut observation).unwrap();

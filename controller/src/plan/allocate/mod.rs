@@ -123,7 +123,7 @@ impl<'a> Allocation<'_, 'a> {
     }
 }
 
-/// What is done without a place. A hold in `otherwise` says more than that there was none.
+/// The decision without a place. If `otherwise` has a hold, that takes precedence over the limit's.
 fn held<'a>(full: Hold, otherwise: Decision<'a>) -> Decision<'a> {
     Decision::hold(full).with(otherwise)
 }
